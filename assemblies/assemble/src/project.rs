@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf, absolute};
 
 use assembly::{Catalog, Plan, Prices, Values};
-use task_definition::nearest;
-use task_definition::source::Source;
+use diagnostics::nearest;
+use diagnostics::source::Source;
 
 use crate::cli::{PriceArguments, ValueArguments};
 use crate::error::CliError;

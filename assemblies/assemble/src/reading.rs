@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 
-use task_definition::nearest;
-use task_definition::source::limits;
+use diagnostics::nearest;
+use diagnostics::source::limits;
 
 use crate::error::CliError;
 

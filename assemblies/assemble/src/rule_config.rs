@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf, absolute};
 
 use assembly::rule_config;
 use clap::Args;
-use task_definition::{Finding, Level, LevelOverride, LevelSource, Location, RuleConfig};
+use diagnostics::{Finding, Level, LevelOverride, LevelSource, Location, RuleConfig};
 
 use crate::cli::pair;
 use crate::error::CliError;

@@ -4,7 +4,7 @@ use std::env;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use task_definition::{Color, Finding, Location, SuppressedFinding};
+use diagnostics::{Color, Finding, Location, SuppressedFinding};
 
 use crate::error::CliError;
 

@@ -8,11 +8,11 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use diagnostics::source::{Node, NodeValue, Source};
+use diagnostics::{Finding, Location};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use task_definition::source::{Node, NodeValue, Source};
-use task_definition::{Finding, Location};
 
 use crate::rules;
 use crate::text::suggest;

@@ -13,14 +13,14 @@
 //! [`manifest`] (the user's file), [`component`] (the `component.yaml` of each program), [`values`]
 //! (what differs by environment), [`resolve`] (roles and settings), [`wire`] (ports, addresses,
 //! start order), [`mod@plan`] (sizes, permissions, the checked task definition) and [`mod@render`].
-//! [`mod@rules`] has one file per rule; [`Diagnostics`] collects the findings of all stages, and
+//! [`mod@rules`] has one file per rule; [`DiagnosticContext`] collects the findings of all stages, and
 //! [`rule_config`] reads the suppressions with their reasons.
 
-use task_definition::source::Source;
-use task_definition::{Finding, Outcome, RuleConfig};
+use diagnostics::source::Source;
+use diagnostics::{Finding, Outcome, RuleConfig};
 
 pub mod component;
-pub mod diagnostics;
+pub mod diagnostic_context;
 pub mod graph;
 pub mod import;
 pub mod inject;
@@ -42,7 +42,7 @@ mod decode;
 mod text;
 
 pub use component::Catalog;
-pub use diagnostics::Diagnostics;
+pub use diagnostic_context::DiagnosticContext;
 pub use lock::{Lock, LockMode};
 pub use manifest::Manifest;
 pub use plan::Plan;
@@ -64,7 +64,7 @@ pub fn plan_under(
     values: &Values,
     judgement: &RuleConfig,
 ) -> Result<Plan, Outcome> {
-    let mut diagnostics = Diagnostics::new(judgement);
+    let mut diagnostics = DiagnosticContext::new(judgement);
     let (manifest, findings) = manifest::read(source, values);
     let Some(manifest) = manifest else {
         diagnostics.report_fatal(findings);
@@ -92,7 +92,7 @@ pub(crate) fn wiring(
     catalog: &Catalog,
     values: &Values,
 ) -> Result<wire::Wiring, Vec<Finding>> {
-    let mut diagnostics = Diagnostics::new(&RuleConfig::default());
+    let mut diagnostics = DiagnosticContext::new(&RuleConfig::default());
     let (manifest, findings) = manifest::read(source, values);
     diagnostics.report(findings);
     let assembly =

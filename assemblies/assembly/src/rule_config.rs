@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::source::{self, Node, Source};
+use diagnostics::{Finding, Level, LevelOverride, LevelSource, Location, nearest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use task_definition::source::{self, Node, Source};
-use task_definition::{Finding, Level, LevelOverride, LevelSource, Location, nearest};
 
 use crate::decode;
 use crate::manifest::Manifest;
@@ -144,7 +144,7 @@ pub fn check_rule_id(id: &str) -> Result<(), Option<&'static str>> {
 /// Returns the ids of all rules, those of this crate first.
 pub fn ids() -> impl Iterator<Item = &'static str> + Clone {
     let own = rules().iter().map(|rule| rule.id);
-    own.chain(task_definition::rules().iter().map(|rule| rule.id))
+    own.chain(ecs_rules::rules().iter().map(|rule| rule.id))
 }
 
 /// Returns the valid entries; the others become findings.

@@ -1,6 +1,6 @@
 //! Sorting of findings, and hints for misspelt names.
 
-use task_definition::{Finding, Location, nearest};
+use diagnostics::{Finding, Location, nearest};
 
 /// Sorts findings by line and column, so that they follow the file.
 pub(crate) fn sort_by_location(mut findings: Vec<Finding>) -> Vec<Finding> {

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use task_definition::source::{self, Node, NodeValue, Source};
-use task_definition::{Finding, Location};
+use diagnostics::source::{self, Node, NodeValue, Source};
+use diagnostics::{Finding, Location};
 
 use crate::lock::Lock;
 use crate::rules;

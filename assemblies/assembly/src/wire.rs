@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use task_definition::{Condition, Finding, Location};
+use diagnostics::{Finding, Location};
+use task_definition::Condition;
 
 use crate::component::{AppProtocol, ProvidedInterface};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostic_context::DiagnosticContext;
 use crate::resolve::{AssemblyMember, Link, ResolvedAssembly, Role, RunMode};
 use crate::rules;
 
@@ -39,7 +40,7 @@ pub struct PublicPort {
 }
 
 /// Assigns ports, sets the addresses of upstreams and telemetry, and derives the start order.
-pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut Diagnostics) -> Option<Wiring> {
+pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut DiagnosticContext) -> Option<Wiring> {
     // Addresses must be final before other members get them as upstreams.
     let mut containers = vec![ContainerWiring::default(); assembly.members.len()];
     let public = public(&assembly);

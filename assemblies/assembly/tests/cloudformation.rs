@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use assembly::{Catalog, Plan, Values, plan, render};
+use diagnostics::source::Source;
 use serde_json::{Value, json};
-use task_definition::source::Source;
 
 mod support;
 
@@ -153,7 +153,7 @@ fn value_at(stack: &str, pointer: &str) -> String {
     let catalog = support::catalog("tests/catalog");
     let plan = plan(&source, &catalog, &support::values()).expect("a plan");
     let text = Source::new("cloudformation.yaml", template(&plan));
-    let node = task_definition::source::parse(&text).expect("YAML");
+    let node = diagnostics::source::parse(&text).expect("YAML");
     let value = node.to_json();
     let found = value.pointer(pointer);
     found.map_or_else(|| "nothing".to_owned(), Value::to_string)

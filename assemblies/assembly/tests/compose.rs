@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use assembly::{Catalog, Plan, Values, plan, render};
+use diagnostics::source::{Source, parse};
 use serde_json::{Value, json};
-use task_definition::source::{Source, parse};
 use task_definition::{Condition, ContainerDefinition};
 
 mod support;

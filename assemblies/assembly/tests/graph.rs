@@ -11,7 +11,7 @@ use std::process::Command;
 
 use assembly::graph::{Charset, Diagram, mermaid, svg, text};
 use assembly::plan;
-use task_definition::source::Source;
+use diagnostics::source::Source;
 
 mod support;
 

@@ -4,9 +4,9 @@
 
 use assembly::component::Component;
 use assembly::{Lock, Values, plan};
+use diagnostics::source::Source;
+use diagnostics::{Color, Finding};
 use proptest::prelude::*;
-use task_definition::source::Source;
-use task_definition::{Color, Finding};
 
 mod support;
 

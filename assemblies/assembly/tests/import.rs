@@ -11,7 +11,7 @@ use std::path::Path;
 
 use assembly::import::{ImportError, ImportOptions, ImportedAssembly, import};
 use assembly::{Catalog, Values, plan};
-use task_definition::source::Source;
+use diagnostics::source::Source;
 use task_definition::{TaskDefinition, normalise, read};
 
 mod support;

@@ -4,8 +4,9 @@
 #![allow(clippy::panic, reason = "a panic fails the test")]
 
 use assembly::inject::{InjectError, InjectRequest, Injection, inject, remove};
-use task_definition::source::Source;
-use task_definition::{Condition, TaskDefinition, check, normalise, read};
+use diagnostics::source::Source;
+use ecs_rules::check;
+use task_definition::{Condition, TaskDefinition, normalise, read};
 
 mod support;
 
@@ -86,7 +87,7 @@ fn remove_from(definition: &TaskDefinition, component: &str) -> TaskDefinition {
 fn errors(definition: &TaskDefinition) -> String {
     let located = read(&Source::new("task.json", definition.to_json())).expect("a definition");
     let findings = check(&located).into_iter();
-    let errors = findings.filter(|finding| finding.severity == task_definition::Severity::Error);
+    let errors = findings.filter(|finding| finding.severity == diagnostics::Severity::Error);
     support::format_findings(&errors.collect::<Vec<_>>())
 }
 

@@ -4,8 +4,8 @@
 
 use assembly::lock::{LABEL, LockedImage};
 use assembly::{Lock, LockMode, Plan, plan};
-use task_definition::source::Source;
-use task_definition::{Finding, Severity};
+use diagnostics::source::Source;
+use diagnostics::{Finding, Severity};
 
 mod support;
 

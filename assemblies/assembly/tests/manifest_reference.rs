@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use assembly::{Catalog, Values, plan, render, rule_config, schema};
+use diagnostics::source::{self, Source};
 use serde_json::Value;
-use task_definition::source::{self, Source};
 
 mod support;
 

@@ -5,8 +5,8 @@
 use assembly::component::Component;
 use assembly::rules::severity;
 use assembly::{Lock, LockMode, Rule, plan, rules, rules::example};
-use task_definition::Finding;
-use task_definition::source::Source;
+use diagnostics::Finding;
+use diagnostics::source::Source;
 
 mod support;
 

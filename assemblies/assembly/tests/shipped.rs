@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use assembly::component::Component;
 use assembly::{Catalog, Values, plan, render, schema};
-use task_definition::source::Source;
+use diagnostics::source::Source;
 
 mod support;
 

@@ -3,8 +3,8 @@
 #![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use assembly::{Plan, plan_under, render, rule_config};
-use task_definition::source::Source;
-use task_definition::{Level, LevelOverride, LevelSource, Location, Outcome, RuleConfig, Severity};
+use diagnostics::source::Source;
+use diagnostics::{Level, LevelOverride, LevelSource, Location, Outcome, RuleConfig, Severity};
 
 mod support;
 

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use diagnostics::Finding;
+use diagnostics::source::{Node, Source};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use task_definition::Finding;
-use task_definition::source::{Node, Source};
 
 use crate::machine::{ExitCode, Spec, SpecError, State, step};
 
@@ -224,7 +224,7 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use task_definition::source;
+    use diagnostics::source;
 
     use super::*;
 

@@ -224,8 +224,8 @@ fn latest_start(spec: &Spec, container: usize) -> LatestStart {
 
 #[cfg(test)]
 mod tests {
+    use diagnostics::source::Source;
     use task_definition::read;
-    use task_definition::source::Source;
 
     use super::*;
 

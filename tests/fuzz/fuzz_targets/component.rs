@@ -4,8 +4,8 @@
 use assembly::component::Component;
 use assembly::{Catalog, Values, plan, render};
 use libfuzzer_sys::fuzz_target;
-use task_definition::Color;
-use task_definition::source::Source;
+use diagnostics::Color;
+use diagnostics::source::Source;
 
 fuzz_target!(|bytes: &[u8]| {
     let source = Source::new("fuzz.yaml", String::from_utf8_lossy(bytes));

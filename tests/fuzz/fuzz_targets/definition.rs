@@ -2,8 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use task_definition::source::Source;
-use task_definition::{Color, Place, check, normalise, read};
+use diagnostics::source::Source;
+use diagnostics::Color;
+use ecs_rules::check;
+use task_definition::{Place, normalise, read};
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);

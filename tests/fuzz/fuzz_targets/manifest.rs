@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use assembly::{Catalog, Lock, Values, plan, render};
 use libfuzzer_sys::fuzz_target;
-use task_definition::Color;
-use task_definition::source::Source;
+use diagnostics::Color;
+use diagnostics::source::Source;
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     Catalog::read(&[

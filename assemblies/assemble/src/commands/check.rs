@@ -16,9 +16,10 @@ use assembly::rules::unused_value;
 use assembly::values::references;
 use assembly::{Catalog, Values, plan_under};
 use clap::{Args, ValueEnum};
-use task_definition::inputs::{Document, ParsedInput, check_input_with, read_input};
-use task_definition::source::{self, Source};
-use task_definition::{Finding, Outcome, RuleConfig};
+use diagnostics::source::{self, Source};
+use diagnostics::{Finding, Outcome, RuleConfig};
+use ecs_rules::ImageFacts;
+use ecs_rules::inputs::{Document, ParsedInput, check_input_with, read_input};
 
 use crate::cli::ValueArguments;
 use crate::error::CliError;
@@ -132,7 +133,7 @@ impl Arguments {
         &self,
         source: Source,
         path: &Path,
-        levels: &RuleConfig,
+        check: impl Fn(&Source) -> Outcome,
         report: &mut Report,
         ui: &Ui,
     ) -> Result<Source, CliError> {
@@ -140,7 +141,7 @@ impl Arguments {
         let source = if mode == FixMode::Off {
             source
         } else {
-            let (fixed, titles) = fix::apply_all(&source, levels, definition);
+            let (fixed, titles) = fix::apply_all(&source, check);
             report.differs |= fix::write_or_show(&source, &fixed, &titles, path, mode, ui)?;
             fixed
         };
@@ -158,6 +159,7 @@ fn gather(
     ui: &Ui,
 ) -> Result<(Report, Result<(), CliError>), CliError> {
     let catalog = project.catalog()?;
+    let images = catalog.image_facts();
     let mut report = Report::default();
     let mut unreadable = Vec::new();
     let mut values = None;
@@ -177,8 +179,9 @@ fn gather(
         // Warnings about JSON syntax apply to any kind of file and can all be suppressed.
         report.add(levels.apply(strict::findings(&source), |_| true));
         let outcome = if inputs::is_document(&source) {
-            let source = arguments.apply_fixes(source, &file, &levels, &mut report, ui)?;
-            documents(&read_input(&source), &related, &levels)
+            let check = |source: &Source| definition(source, &images, &levels);
+            let source = arguments.apply_fixes(source, &file, check, &mut report, ui)?;
+            documents(&read_input(&source), &related, &images, &levels)
         } else {
             // Read only for the first manifest: plain task definitions need no values.
             let values = match &values {
@@ -259,12 +262,17 @@ fn file_of(file: &Path, project: &Project) -> PathBuf {
 }
 
 /// Checks a task definition, service or request in any form.
-pub(crate) fn definition(source: &Source, levels: &RuleConfig) -> Outcome {
-    documents(&read_input(source), &[], levels)
+pub(crate) fn definition(source: &Source, images: &ImageFacts, levels: &RuleConfig) -> Outcome {
+    documents(&read_input(source), &[], images, levels)
 }
 
-fn documents(reading: &ParsedInput, related: &[Document], levels: &RuleConfig) -> Outcome {
-    let findings = check_input_with(reading, related);
+fn documents(
+    reading: &ParsedInput,
+    related: &[Document],
+    images: &ImageFacts,
+    levels: &RuleConfig,
+) -> Outcome {
+    let findings = check_input_with(reading, related, images);
     // Findings about the structure itself leave nothing to render, so they cannot be suppressed.
     let is_readable = reading.findings.is_empty();
     let mut outcome = levels.apply(findings, |finding| {

@@ -41,8 +41,9 @@ fn format_rule(rule: &Row, ui: &Ui) -> String {
         .collect::<Vec<_>>()
         .join("\n");
     let mut text = format!(
-        "{} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nfails:\n{}\n",
+        "{} {} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nfails:\n{}\n",
         rule.id,
+        rule.name,
         rule.severity.as_str(),
         rule.title,
         rule.explanation,

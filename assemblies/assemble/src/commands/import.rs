@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use assembly::import::{ImportError, ImportOptions, ImportedAssembly, import};
 use clap::Args;
-use task_definition::Color;
+use diagnostics::Color;
 
 use crate::error::{CliError, format_findings};
 use crate::project::Project;

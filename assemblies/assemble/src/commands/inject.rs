@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use assembly::inject::{InjectError, InjectRequest, Injection, inject, remove};
 use clap::Args;
+use diagnostics::source::Source;
+use diagnostics::{Color, Finding, Severity};
+use ecs_rules::{ImageFacts, check_with};
 use serde_json::Value;
-use task_definition::source::Source;
-use task_definition::{
-    Change, Color, Finding, Severity, TaskDefinition, check, diff, normalise, read,
-};
+use task_definition::{Change, TaskDefinition, diff, normalise, read};
 
 use crate::cli::{ValueArguments, pair};
 use crate::error::CliError;
@@ -90,9 +90,10 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         ui.message(&format!("note: {note}"));
     }
 
-    let existing = findings(&before, target, &text);
+    let images = project.catalog()?.image_facts();
+    let existing = findings(&before, target, &images, &text);
     // Only new findings matter here: the definition may break rules for other reasons.
-    let (new, old): (Vec<Finding>, Vec<Finding>) = findings(after, target, &text)
+    let (new, old): (Vec<Finding>, Vec<Finding>) = findings(after, target, &images, &text)
         .into_iter()
         .partition(|finding| !existing.iter().any(|known| is_same(known, finding)));
 
@@ -161,10 +162,11 @@ fn apply(
 fn findings(
     definition: &TaskDefinition,
     path: &Path,
+    images: &ImageFacts,
     text: &impl Fn(&TaskDefinition, &Path) -> String,
 ) -> Vec<Finding> {
     let source = Source::new(path.display().to_string(), text(definition, path));
-    read(&source).map_or_else(|findings| findings, |located| check(&located))
+    read(&source).map_or_else(|findings| findings, |located| check_with(&located, images))
 }
 
 /// Returns whether two findings are equal apart from their locations.

@@ -11,7 +11,7 @@ use std::thread;
 
 use assembly::{Document, Plan, Prices, Sizing};
 use clap::Args;
-use task_definition::{Finding, Outcome, Severity};
+use diagnostics::{Finding, Outcome, Severity};
 
 use crate::cli::{PriceArguments, ValueArguments};
 use crate::error::{CliError, format_findings};

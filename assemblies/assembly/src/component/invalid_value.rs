@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
+use diagnostics::nearest;
 use serde_json::Value;
-use task_definition::nearest;
 
 use super::{SettingDeclaration, SettingFormat, SettingKind};
 

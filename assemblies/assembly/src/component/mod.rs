@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use diagnostics::source::{self, Node, Source};
+use diagnostics::{Finding, Location, escape};
+use ecs_rules::{ImageFact, ImageFacts};
 use serde_json::Value;
-use task_definition::source::{self, Node, Source};
-use task_definition::{Finding, Location, escape};
 
 use crate::{decode, rules};
 
@@ -215,6 +216,39 @@ impl Catalog {
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.keys().map(String::as_str)
     }
+
+    /// Returns what the ECS rules should know about the components' images.
+    pub fn image_facts(&self) -> ImageFacts {
+        let components = self
+            .0
+            .values()
+            .filter_map(|component| component.as_ref().ok());
+        image_facts(components.map(|component| (component, component.file().image.as_str())))
+    }
+}
+
+/// Returns the facts that follow from the component contract, by image repository.
+pub(crate) fn image_facts<'c>(
+    images: impl Iterator<Item = (&'c Component, &'c str)>,
+) -> ImageFacts {
+    let mut facts = ImageFacts::new();
+    for (component, image) in images {
+        // Third-party images do not keep the contract.
+        let file = component.file();
+        if file.container.is_some() {
+            continue;
+        }
+
+        // `FROM scratch`, with the written folders declared as volumes of the image's user.
+        let name = image.rsplit('/').next().unwrap_or(image);
+        let name = name.split([':', '@']).next().unwrap_or(name);
+        facts.insert(name, [ImageFact::NoShell, ImageFact::OwnsVolumes]);
+        if file.provides.contains_key("otlp") {
+            facts.insert(name, [ImageFact::TelemetryAgent]);
+        }
+    }
+
+    facts
 }
 
 /// Returns the name in a file, or that of its folder if the file has none.

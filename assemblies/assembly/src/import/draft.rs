@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use diagnostics::Finding;
+use diagnostics::source::Source;
 use serde_json::{Map, Value, json};
-use task_definition::source::Source;
-use task_definition::{ContainerDefinition, Finding, TaskDefinition, normalise};
+use task_definition::{ContainerDefinition, TaskDefinition, normalise};
 
 use super::account_context::{AccountContext, escape_references};
 use super::{ImportOptions, describe, overlay_diff, roles, yaml};

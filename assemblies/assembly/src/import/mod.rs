@@ -10,8 +10,9 @@
 //! The manifest overrides a derived field only where the original differs, with a comment. The result is planned and
 //! compared with the original before it is returned, so an import never succeeds with a different definition.
 
-use task_definition::source::Source;
-use task_definition::{Finding, Location, Severity, TaskDefinition, diff, normalise};
+use diagnostics::source::Source;
+use diagnostics::{Finding, Location, Severity};
+use task_definition::{TaskDefinition, diff, normalise};
 
 use crate::component::Catalog;
 use crate::values::Values;

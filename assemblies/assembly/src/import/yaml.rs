@@ -96,8 +96,8 @@ fn scalar(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use diagnostics::source::{Source, parse};
     use serde_json::json;
-    use task_definition::source::{Source, parse};
 
     use super::*;
 

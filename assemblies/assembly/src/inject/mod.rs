@@ -11,7 +11,8 @@
 
 use std::collections::BTreeMap;
 
-use task_definition::{Finding, TaskDefinition};
+use diagnostics::Finding;
+use task_definition::TaskDefinition;
 
 use crate::component::{Catalog, Kind};
 use crate::plan::iam::Statement;

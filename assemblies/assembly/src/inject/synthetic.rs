@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
+use diagnostics::source::Source;
 use serde_json::{Map, Value, json};
-use task_definition::source::Source;
 use task_definition::{ContainerDefinition, TaskDefinition};
 
 use super::InjectError;

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use diagnostics::source::{self, Node, Source};
+use diagnostics::{Finding, Location, escape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use task_definition::source::{self, Node, Source};
-use task_definition::{Finding, Location, escape};
 
 use crate::{decode, rules};
 

@@ -1,6 +1,7 @@
 //! Replaces tags by digests in a finished task definition.
 
-use task_definition::{Finding, LocatedDefinition, Location, TaskDefinition};
+use diagnostics::{Finding, Location};
+use task_definition::{LocatedDefinition, TaskDefinition};
 
 use super::{Lock, is_mutable, reference};
 use crate::rules;

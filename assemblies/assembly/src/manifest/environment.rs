@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use task_definition::source::{Key, Node, NodeValue};
+use diagnostics::source::{Key, Node, NodeValue};
 
 use crate::values;
 
@@ -96,8 +96,8 @@ pub(super) fn references(node: &Node) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use diagnostics::source::{Source, parse};
     use serde_json::{Value, json};
-    use task_definition::source::{Source, parse};
 
     use super::*;
 

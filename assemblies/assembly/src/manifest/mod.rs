@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use task_definition::source::{self, Node, Source};
-use task_definition::{Finding, Location};
+use diagnostics::source::{self, Node, Source};
+use diagnostics::{Finding, Location};
 
 use crate::values::{Interpolator, Values};
 use crate::{decode, rules};

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::{Edit, Finding, Location, LocationMap, escape};
 use serde_json::Value;
 use task_definition::{
-    Condition, ContainerDefinition, Dependency, Edit, Finding, FirelensConfiguration, HealthCheck,
-    KeyValue, LinuxParameters, LocatedDefinition, Location, LocationMap, LogConfiguration,
-    MountPoint, PortMapping, RestartPolicy, RuntimePlatform, Secret, TaskDefinition, Volume,
-    escape, read_value,
+    Condition, ContainerDefinition, Dependency, FirelensConfiguration, HealthCheck, KeyValue,
+    LinuxParameters, LocatedDefinition, LogConfiguration, MountPoint, PortMapping, RestartPolicy,
+    RuntimePlatform, Secret, TaskDefinition, Volume, read_value,
 };
 
 use super::iam::{Statement, role_arn};

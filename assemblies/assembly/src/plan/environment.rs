@@ -5,7 +5,8 @@
 //! A single variable takes precedence over a settings document, and `environment` over
 //! `environmentFiles`. An address in a container's `environment` is therefore final.
 
-use task_definition::{Finding, LocatedDefinition, Location};
+use diagnostics::{Finding, Location};
+use task_definition::LocatedDefinition;
 
 use crate::resolve::{AssemblyMember, RunMode};
 use crate::text::suggest;

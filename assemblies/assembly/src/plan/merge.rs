@@ -1,8 +1,8 @@
 //! Merges one JSON value into another: maps by field, lists of items with a `name` by that name,
 //! everything else is replaced; `null` removes.
 
+use diagnostics::escape;
 use serde_json::Value;
-use task_definition::escape;
 
 /// Merges `overlay` (at `from` in the manifest) into `value` (at `at` in the definition).
 ///

@@ -1,11 +1,11 @@
 //! The plan: an assembly that passed every rule, with its task definition and permissions.
 
-use task_definition::{
-    Finding, LevelSource, LocatedDefinition, Outcome, SuppressedFinding, TaskDefinition,
-};
+use diagnostics::{Finding, LevelSource, Outcome, SuppressedFinding};
+use task_definition::{LocatedDefinition, TaskDefinition};
 
 use crate::component::Component;
-use crate::diagnostics::Diagnostics;
+use crate::component::image_facts;
+use crate::diagnostic_context::DiagnosticContext;
 use crate::lock;
 use crate::manifest::{LoadBalancer, OnDemand, Service};
 use crate::prices::{BilledResources, Prices};
@@ -55,7 +55,7 @@ impl std::fmt::Display for Size {
 }
 
 /// Derives permissions, sizes and the task definition, then checks every rule.
-pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Outcome> {
+pub fn plan(wiring: Wiring, mut diagnostics: DiagnosticContext) -> Result<Plan, Outcome> {
     let derived = iam::task::statements(&wiring.assembly).and_then(|(task_role, wildcards)| {
         let located = definition::definition(&wiring, &task_role)?;
         Ok((task_role, wildcards, located))
@@ -78,7 +78,9 @@ pub fn plan(wiring: Wiring, mut diagnostics: Diagnostics) -> Result<Plan, Outcom
                 .iter()
                 .any(|known| known.rule == "M22" && known.location == finding.location)
     };
-    let mut definition_findings = task_definition::check(&located);
+    let members = wiring.assembly.members.iter();
+    let images = members.map(|member| (&member.component, member.image.as_str()));
+    let mut definition_findings = ecs_rules::check_with(&located, &image_facts(images));
 
     definition_findings.retain(|finding| !is_duplicate(finding));
     findings.extend(definition_findings);
@@ -124,7 +126,7 @@ pub(crate) fn roles(wiring: &Wiring) -> Result<[Vec<iam::Statement>; 2], Vec<Fin
 }
 
 /// Reports unused suppressions of the manifest and returns the outcome.
-fn finish_diagnostics(mut diagnostics: Diagnostics) -> Outcome {
+fn finish_diagnostics(mut diagnostics: DiagnosticContext) -> Outcome {
     // Every rule has run by now, so an entry for a rule that has not triggered is unused.
     let manifest_overrides = diagnostics
         .overrides()

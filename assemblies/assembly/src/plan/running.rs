@@ -1,6 +1,6 @@
 //! Checks how tasks are started and scaled against the wiring: load balancer, trigger, overrides.
 
-use task_definition::Finding;
+use diagnostics::Finding;
 
 use crate::manifest::{LoadBalancer, Manifest, OnDemand, OnFailure, Service};
 use crate::resolve::{AssemblyMember, Role};

@@ -1,6 +1,6 @@
 //! Chooses the task's size and divides it among the containers.
 
-use task_definition::Finding;
+use diagnostics::Finding;
 use task_definition::fargate_sizes;
 
 use super::Size;

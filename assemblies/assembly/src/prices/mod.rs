@@ -2,8 +2,9 @@
 
 use std::sync::LazyLock;
 
-use task_definition::source::{self, Source};
-use task_definition::{Finding, Location, TaskDefinition};
+use diagnostics::source::{self, Source};
+use diagnostics::{Finding, Location};
+use task_definition::TaskDefinition;
 
 use crate::manifest::Architecture;
 use crate::plan::{Size, size_of};
@@ -209,7 +210,7 @@ static BUILT_IN: LazyLock<Prices> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use task_definition::Color;
+    use diagnostics::Color;
 
     const SMALLEST: BilledResources = BilledResources {
         size: Size {

@@ -116,8 +116,8 @@ fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use diagnostics::source::{Source, parse};
     use serde_json::json;
-    use task_definition::source::{Source, parse};
 
     /// Texts that some YAML parsers read as something else.
     const ODD: [&str; 26] = [

@@ -1,6 +1,6 @@
 //! Links each requirement of a member to the member that provides it.
 
-use task_definition::Finding;
+use diagnostics::Finding;
 
 use super::{AssemblyMember, Link, Role, RunMode};
 use crate::component::{RequiredInterface, UPSTREAM};

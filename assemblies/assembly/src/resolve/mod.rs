@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
 use crate::component::{Catalog, Component, Kind};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostic_context::DiagnosticContext;
 use crate::manifest::Manifest;
 use crate::rules;
 use crate::text::suggest;
@@ -95,7 +95,7 @@ pub fn resolve(
     manifest: Manifest,
     catalog: &Catalog,
     values: &Values,
-    diagnostics: &mut Diagnostics,
+    diagnostics: &mut DiagnosticContext,
 ) -> Option<ResolvedAssembly> {
     let mut findings = Vec::new();
     let members = members(&manifest, catalog, values, &mut findings);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::Finding;
 use serde_json::Value;
-use task_definition::Finding;
 
 use super::AssemblyMember;
 use crate::component::Firelens;

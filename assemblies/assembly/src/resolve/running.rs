@@ -1,6 +1,6 @@
 //! Checks the manifest's sections about running tasks: scaling, secret keys, stack sections.
 
-use task_definition::Finding;
+use diagnostics::Finding;
 
 use crate::manifest::{Manifest, Service, Target};
 use crate::rules;

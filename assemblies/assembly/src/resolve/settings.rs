@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::{Finding, Location, escape, nearest};
 use serde_json::{Map, Value};
-use task_definition::{Finding, Location, escape, nearest};
 
 use crate::component::Component;
 use crate::manifest::Manifest;

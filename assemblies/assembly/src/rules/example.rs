@@ -1,7 +1,7 @@
 //! Checks the examples of the rules against a small catalog, the shop.
 
-use task_definition::Finding;
-use task_definition::source::Source;
+use diagnostics::Finding;
+use diagnostics::source::Source;
 
 use crate::component::{Catalog, Component};
 use crate::lock::{Lock, LockMode};

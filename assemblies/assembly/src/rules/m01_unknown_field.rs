@@ -1,8 +1,8 @@
 //! M01: unknown field.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M01.
 pub(crate) const RULE: Rule = Rule {
@@ -24,9 +24,10 @@ app: web
 service: {}
 ingres: [tls]
 ",
+    ..MANIFEST
 };
 
 /// Reports a field name that the schema does not have.
 pub(crate) fn unknown_field(location: Location, path: &str, hint: &str) -> Finding {
-    RULE.error(location, format!("there is no field `{path}`"), hint)
+    RULE.finding(location, format!("there is no field `{path}`"), hint)
 }

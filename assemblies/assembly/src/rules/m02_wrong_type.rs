@@ -1,8 +1,8 @@
 //! M02: wrong value type.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M02.
 pub(crate) const RULE: Rule = Rule {
@@ -24,6 +24,7 @@ app: web
 ingress: tls
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a value of another type.
@@ -37,7 +38,7 @@ pub(crate) fn wrong_type(location: Location, path: &str, expected: &str, found: 
         ("a list", "a map") => "write a list: a `-` in front of each item".to_owned(),
         _ => format!("write {expected}"),
     };
-    RULE.error(location, message, hint)
+    RULE.finding(location, message, hint)
 }
 
 /// Reports an amount with a unit where a number of MiB or CPU units is expected.
@@ -49,7 +50,7 @@ pub(crate) fn has_unit(location: Location, path: &str, text: &str, amount: u32) 
     } else {
         "memory is in MiB"
     };
-    RULE.error(location, message, format!("write {amount}: {unit}"))
+    RULE.finding(location, message, format!("write {amount}: {unit}"))
 }
 
 /// Reports a file without a map at the top level.
@@ -60,12 +61,12 @@ pub(crate) fn not_a_map(location: Location, found: &str) -> Finding {
         format!("the file must be a map of fields, but this is {found}")
     };
     let hint = "write `name: …` and the other fields; `assemble new` writes a starter";
-    RULE.error(location, message, hint)
+    RULE.finding(location, message, hint)
 }
 
 /// Reports a word that is not one of the allowed ones.
 pub(crate) fn unknown_choice(location: Location, path: &str, text: &str, hint: &str) -> Finding {
-    RULE.error(location, format!("`{path}` cannot be `{text}`"), hint)
+    RULE.finding(location, format!("`{path}` cannot be `{text}`"), hint)
 }
 
 /// Reports a whole number that is too small or too large.
@@ -76,7 +77,7 @@ pub(crate) fn out_of_range(
     low: i64,
     high: i64,
 ) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{path}` is {number}"),
         format!("write a number from {low} to {high}"),
@@ -97,12 +98,12 @@ pub(crate) fn float_out_of_range(
         (None, Some(high)) => format!("write {high} or less"),
         (None, None) => "write a number".to_owned(),
     };
-    RULE.error(location, format!("`{path}` is {number}"), hint)
+    RULE.finding(location, format!("`{path}` is {number}"), hint)
 }
 
 /// Reports an error of the deserializer that no other check has found.
 pub(crate) fn mismatch(location: Location, error: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("the file does not match its schema: {error}"),
         "compare it with the JSON Schema in `assemblies/schema/`",

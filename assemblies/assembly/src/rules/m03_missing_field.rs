@@ -1,8 +1,8 @@
 //! M03: missing required field.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M03.
 pub(crate) const RULE: Rule = Rule {
@@ -22,11 +22,12 @@ service: {}
 name: shop
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a required field that is missing.
 pub(crate) fn missing_field(location: Location, path: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("the field `{path}` is missing"),
         format!("add `{path}: …`"),

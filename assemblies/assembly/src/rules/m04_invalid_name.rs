@@ -1,8 +1,8 @@
 //! M04: name is not valid for ECS, IAM and DNS.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M04.
 pub(crate) const RULE: Rule = Rule {
@@ -23,6 +23,7 @@ name: My Shop
 app: web
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a name with other characters, and proposes a valid one.
@@ -48,5 +49,5 @@ pub(crate) fn invalid_name(location: Location, name: &str) -> Finding {
         better => format!("write `{better}`"),
     };
 
-    RULE.error(location, format!("`{name}` is not a valid name"), hint)
+    RULE.finding(location, format!("`{name}` is not a valid name"), hint)
 }

@@ -1,8 +1,8 @@
 //! M05: unknown component.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M05.
 pub(crate) const RULE: Rule = Rule {
@@ -23,9 +23,10 @@ name: shop
 app: wbe
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a component name that is not in the catalog.
 pub(crate) fn unknown_component(location: Location, name: &str, hint: &str) -> Finding {
-    RULE.error(location, format!("there is no component `{name}`"), hint)
+    RULE.finding(location, format!("there is no component `{name}`"), hint)
 }

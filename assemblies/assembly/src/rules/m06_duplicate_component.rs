@@ -1,8 +1,8 @@
 //! M06: component used twice in one task.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M06.
 pub(crate) const RULE: Rule = Rule {
@@ -25,11 +25,12 @@ app: web
 sidecars: [otel, otel]
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports the second use of a component.
 pub(crate) fn duplicate(location: Location, name: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{name}` is already in this task"),
         "remove one of the two",

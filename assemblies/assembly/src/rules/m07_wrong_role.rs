@@ -1,8 +1,8 @@
 //! M07: component kind does not fit this role.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M07.
 pub(crate) const RULE: Rule = Rule {
@@ -25,11 +25,12 @@ app: web
 ingress: [otel]
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a component in the wrong list.
 pub(crate) fn wrong_role(location: Location, name: &str, kind: &str, expected: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{name}` is {kind} and cannot be used here"),
         format!("name {expected}, or put `{name}` where {kind} belongs"),

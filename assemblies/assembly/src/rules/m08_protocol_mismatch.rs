@@ -1,8 +1,8 @@
 //! M08: proxy and next hop use different protocols.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M08.
 pub(crate) const RULE: Rule = Rule {
@@ -27,6 +27,7 @@ ingress: [auth, tls]
 settings: { auth: { issuer: 'https://issuer.example/' } }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports two consecutive hops without a common interface.
@@ -37,7 +38,7 @@ pub(crate) fn mismatch(
     next: &str,
     offers: &str,
 ) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{hop}` forwards `{wants}`, but the next hop, `{next}`, provides {offers}"),
         format!("location a component that provides `{wants}` after `{hop}`"),

@@ -1,8 +1,8 @@
 //! M09: requirement has no provider, or more than one.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M09.
 pub(crate) const RULE: Rule = Rule {
@@ -24,11 +24,12 @@ name: shop
 app: cart
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a required interface without a provider.
 pub(crate) fn unmet(location: Location, name: &str, interface: &str, setting: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{name}` needs `{interface}`, which no component in this task provides"),
         format!("add a sidecar that provides `{interface}`, or set `settings.{name}.{setting}`"),
@@ -43,7 +44,7 @@ pub(crate) fn ambiguous(
     offers: &str,
     setting: &str,
 ) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{name}` needs `{interface}`, which {offers} provide"),
         format!("choose one with `settings.{name}.{setting}`"),

@@ -1,8 +1,8 @@
 //! M10: unknown setting.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M10.
 pub(crate) const RULE: Rule = Rule {
@@ -27,6 +27,7 @@ settings:
   web: { greting: hello }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a setting that the component does not declare.
@@ -36,7 +37,7 @@ pub(crate) fn unknown_setting(
     setting: &str,
     hint: &str,
 ) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{name}` has no setting `{setting}`"),
         hint,
@@ -50,7 +51,7 @@ pub(crate) fn unknown_variable(
     variable: &str,
     hint: &str,
 ) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{name}` has no setting for the variable `{variable}`"),
         hint,

@@ -1,8 +1,8 @@
 //! M11: wrong setting type.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M11.
 pub(crate) const RULE: Rule = Rule {
@@ -27,6 +27,7 @@ settings:
   web: { workers: many }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a setting with a value of another type.
@@ -37,7 +38,7 @@ pub(crate) fn wrong_kind(
     expected: &str,
     found: &str,
 ) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{setting}` of `{name}` must be {expected}, but this is {found}"),
         format!("write {expected}"),

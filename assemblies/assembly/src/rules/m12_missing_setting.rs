@@ -1,8 +1,8 @@
 //! M12: required setting is missing.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M12.
 pub(crate) const RULE: Rule = Rule {
@@ -27,11 +27,12 @@ app: web
 ingress: [auth]
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a required setting without a value.
 pub(crate) fn missing_setting(location: Location, name: &str, setting: &str, doc: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!(
             "`{name}` needs the setting `{setting}`{}",
@@ -48,7 +49,7 @@ pub(crate) fn missing_choice(
     first: &str,
     others: &[String],
 ) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{name}` needs the setting `{first}`, or an alternative to it"),
         format!(
@@ -60,7 +61,7 @@ pub(crate) fn missing_choice(
 
 /// Reports a required secret without an ARN.
 pub(crate) fn missing_secret(location: Location, name: &str, setting: &str, doc: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!(
             "`{name}` needs the secret `{setting}`{}",

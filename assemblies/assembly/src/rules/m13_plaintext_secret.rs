@@ -1,8 +1,8 @@
 //! M13: secret in plain text, or plain setting under `secrets`.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M13.
 pub(crate) const RULE: Rule = Rule {
@@ -29,11 +29,12 @@ settings:
   tls: { certificate: 'BEGIN CERTIFICATE' }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a secret under `settings`.
 pub(crate) fn plain_secret(location: Location, name: &str, setting: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{setting}` of `{name}` is a secret and must not be in plain text"),
         format!("put the secret into Secrets Manager and its ARN under `secrets.{name}.{setting}`"),
@@ -42,7 +43,7 @@ pub(crate) fn plain_secret(location: Location, name: &str, setting: &str) -> Fin
 
 /// Reports a setting with both a plain value and a secret.
 pub(crate) fn setting_and_secret(location: Location, name: &str, setting: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{setting}` of `{name}` is both a setting and a secret"),
         "remove one of the two",

@@ -1,8 +1,8 @@
 //! M14: undefined `${value}`.
 
-use task_definition::{Finding, Location, nearest};
+use diagnostics::{Finding, Location, nearest};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M14.
 pub(crate) const RULE: Rule = Rule {
@@ -28,6 +28,7 @@ settings:
   web: { greeting: '${hello}' }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Returns the names of the undefined values in these findings, each once.
@@ -52,5 +53,5 @@ pub(crate) fn undefined_value<'a>(
         Some(near) => format!("write `${{{near}}}`"),
         None => format!("add `{name}` to the values, or pass `--value {name}=…`"),
     };
-    RULE.error(location, format!("{MISSING}{name}`"), hint)
+    RULE.finding(location, format!("{MISSING}{name}`"), hint)
 }

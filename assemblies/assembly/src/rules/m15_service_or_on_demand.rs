@@ -1,8 +1,8 @@
 //! M15: both or neither of `service` and `on_demand`.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M15.
 pub(crate) const RULE: Rule = Rule {
@@ -24,11 +24,12 @@ app: web
 service: {}
 on_demand: { bucket: inbox }
 ",
+    ..MANIFEST
 };
 
 /// Reports a manifest with both.
 pub(crate) fn both(location: Location) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         "a task cannot be both `service` and `on_demand`",
         "remove one of the two",
@@ -37,7 +38,7 @@ pub(crate) fn both(location: Location) -> Finding {
 
 /// Reports a manifest with neither.
 pub(crate) fn neither(location: Location) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         "the manifest has neither `service` nor `on_demand`",
         "add `service: {}` for a service, or `on_demand: …` for a task that ends",

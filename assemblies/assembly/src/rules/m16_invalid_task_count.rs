@@ -1,8 +1,8 @@
 //! M16: min is greater than max, or scaling has no target.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M16.
 pub(crate) const RULE: Rule = Rule {
@@ -23,11 +23,12 @@ name: shop
 app: web
 service: { min: 5, max: 4, target: { cpu: 60 } }
 ",
+    ..MANIFEST
 };
 
 /// Reports a `min` that is greater than `max`.
 pub(crate) fn min_above_max(location: Location, min: u32, max: u32) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`min` is {min}, which is more than `max`, {max}"),
         format!("write a `max` of at least {min}"),
@@ -36,7 +37,7 @@ pub(crate) fn min_above_max(location: Location, min: u32, max: u32) -> Finding {
 
 /// Reports a range without a scaling target.
 pub(crate) fn no_target(location: Location, min: u32, max: u32) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("the service scales from {min} to {max} tasks, but has no target"),
         "add `target: { requests_per_task: … }` or `target: { cpu: … }`",

@@ -1,8 +1,8 @@
 //! M17: entry for a component that is not in the task.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M17.
 pub(crate) const RULE: Rule = Rule {
@@ -27,9 +27,11 @@ settings:
   wbe: { greeting: hello }
 service: {}
 ",
+    suppressible: true,
+    ..MANIFEST
 };
 
 /// Reports an entry for a component that this task does not have.
 pub(crate) fn not_in_task(location: Location, name: &str, hint: &str) -> Finding {
-    RULE.error(location, format!("`{name}` is not in this task"), hint)
+    RULE.finding(location, format!("`{name}` is not in this task"), hint)
 }

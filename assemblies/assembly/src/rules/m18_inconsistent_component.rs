@@ -1,8 +1,8 @@
 //! M18: component.yaml contradicts itself.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M18.
 pub(crate) const RULE: Rule = Rule {
@@ -33,11 +33,12 @@ provides: { http: { setting: lisen, port: 8080 } }
 settings: { listen: { type: string, doc: the listen address } }
 size: { cpu: 64, memory: 64 }
 ",
+    ..MANIFEST
 };
 
 /// Reports a setting that is used but not declared.
 pub(crate) fn unknown_setting(location: Location, setting: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("the component has no setting `{setting}`"),
         "declare it under `settings`",
@@ -46,7 +47,7 @@ pub(crate) fn unknown_setting(location: Location, setting: &str) -> Finding {
 
 /// Reports a proxy without the requirement `upstream`.
 pub(crate) fn proxy_without_upstream(location: Location, name: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{name}` is a proxy, but does not require an upstream"),
         "add `requires: { upstream: … }`",

@@ -1,8 +1,8 @@
 //! M19: permission refers to an unknown value.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M19.
 pub(crate) const RULE: Rule = Rule {
@@ -24,11 +24,12 @@ name: shop
 app: batch
 on_demand: { bucket: inbox }
 ",
+    ..MANIFEST
 };
 
 /// Reports a reference in a resource that cannot be resolved.
 pub(crate) fn unresolved_reference(location: Location, name: &str, unknown: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("a permission of `{name}` needs `{unknown}`, which is not defined"),
         hint(name, unknown),

@@ -1,8 +1,8 @@
 //! M20: app does not support this run mode.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M20.
 pub(crate) const RULE: Rule = Rule {
@@ -24,11 +24,12 @@ name: shop
 app: web
 on_demand: { bucket: inbox }
 ",
+    ..MANIFEST
 };
 
 /// Reports an app without a command for `on_demand`.
 pub(crate) fn no_on_demand_command(location: Location, name: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{name}` has no command that ends"),
         "write `service: {}` instead, or choose an app with `commands.on_demand`",

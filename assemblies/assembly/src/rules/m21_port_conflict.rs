@@ -1,8 +1,8 @@
 //! M21: port assigned twice.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M21.
 pub(crate) const RULE: Rule = Rule {
@@ -30,11 +30,12 @@ settings:
   web: { listen: '127.0.0.1:9000' }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a port that another container already uses.
 pub(crate) fn port_conflict(location: Location, port: u16, name: &str, holder: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("port {port} of `{name}` is already used by `{holder}`"),
         "choose another port; containers of a task share one network namespace",
@@ -48,7 +49,7 @@ pub(crate) fn invalid_address(location: Location, text: &str) -> Finding {
         Some(port) => format!("write `127.0.0.1:{port}`"),
         None => "write `127.0.0.1:PORT`, or `0.0.0.0:PORT` for the outermost hop".to_owned(),
     };
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{text}` is not an address to listen on"),
         hint,

@@ -1,8 +1,8 @@
 //! M22: inner hop listens on a public address.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M22.
 pub(crate) const RULE: Rule = Rule {
@@ -29,11 +29,14 @@ settings:
   web: { listen: '0.0.0.0:9000' }
 service: {}
 ",
+    suppressible: true,
+    guard: true,
+    ..MANIFEST
 };
 
 /// Reports an inner hop that is reachable from outside the task.
 pub(crate) fn public_inner_hop(location: Location, name: &str, address: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!(
             "`{name}` would listen on {address}, where clients can bypass the hops in front of it"
@@ -44,7 +47,7 @@ pub(crate) fn public_inner_hop(location: Location, name: &str, address: &str) ->
 
 /// Reports an admin address that is reachable from outside the task.
 pub(crate) fn public_admin(location: Location, name: &str, address: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!(
             "the admin port of `{name}` would listen on {address}, outside the loopback interface"
@@ -55,7 +58,7 @@ pub(crate) fn public_admin(location: Location, name: &str, address: &str) -> Fin
 
 /// Reports an address that is a secret.
 pub(crate) fn secret_address(location: Location, name: &str, variable: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{variable}` is a secret, so the address of `{name}` cannot be checked"),
         "write `127.0.0.1:PORT` under `settings:`; an address is not a secret",
@@ -64,7 +67,7 @@ pub(crate) fn secret_address(location: Location, name: &str, variable: &str) -> 
 
 /// Reports an address variable that an override or a patch has removed.
 pub(crate) fn missing_address(location: Location, name: &str, variable: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{variable}` was removed, so the address of `{name}` is not defined"),
         "keep the variable, or change it under `settings:`",

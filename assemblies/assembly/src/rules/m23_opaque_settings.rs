@@ -1,8 +1,8 @@
 //! M23: settings in a document that cannot be checked.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M23.
 pub(crate) const RULE: Rule = Rule {
@@ -29,11 +29,14 @@ overrides:
   web: { environment: [{ name: WEB_SETTINGS, value: '{ \"greeting\": \"good morning\" }' }] }
 service: {}
 ",
+    suppressible: true,
+    guard: true,
+    ..MANIFEST
 };
 
 /// Reports a variable that contains or names a document of settings.
 pub(crate) fn settings_document(location: Location, name: &str, variable: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{variable}` passes settings to `{name}` that cannot be checked"),
         "move the settings to `settings:`",

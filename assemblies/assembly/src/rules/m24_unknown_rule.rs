@@ -1,8 +1,8 @@
 //! M24: unknown rule id.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M24.
 pub(crate) const RULE: Rule = Rule {
@@ -29,6 +29,7 @@ rules:
   M177: { severity: off, reason: the settings of a sidecar that comes next week }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports an id that no rule has.
@@ -37,5 +38,5 @@ pub(crate) fn unknown_rule(location: Location, id: &str, similar: Option<&str>) 
         || "see `assemble rules` for the ids".to_owned(),
         |similar| format!("write `{similar}`, or see `assemble rules`"),
     );
-    RULE.error(location, format!("there is no rule `{id}`"), hint)
+    RULE.finding(location, format!("there is no rule `{id}`"), hint)
 }

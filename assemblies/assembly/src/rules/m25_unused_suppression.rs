@@ -1,13 +1,14 @@
 //! M25: unused suppression.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location, Severity};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M25.
 pub(crate) const RULE: Rule = Rule {
     id: "M25",
     name: "unused-suppression",
+    severity: Severity::Warning,
     title: "unused suppression",
     explanation: "The finding that was suppressed has been fixed since, or never existed. The entry would hide the next finding of this rule, which has not been reviewed.",
     source: "assemblies/README.md",
@@ -29,11 +30,13 @@ rules:
   M17: { severity: off, reason: the settings of a sidecar that comes next week }
 service: {}
 ",
+    suppressible: true,
+    ..MANIFEST
 };
 
 /// Reports an entry that suppresses no finding.
 pub(crate) fn unused_suppression(location: Location, id: &str) -> Finding {
-    RULE.warning(
+    RULE.finding(
         location,
         format!("`{id}` is suppressed, but has no findings"),
         "remove the entry",

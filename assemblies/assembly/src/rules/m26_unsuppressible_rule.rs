@@ -1,8 +1,8 @@
 //! M26: this error cannot be suppressed.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M26.
 pub(crate) const RULE: Rule = Rule {
@@ -29,11 +29,12 @@ rules:
   M16: { severity: off, reason: the load is not known yet }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports an entry for a rule that cannot be suppressed.
 pub(crate) fn unsuppressible(location: Location, id: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{id}` cannot be suppressed: nothing can be rendered while it fails"),
         format!("fix what {id} reports and remove the entry"),

@@ -1,8 +1,8 @@
 //! M27: suppression without a reason.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M27.
 pub(crate) const RULE: Rule = Rule {
@@ -29,11 +29,12 @@ rules:
   M17: { severity: off, reason: '' }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports an entry with an empty reason.
 pub(crate) fn missing_reason(location: Location, id: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("the entry for `{id}` has no reason"),
         "write one sentence under `reason`: why, and until when",

@@ -1,8 +1,8 @@
 //! M28: setting value is out of range or malformed.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 use crate::component::InvalidValue;
 
 /// The description of M28.
@@ -30,6 +30,7 @@ settings:
 values: { level: debgu }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a value that the program would reject.
@@ -40,5 +41,5 @@ pub(crate) fn invalid_value(
     invalid: InvalidValue,
 ) -> Finding {
     let message = format!("`{setting}` of `{name}` {}", invalid.message);
-    RULE.error(location, message, invalid.hint)
+    RULE.finding(location, message, invalid.hint)
 }

@@ -1,8 +1,8 @@
 //! M30: values refer to each other in a cycle.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M30.
 pub(crate) const RULE: Rule = Rule {
@@ -29,6 +29,7 @@ settings:
 values: { greeting: '${hello}, world', hello: '${greeting}' }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a cycle; the last name is the first one again.
@@ -38,5 +39,5 @@ pub(crate) fn cycle(location: Location, names: &[String]) -> Finding {
         "the values {} refer to each other in a cycle",
         path.join(", ")
     );
-    RULE.error(location, message, "replace one of the references with text")
+    RULE.finding(location, message, "replace one of the references with text")
 }

@@ -1,13 +1,14 @@
 //! M31: value looks like a credential.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location, Severity};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M31.
 pub(crate) const RULE: Rule = Rule {
     id: "M31",
     name: "possible-secret",
+    severity: Severity::Warning,
     title: "value looks like a credential",
     explanation: "Values are committed, and become part of a task definition that every principal with the permission to describe it can read. The value of a secret is its ARN; ECS reads the secret itself when the container starts.",
     source: "ECS developer guide: pass sensitive data to an Amazon ECS container",
@@ -29,6 +30,8 @@ settings:
 values: { api_token: k2Jf93hQ }
 service: {}
 ",
+    suppressible: true,
+    ..MANIFEST
 };
 
 /// Returns whether a value may be a credential itself, by its name or by its format.
@@ -67,7 +70,7 @@ const ENDINGS: [&str; 9] = [
 
 /// Reports a value that looks like a credential.
 pub(crate) fn plain_text_secret(location: Location, name: &str) -> Finding {
-    RULE.warning(
+    RULE.finding(
         location,
         format!("the value `{name}` looks like a secret in plain text"),
         "store it in Secrets Manager, and write its ARN here",

@@ -1,13 +1,14 @@
 //! M32: unused value.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location, Severity};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M32.
 pub(crate) const RULE: Rule = Rule {
     id: "M32",
     name: "unused-value",
+    severity: Severity::Warning,
     title: "unused value",
     explanation: "A value that nothing refers to is misspelt, or left over from a removed setting.",
     source: "assemblies/README.md",
@@ -29,11 +30,13 @@ settings:
 values: { hello: good morning }
 service: {}
 ",
+    suppressible: true,
+    ..MANIFEST
 };
 
 /// Reports a value that nothing refers to.
 pub fn unused_value(location: Location, name: &str) -> Finding {
-    RULE.warning(
+    RULE.finding(
         location,
         format!("the value `{name}` is not used"),
         "correct the name, or remove the value",

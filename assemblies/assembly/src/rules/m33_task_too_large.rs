@@ -1,8 +1,8 @@
 //! M33: containers exceed the largest Fargate size.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 use crate::plan::Size;
 
 /// The description of M33.
@@ -26,12 +26,13 @@ app: web
 size: { containers: { web: { cpu: 32768, memory: 260000 } } }
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Reports a sum that no size holds, and names the container that requests the most.
 pub(crate) fn too_large(location: Location, largest: &str, sum: Size) -> Finding {
     let Size { cpu, memory } = sum;
-    RULE.error(location,
+    RULE.finding(location,
         format!(
             "the containers request {cpu} CPU units and {memory} MiB; the largest Fargate size has 32768 and 249856"
         ),

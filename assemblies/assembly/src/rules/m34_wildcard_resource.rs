@@ -1,13 +1,14 @@
 //! M34: permission on all resources.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location, Severity};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M34.
 pub(crate) const RULE: Rule = Rule {
     id: "M34",
     name: "wildcard-resource",
+    severity: Severity::Warning,
     title: "permission on all resources",
     explanation: "An attacker in control of the program can do everything that its role allows. Where an action supports resources, naming them keeps the rest of the account out of reach. Actions without resource-level permissions, such as `ecr:GetAuthorizationToken`, may use `*`.",
     source: "IAM user guide: least privilege; the service authorization reference says which actions support resources",
@@ -25,6 +26,8 @@ app: web
 sidecars: [greedy]
 service: {}
 ",
+    suppressible: true,
+    ..MANIFEST
 };
 
 /// Reports a resource that matches all resources.
@@ -37,5 +40,5 @@ pub(crate) fn wildcard_resource(
     let message =
         format!("`{name}` requests `{action}` on `{resource}`, which matches every resource");
     let hint = "name the resource; it may contain `${settings.x}` and values";
-    RULE.warning(location, message, hint)
+    RULE.finding(location, message, hint)
 }

@@ -1,8 +1,8 @@
 //! M36: `secret_keys` entry is not a KMS key ARN.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M36.
 pub(crate) const RULE: Rule = Rule {
@@ -31,6 +31,7 @@ secrets:
 secret_keys: [alias/shop]
 service: {}
 ",
+    ..MANIFEST
 };
 
 /// Returns whether a text is the ARN of a KMS key.
@@ -43,7 +44,7 @@ pub(crate) fn is_key_arn(text: &str) -> bool {
 
 /// Reports an entry that is not the ARN of a key.
 pub(crate) fn invalid_key(location: Location, text: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{text}` is not the ARN of a KMS key"),
         "write `arn:aws:kms:REGION:ACCOUNT:key/ID`; `aws kms describe-key` prints it for an alias",

@@ -1,8 +1,8 @@
 //! M37: load balancer does not support this setting.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M37.
 pub(crate) const RULE: Rule = Rule {
@@ -23,11 +23,12 @@ name: shop
 app: web
 service: { max: 4, load_balancer: network, target: { requests_per_task: 600 } }
 ",
+    ..MANIFEST
 };
 
 /// Reports a request target without an Application Load Balancer.
 pub(crate) fn no_request_metric(location: Location) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         "only an Application Load Balancer counts requests, and there is none",
         "write `load_balancer: application`, or use `cpu` as the target",
@@ -36,7 +37,7 @@ pub(crate) fn no_request_metric(location: Location) -> Finding {
 
 /// Reports a load balancer without a port to forward to.
 pub(crate) fn no_port(location: Location, app: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`{app}` provides no port that a load balancer can forward to"),
         "write `load_balancer: none`, or add a hop that provides a port",

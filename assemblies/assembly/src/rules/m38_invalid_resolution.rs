@@ -1,8 +1,8 @@
 //! M38: metric resolution is neither 60 nor 20 seconds.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M38.
 pub(crate) const RULE: Rule = Rule {
@@ -23,11 +23,12 @@ name: shop
 app: web
 service: { max: 4, resolution: 10, target: { cpu: 60 } }
 ",
+    ..MANIFEST
 };
 
 /// Reports a resolution that no metric has.
 pub(crate) fn invalid_resolution(location: Location, seconds: u32) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("no metric has a resolution of {seconds} seconds"),
         "write 60, or 20 for an additional charge",
@@ -36,7 +37,7 @@ pub(crate) fn invalid_resolution(location: Location, seconds: u32) -> Finding {
 
 /// Reports a resolution of 20 seconds without a target that supports it.
 pub(crate) fn no_high_resolution_target(location: Location) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         "only CPU and memory have a resolution of 20 seconds, and neither is a target",
         "remove it, or add `cpu` to `target`",

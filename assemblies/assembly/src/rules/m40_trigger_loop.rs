@@ -1,8 +1,8 @@
 //! M40: output would trigger the task again.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M40.
 pub(crate) const RULE: Rule = Rule {
@@ -23,11 +23,13 @@ name: shop
 app: press
 on_demand: { bucket: inbox }
 ",
+    suppressible: true,
+    ..MANIFEST
 };
 
 /// Reports a result key that matches the trigger.
 pub(crate) fn trigger_loop(location: Location, bucket: &str, key: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!(
             "a result is stored as `{key}` in `{bucket}`, which starts the task again in an endless loop"

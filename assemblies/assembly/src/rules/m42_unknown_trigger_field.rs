@@ -1,8 +1,8 @@
 //! M42: unknown trigger field.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 use crate::trigger::{FIELDS, OUTPUT_BUCKET};
 
 /// The description of M42.
@@ -38,6 +38,7 @@ settings:
 trigger: { input: 's3://{bucket}/{path}' }
 size: { cpu: 64, memory: 64 }
 ",
+    ..MANIFEST
 };
 
 /// Returns whether the event or the assembly has this field.
@@ -53,7 +54,7 @@ pub(crate) fn unknown_field(location: Location, field: &str) -> Finding {
         .chain([OUTPUT_BUCKET]);
     let hint = crate::text::suggest(field, known);
 
-    RULE.error(
+    RULE.finding(
         location,
         format!("the trigger has no field `{{{field}}}`"),
         hint,
@@ -62,7 +63,7 @@ pub(crate) fn unknown_field(location: Location, field: &str) -> Finding {
 
 /// Reports a setting that the component does not declare.
 pub(crate) fn unknown_setting(location: Location, setting: &str) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!("`trigger` fills `{setting}`, which is not a setting of this component"),
         "add it to `settings`, or correct the name",

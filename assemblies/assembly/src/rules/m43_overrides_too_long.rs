@@ -1,8 +1,8 @@
 //! M43: event may exceed the container-override limit.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M43.
 pub(crate) const RULE: Rule = Rule {
@@ -23,6 +23,7 @@ name: shop
 app: parrot
 on_demand: { bucket: inbox, suffix: .txt }
 ",
+    ..MANIFEST
 };
 
 /// Reports overrides that may be longer than RunTask accepts.
@@ -32,7 +33,7 @@ pub(crate) fn too_long_message(
     longest: usize,
     most: usize,
 ) -> Finding {
-    RULE.error(
+    RULE.finding(
         location,
         format!(
             "the overrides of `{app}` can have {longest} characters; RunTask accepts at most {most}"

@@ -1,8 +1,8 @@
 //! M44: unknown CloudFormation section in `stack`.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M44.
 pub(crate) const RULE: Rule = Rule {
@@ -25,6 +25,7 @@ app: web
 service: {}
 stack: { Resource: { Service: { Properties: { PlatformVersion: '1.4.0' } } } }
 ",
+    ..MANIFEST
 };
 
 /// The sections of a CloudFormation template.
@@ -45,7 +46,7 @@ pub(crate) const SECTIONS: [&str; 11] = [
 /// Reports a section that a template does not have.
 pub(crate) fn unknown_section(location: Location, name: &str) -> Finding {
     let hint = crate::text::suggest(name, SECTIONS);
-    RULE.error(
+    RULE.finding(
         location,
         format!("a template has no section `{name}`"),
         hint,

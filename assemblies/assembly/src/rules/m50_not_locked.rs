@@ -1,8 +1,8 @@
 //! M50: image is not in the lock file.
 
-use task_definition::{Finding, Location, Severity};
+use diagnostics::{Finding, Location, Severity};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 use crate::lock::LockMode;
 
 /// The description of M50.
@@ -23,13 +23,15 @@ images:
 lock: 1
 images: {}
 ",
+    suppressible: true,
+    ..MANIFEST
 };
 
 /// Reports an image that is not in the lock file.
 pub(crate) fn not_locked(location: Location, image: &str, mode: LockMode) -> Finding {
     let message = format!("`{image}` is not in the lock file");
     let hint = "run `assemble lock`, with the same `--values`, and commit the file";
-    with_mode_severity(RULE.error(location, message, hint), mode)
+    with_mode_severity(RULE.finding(location, message, hint), mode)
 }
 
 /// Sets the severity: an error if every image must be locked, otherwise a warning.

@@ -1,9 +1,9 @@
 //! M51: lock entry is for another tag.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
 use super::m50_not_locked::with_mode_severity;
+use super::{MANIFEST, Rule};
 use crate::lock::LockMode;
 
 /// The description of M51.
@@ -25,6 +25,8 @@ lock: 1
 images:
   'web:0.9': { digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef' }
 ",
+    suppressible: true,
+    ..MANIFEST
 };
 
 /// Reports an image that is locked under other tags only.
@@ -40,5 +42,5 @@ pub(crate) fn stale_lock(
         tags.join(", ")
     );
     let hint = "run `assemble lock`, with the same `--values`, or use the locked tag";
-    with_mode_severity(RULE.error(location, message, hint), mode)
+    with_mode_severity(RULE.finding(location, message, hint), mode)
 }

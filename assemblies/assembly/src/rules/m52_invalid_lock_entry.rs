@@ -1,8 +1,8 @@
 //! M52: invalid lock entry.
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
-use super::Rule;
+use super::{MANIFEST, Rule};
 
 /// The description of M52.
 pub(crate) const RULE: Rule = Rule {
@@ -27,13 +27,14 @@ images:
     digest: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
     platforms: [linux/arm64]
 ",
+    ..MANIFEST
 };
 
 /// Reports a key that is not an image reference with a tag.
 pub(crate) fn not_a_tag(location: Location, image: &str) -> Finding {
     let message = format!("`{image}` is not an image with a tag");
     let hint = "remove the entry; `assemble lock` writes those that are needed";
-    RULE.error(location, message, hint)
+    RULE.finding(location, message, hint)
 }
 
 /// Reports a malformed digest.
@@ -41,7 +42,7 @@ pub(crate) fn invalid_digest(location: Location, digest: &str) -> Finding {
     let message =
         format!("`{digest}` is not a digest: expected `sha256:` and 64 digits of 0-9 and a-f");
     let hint = "remove the entry and run `assemble lock`";
-    RULE.error(location, message, hint)
+    RULE.finding(location, message, hint)
 }
 
 /// Reports an image that does not run on the platform of the task.
@@ -56,5 +57,5 @@ pub(crate) fn wrong_platform(
     let message = format!("`{image}` was locked for {has}, but the task runs on {platform}");
     let hint =
         "push the image for that platform and run `assemble lock`, or change `size.architecture`";
-    RULE.error(location, message, hint)
+    RULE.finding(location, message, hint)
 }

@@ -3,7 +3,10 @@
 //! A rule's file contains its texts, a passing and a failing example, and the functions that build its findings. The
 //! stage that has the data runs the check.
 
-use task_definition::{Finding, Location, Severity};
+use diagnostics::Severity;
+use ecs_rules::Check;
+
+pub use ecs_rules::Rule;
 
 pub mod example;
 
@@ -57,49 +60,12 @@ pub(crate) mod m52_invalid_lock_entry;
 pub use m14_undefined_value::missing_values;
 pub use m32_unused_value::unused_value;
 
-/// A rule for manifests, components or lock files.
-#[derive(Debug, Clone, Copy)]
-pub struct Rule {
-    /// The id. Its meaning never changes.
-    pub id: &'static str,
-    /// The name in kebab case: `unknown-field`.
-    pub name: &'static str,
-    /// The fault, in one line.
-    pub title: &'static str,
-    /// Why the rule exists and what happens without it.
-    pub explanation: &'static str,
-    /// The document that the rule follows: an AWS page or a page of this project.
-    pub source: &'static str,
-    /// How to fix a finding, in general.
-    pub hint: &'static str,
-    /// A file without findings.
-    pub passing: &'static str,
-    /// A file with a finding of this rule and of no other.
-    pub failing: &'static str,
-}
-
-impl Rule {
-    fn error(
-        &self,
-        location: Location,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Finding {
-        Finding::error(self.id, location, message, hint)
-    }
-
-    fn warning(
-        &self,
-        location: Location,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Finding {
-        Finding {
-            severity: Severity::Warning,
-            ..self.error(location, message, hint)
-        }
-    }
-}
+/// The defaults of a manifest rule: an error of a stage, without which there is no plan to continue with.
+pub(crate) const MANIFEST: Rule = Rule {
+    check: Check::Stage,
+    suppressible: false,
+    ..Rule::DEFAULT
+};
 
 /// Returns every rule, sorted by id.
 pub fn rules() -> &'static [Rule] {
@@ -111,44 +77,23 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().iter().find(|rule| rule.id == id)
 }
 
-/// Returns the default severity of a rule.
-pub fn severity(id: &str) -> Severity {
-    if WARNINGS.contains(&id) {
-        Severity::Warning
-    } else {
-        Severity::Error
-    }
-}
-
 /// Returns whether a rule can be suppressed, because there is a result despite its findings.
-///
-/// Most ECS rules check a finished definition; only a few of the manifest rules do.
 pub fn is_suppressible(id: &str) -> bool {
-    match rule(id) {
-        // Warnings never prevent a result, so all of them can be suppressed.
-        Some(_) => SUPPRESSIBLE.contains(&id) || severity(id) == Severity::Warning,
-        None => !FATAL.contains(&id),
-    }
+    // Warnings never prevent a result, so all of them can be suppressed.
+    find(id).is_none_or(|rule| rule.suppressible || rule.severity == Severity::Warning)
 }
 
 /// Returns whether a rule protects the task from unauthorized access.
 ///
 /// A suppressed finding of such a rule is reported on every run.
 pub fn is_security_rule(id: &str) -> bool {
-    SECURITY_RULES.contains(&id)
+    find(id).is_some_and(|rule| rule.guard)
 }
 
-/// Rules with findings that do not prevent a deployment, but lead to problems later.
-const WARNINGS: &[&str] = &["M25", "M31", "M32", "M34", "M35", "M39", "M41"];
-
-/// Rules with errors that can be suppressed.
-const SUPPRESSIBLE: &[&str] = &["M17", "M22", "M23", "M40", "M50", "M51"];
-
-/// ECS rules that leave nothing to check: the text cannot be parsed, or a value has the wrong type.
-const FATAL: &[&str] = &["Y01", "Y02", "C06", "D05"];
-
-/// Rules that protect the task from unauthorized access.
-const SECURITY_RULES: &[&str] = &["M22", "M23"];
+/// Returns the manifest rule or ECS rule with this id.
+fn find(id: &str) -> Option<&'static Rule> {
+    rule(id).or_else(|| ecs_rules::rule(id))
+}
 
 static RULES: &[Rule] = &[
     m01_unknown_field::RULE,

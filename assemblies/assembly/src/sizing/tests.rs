@@ -1,6 +1,7 @@
 //! Explanations of known sizes.
 
-use task_definition::{read, source::Source};
+use diagnostics::source::Source;
+use task_definition::read;
 
 use super::*;
 

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assembly::{Catalog, Values};
-use task_definition::source::Source;
-use task_definition::{Color, Finding};
+use diagnostics::source::Source;
+use diagnostics::{Color, Finding};
 
 /// Returns a path of this crate.
 pub(crate) fn here(path: &str) -> PathBuf {

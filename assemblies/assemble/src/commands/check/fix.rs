@@ -5,8 +5,9 @@
 
 use std::path::Path;
 
-use task_definition::source::{Source, parse};
-use task_definition::{Finding, Fix, Outcome, RuleConfig, apply_fixes};
+use diagnostics::source::{Source, parse};
+use diagnostics::{Finding, Fix, Outcome};
+use task_definition::apply_fixes;
 
 use crate::error::CliError;
 use crate::udiff::diff;
@@ -27,8 +28,7 @@ pub(super) enum FixMode {
 /// repeated, at most [`MAX_ROUNDS`] times.
 pub(super) fn apply_all(
     source: &Source,
-    levels: &RuleConfig,
-    check: impl Fn(&Source, &RuleConfig) -> Outcome,
+    check: impl Fn(&Source) -> Outcome,
 ) -> (Source, Vec<String>) {
     let mut source = source.clone();
     let mut titles = Vec::new();
@@ -37,7 +37,7 @@ pub(super) fn apply_all(
     }
 
     for _ in 0..MAX_ROUNDS {
-        let found = check(&source, levels).findings;
+        let found = check(&source).findings;
         let (fixes, text) = apply_compatible(&source, &found);
         if text == source.text {
             break;

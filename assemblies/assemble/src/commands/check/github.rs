@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use task_definition::{Finding, Location};
+use diagnostics::{Finding, Location};
 
 use super::report::Report;
 use crate::project::Project;

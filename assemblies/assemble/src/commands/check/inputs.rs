@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use task_definition::inputs::{Document, has_documents, read_input};
-use task_definition::source::{Source, parse};
+use diagnostics::source::{Source, parse};
+use ecs_rules::inputs::{Document, has_documents, read_input};
 
 use crate::project::Project;
 

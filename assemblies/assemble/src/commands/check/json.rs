@@ -1,7 +1,7 @@
 //! Findings as JSON. docs/commands.md describes the format; an incompatible change increases `version`.
 
+use diagnostics::{Edit, Finding, Fix, LevelSource, Location, Severity, SuppressedFinding};
 use serde_json::{Value, json};
-use task_definition::{Edit, Finding, Fix, LevelSource, Location, Severity, SuppressedFinding};
 
 use super::report::Report;
 use crate::ui::source_location;

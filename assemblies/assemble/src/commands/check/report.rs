@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use task_definition::source::Source;
-use task_definition::{Finding, Outcome, Severity, SuppressedFinding};
+use diagnostics::source::Source;
+use diagnostics::{Finding, Outcome, Severity, SuppressedFinding};
 
 use crate::error::format_findings;
 

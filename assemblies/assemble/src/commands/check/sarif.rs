@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 
+use diagnostics::{Finding, Location, Severity, SuppressedFinding};
 use serde_json::{Value, json};
-use task_definition::{Finding, Location, Severity, SuppressedFinding, apply_fixes};
+use task_definition::apply_fixes;
 
 use super::fix::is_fixable;
 use super::report::Report;
@@ -192,7 +193,7 @@ impl Writer<'_> {
 
     fn suppression(&self, entry: &SuppressedFinding) -> Value {
         // A suppression in a manifest is in the checked source itself.
-        let in_source = entry.level_override.source == task_definition::LevelSource::Manifest;
+        let in_source = entry.level_override.source == diagnostics::LevelSource::Manifest;
         let mut suppression = json!({
             "kind": if in_source { "inSource" } else { "external" },
             "status": "accepted",

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use diagnostics::source::{Source, parse};
 use serde_json::{Value, json};
-use task_definition::source::{Source, parse};
 use task_runner::{Scenario, StepResult};
 
 use crate::error::CliError;

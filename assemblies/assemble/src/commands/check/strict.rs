@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use diagnostics::source::{SYNTAX, Source, Span, parse};
+use diagnostics::{Finding, Location, Severity};
 use serde_json::Value;
-use task_definition::source::{Source, Span, parse};
-use task_definition::{Finding, Location, Severity};
 
 /// Returns a finding if other programs cannot read a `.json` file.
 pub(super) fn findings(source: &Source) -> Vec<Finding> {
@@ -51,6 +51,6 @@ pub(super) fn findings(source: &Source) -> Vec<Finding> {
 
     vec![Finding {
         severity: Severity::Warning,
-        ..Finding::error("Y01", location, message, hint)
+        ..SYNTAX.error(location, message, hint)
     }]
 }

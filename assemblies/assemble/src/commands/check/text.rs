@@ -1,6 +1,6 @@
 //! Findings as text, for people.
 
-use task_definition::{Color, SuppressedFinding};
+use diagnostics::{Color, SuppressedFinding};
 
 use super::report::Report;
 use crate::ui::source_location;

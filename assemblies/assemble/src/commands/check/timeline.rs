@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use assembly::plan_under;
+use diagnostics::Finding;
+use ecs_rules::inputs::{DocumentKind, read_input};
 use serde_json::{Value, json};
-use task_definition::inputs::{DocumentKind, read_input};
-use task_definition::{Finding, TaskDefinition};
+use task_definition::TaskDefinition;
 use task_runner::machine::{Change, Condition, Health, Spec};
 use task_runner::{LatestStart, Moment, Timeline};
 

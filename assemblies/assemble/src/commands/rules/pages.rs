@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use task_definition::Color;
+use diagnostics::Color;
 
 use super::Row;
 use super::groups::{GROUPS, Group};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::{Duration, Instant};
 
-use task_definition::{Color, TaskDefinition};
+use diagnostics::Color;
+use task_definition::TaskDefinition;
 use task_runner::machine::{Health, TaskStatus};
 use task_runner::{EventKind, RunnerEvent, Stream};
 use tokio::runtime::Handle;

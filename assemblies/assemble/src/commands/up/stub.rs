@@ -265,7 +265,8 @@ const OTLP: u16 = 4318;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use task_definition::{read, source::Source};
+    use diagnostics::source::Source;
+    use task_definition::read;
 
     fn definition() -> TaskDefinition {
         let text = r#"{ "family": "shop", "containerDefinitions": [

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use assembly::component::{ComponentFile, Local};
-use task_definition::source;
-use task_definition::{Severity, TaskDefinition};
+use diagnostics::Severity;
+use diagnostics::source;
+use task_definition::TaskDefinition;
 use task_runner::metadata::Origin;
 
 use super::Arguments;
@@ -58,7 +59,7 @@ impl Target {
 
         let plan = project.plan(&arguments.what, &arguments.values, "local")?;
         for warning in plan.warnings() {
-            ui.message(warning.render(task_definition::Color::No).trim_end());
+            ui.message(warning.render(diagnostics::Color::No).trim_end());
         }
 
         let component = |member: &assembly::resolve::AssemblyMember| {
@@ -92,7 +93,7 @@ impl Target {
         ui: &Ui,
     ) -> Result<Self, CliError> {
         let located = task_definition::read(text).map_err(CliError::Findings)?;
-        let findings = task_definition::check(&located);
+        let findings = ecs_rules::check_with(&located, &project.catalog()?.image_facts());
         let errors = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Error)

@@ -1,7 +1,7 @@
 //! Checks layouts: nothing overlaps or sticks out, and every arrow leads from a container to a container.
 
+use diagnostics::source::Source;
 use serde_json::{Value, json};
-use task_definition::source::Source;
 
 use super::scene::{Align, Element, End, Rect};
 use super::*;

@@ -1,7 +1,7 @@
 //! The statements of the task role: the components' permissions, and those that the manifest implies.
 
+use diagnostics::Finding;
 use serde_json::{Map, Value};
-use task_definition::Finding;
 
 use super::{Statement, equals, number_duplicates, pascal, wildcards};
 use crate::component::{Component, Permission};

@@ -1,6 +1,6 @@
 //! Reports statements of components that allow more than they need.
 
-use task_definition::Finding;
+use diagnostics::Finding;
 
 use super::Statement;
 use crate::component::Component;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use diagnostics::escape;
 use serde_json::{Map, Value};
-use task_definition::escape;
 
 /// Comments to write above values, by JSON pointer.
 pub(super) type Comments = BTreeMap<String, String>;
@@ -280,9 +280,9 @@ const RESERVED: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n"
 
 #[cfg(test)]
 mod tests {
+    use diagnostics::source::{self, Source};
     use proptest::prelude::*;
     use serde_json::json;
-    use task_definition::source::{self, Source};
 
     use super::*;
 
