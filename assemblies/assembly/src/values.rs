@@ -255,7 +255,7 @@ impl Interpolator<'_> {
 
 /// Finds a setting that is written dotted, nested, or a mixture of both.
 fn find_setting<'n>(node: &'n Node, setting: &str) -> Option<&'n Node> {
-    // `limits.idle` may be `limits: { idle: … }`, at every dot.
+    // `limits.idle_timeout` may be `limits: { idle_timeout: … }`, at every dot.
     let nested = || {
         let dots = setting.match_indices('.');
         let mut halves = dots.map(|(at, _)| (&setting[..at], &setting[at + 1..]));

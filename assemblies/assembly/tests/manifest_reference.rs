@@ -1,4 +1,4 @@
-//! `assemblies/README.md` documents every field of a manifest, and its examples are valid.
+//! `docs/manifest.md` documents every field of a manifest, and its examples are valid.
 
 #![allow(clippy::expect_used, reason = "a panic fails the test")]
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 mod support;
 
 fn readme() -> String {
-    support::source(&support::here("../README.md"), "README.md").text
+    support::source(&support::here("../../docs/manifest.md"), "manifest.md").text
 }
 
 /// Returns the YAML blocks of the page, named after their first line.
@@ -105,7 +105,7 @@ fn every_field_of_a_manifest_is_documented_and_used_in_an_example() {
 
     assert!(
         undocumented.is_empty(),
-        "document these fields in assemblies/README.md: {undocumented:?}"
+        "document these fields in docs/manifest.md: {undocumented:?}"
     );
 
     let unused: Vec<String> = fields(&schema)
@@ -115,7 +115,7 @@ fn every_field_of_a_manifest_is_documented_and_used_in_an_example() {
 
     assert!(
         unused.is_empty(),
-        "use these fields in an example of assemblies/README.md: {unused:?}"
+        "use these fields in an example of docs/manifest.md: {unused:?}"
     );
 }
 

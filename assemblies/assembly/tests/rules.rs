@@ -3,7 +3,6 @@
 #![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use assembly::component::Component;
-use assembly::rules::severity;
 use assembly::{Lock, LockMode, Rule, plan, rules, rules::example};
 use diagnostics::Finding;
 use diagnostics::source::Source;
@@ -41,11 +40,17 @@ fn lock_findings(source: &Source) -> Vec<Finding> {
 
 #[test]
 fn every_failing_example_breaks_only_its_rule() {
-    for Rule { id, failing, .. } in rules() {
+    for Rule {
+        id,
+        severity,
+        failing,
+        ..
+    } in rules()
+    {
         let findings = findings(failing);
         let ids: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
         assert_eq!(ids, [*id], "{}", support::format_findings(&findings));
-        assert_eq!(findings[0].severity, severity(id), "{id}");
+        assert_eq!(findings[0].severity, *severity, "{id}");
     }
 }
 

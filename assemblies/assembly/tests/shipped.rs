@@ -85,7 +85,7 @@ fn every_assembly_has_no_findings_in_any_environment_and_renders_reproducibly() 
 }
 
 #[test]
-fn the_drain_limit_follows_the_stop_timeout() {
+fn the_drain_timeout_follows_the_stop_timeout() {
     let catalog = Catalog::read(&components());
     let text = fs::read_to_string(root().join("assemblies/coins-secure.yaml")).expect("shipped");
     let values = root().join("assemblies/values/example.yaml");
@@ -107,7 +107,7 @@ fn the_drain_limit_follows_the_stop_timeout() {
         assert_eq!(container.stop_timeout, Some(stop));
         let limits = container.environment.iter();
         let mut limits =
-            limits.filter(|variable| variable.name == "TELEMETRY_FORWARDER_DRAIN_LIMIT");
+            limits.filter(|variable| variable.name == "TELEMETRY_FORWARDER_DRAIN_TIMEOUT");
         assert_eq!(
             limits.next().map(|variable| variable.value.as_str()),
             Some(limit)

@@ -99,8 +99,8 @@ ingres: [auth-filter]
 sidecars: [telemetry-forwarder]
 settings:
   telemetry-forwarder:
-    queue_byte: 1000000
-    request_bytes: plenty
+    max_queue_byte: 1000000
+    max_body_bytes: plenty
 service:
   min: many
   max: 1

@@ -11,4 +11,5 @@ mod dependencies;
 mod documents;
 mod local_runs;
 mod oracles;
+mod readme;
 mod remote;

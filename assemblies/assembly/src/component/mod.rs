@@ -67,7 +67,7 @@ impl Component {
         let declaration = self.0.file.settings.get(setting);
         let declared = declaration.and_then(|declaration| declaration.env.clone());
         declared.unwrap_or_else(|| {
-            // The convention of the components: `limits.idle` of tls-proxy is TLS_PROXY_LIMITS__IDLE.
+            // The convention of the components: `limits.idle_timeout` of tls-proxy is TLS_PROXY_LIMITS__IDLE_TIMEOUT.
             let name = setting.to_uppercase().replace('-', "_").replace('.', "__");
             format!("{}{name}", self.prefix())
         })

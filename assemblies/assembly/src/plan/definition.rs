@@ -327,7 +327,7 @@ fn environment(
     // Later sources replace earlier ones of the same name.
     let mut variables = default_variables(member);
     variables.extend(wiring.containers[index].environment.clone());
-    variables.extend(drain_limit(wiring, member));
+    variables.extend(drain_timeout(wiring, member));
 
     let output_setting = member
         .component
@@ -384,9 +384,9 @@ fn default_variables(member: &AssemblyMember) -> BTreeMap<String, (String, Locat
 }
 
 /// Returns the drain limit of a component that has one: its stop timeout, less the time to flush and exit.
-fn drain_limit(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (String, Location))> {
+fn drain_timeout(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (String, Location))> {
     let file = member.component.file();
-    file.settings.get("drain_limit")?;
+    file.settings.get("drain_timeout")?;
     let manifest = &wiring.assembly.manifest;
     let overridden = manifest
         .file()
@@ -400,7 +400,7 @@ fn drain_limit(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (Str
     let location = Location::from_derivation(derivation, Some(member.location.clone()));
 
     Some((
-        member.component.variable("drain_limit"),
+        member.component.variable("drain_timeout"),
         (format!("{limit}s"), location),
     ))
 }

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "unknown-field",
     title: "unknown field",
     explanation: "A field that no program reads has no effect, and is usually a typing error. An unknown name is therefore an error at every level of the file.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "correct the name, or remove the field",
     passing: "\
 name: shop

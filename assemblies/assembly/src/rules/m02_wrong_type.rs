@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "wrong-type",
     title: "wrong value type",
     explanation: "Every field has a type: text, a number, a list or a map. A value of another type cannot be used.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "write a value of the type that the field has",
     passing: "\
 name: shop

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "missing-field",
     title: "missing required field",
     explanation: "Some facts cannot be derived: the name of the assembly, and its app.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "add the field",
     passing: "\
 name: shop

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "unknown-component",
     title: "unknown component",
     explanation: "A component is a folder under `sidecars/` or `apps/`, or a folder under `assemblies/components/`, with a `component.yaml`.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "name an existing component",
     passing: "\
 name: shop

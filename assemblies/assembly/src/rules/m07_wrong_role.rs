@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "wrong-role",
     title: "component kind does not fit this role",
     explanation: "The app is the purpose of the task, `ingress` lists proxies, and `init` lists programs that end. `sidecars` may contain sidecars and other apps.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "move it to the list for its kind",
     passing: "\
 name: shop

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "protocol-mismatch",
     title: "proxy and next hop use different protocols",
     explanation: "A proxy forwards requests over one interface, and the next hop must provide it. `https` to the next hop would need a certificate for the loopback address, and there is no client that would check it.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "change the order of `ingress`",
     passing: "\
 name: shop

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "unmet-requirement",
     title: "requirement has no provider, or more than one",
     explanation: "A component with a requirement works with a component in the same task that provides the interface, or with an address in its setting.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "add a component that provides it, or set the address",
     passing: "\
 name: shop

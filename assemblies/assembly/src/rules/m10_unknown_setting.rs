@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "unknown-setting",
     title: "unknown setting",
     explanation: "The settings of a component are those in its `component.yaml`, which are those of the program (`<program> describe`). The program rejects an unknown setting when it starts; this rule finds it before. The same applies to a variable with the component's prefix that an override or a patch adds.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "correct the name",
     passing: "\
 name: shop

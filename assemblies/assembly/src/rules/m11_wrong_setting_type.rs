@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "wrong-setting-type",
     title: "wrong setting type",
     explanation: "The component declares the type of every setting. A value of another type would stop the program when it starts.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "write a value of the type that the setting has",
     passing: "\
 name: shop

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "missing-setting",
     title: "required setting is missing",
     explanation: "The program declares that it does not start without this setting.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "add the setting",
     passing: "\
 name: shop

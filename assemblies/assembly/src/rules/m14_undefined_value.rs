@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "undefined-value",
     title: "undefined `${value}`",
     explanation: "Values come from `assemblies/values/`, from `--value`, or from the manifest itself.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "define the value",
     passing: "\
 name: shop

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "service-or-on-demand",
     title: "both or neither of `service` and `on_demand`",
     explanation: "`service` keeps tasks running; `on_demand` starts one task for an event, and the task ends. The app starts with a different command for each, so a manifest has exactly one of them.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "keep one of `service` and `on_demand`",
     passing: "\
 name: shop

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "not-in-task",
     title: "entry for a component that is not in the task",
     explanation: "Settings, secrets and overrides of a component that is not in the task have no effect.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "name a component of this assembly",
     passing: "\
 name: shop

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "inconsistent-component",
     title: "component.yaml contradicts itself",
     explanation: "The assembler passes addresses to a component through its settings, so every setting that `provides`, `requires` and the other fields name must be declared.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "correct the component.yaml",
     passing: "\
 schema: 1

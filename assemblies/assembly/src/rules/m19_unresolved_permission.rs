@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "unresolved-permission",
     title: "permission refers to an unknown value",
     explanation: "The resources of a permission are built from values, settings and the trigger. Without them the policy would be too broad or would match nothing.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "define the value or the setting",
     passing: "\
 name: shop

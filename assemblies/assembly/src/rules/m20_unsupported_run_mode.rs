@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "unsupported-run-mode",
     title: "app does not support this run mode",
     explanation: "An app for `on_demand` has a command that ends (`commands.on_demand` in its component.yaml); an app for `service` has a command that serves.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "choose an app with such a command, or the other run mode",
     passing: "\
 name: shop

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "opaque-settings",
     title: "settings in a document that cannot be checked",
     explanation: "A program reads whole documents of settings from `<NAME>_SETTINGS` and `<NAME>_SETTINGS_FILE`. No rule checks their contents: not the names, not the types, not whether an inner hop stays on loopback.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "move the settings to `settings:`",
     passing: "\
 name: shop

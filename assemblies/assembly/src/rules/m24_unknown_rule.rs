@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "unknown-rule",
     title: "unknown rule id",
     explanation: "`rules:` names rules by their ids. A misspelt id would suppress nothing, or the wrong rule.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "see `assemble rules` for the ids",
     passing: "\
 name: shop

@@ -11,7 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: "unused suppression",
     explanation: "The finding that was suppressed has been fixed since, or never existed. The entry would hide the next finding of this rule, which has not been reviewed.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "remove the entry",
     passing: "\
 name: shop

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "unsuppressible-rule",
     title: "this error cannot be suppressed",
     explanation: "A rule that assesses a finished definition can be suppressed: there still is a definition. A rule that reports missing or invalid input cannot: an unknown component cannot be wired, and a file that cannot be parsed cannot be checked.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "fix what the rule reports",
     passing: "\
 name: shop

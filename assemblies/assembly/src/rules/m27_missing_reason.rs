@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "missing-reason",
     title: "suppression without a reason",
     explanation: "A later reader of the entry has to know whether it still applies. An empty reason does not say so.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "write one sentence: why, and until when",
     passing: "\
 name: shop

@@ -11,7 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "invalid-setting-value",
     title: "setting value is out of range or malformed",
     explanation: "The type of the program's configuration (`<program> describe`) defines which words, numbers, durations, addresses and URLs a setting accepts. The program rejects any other value when it starts, which on Fargate is a task that stops after minutes; this rule finds it before. Values are interpolated first, and a variable that an override or a patch adds is checked like a setting.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "write a value that the program accepts",
     passing: "\
 name: shop

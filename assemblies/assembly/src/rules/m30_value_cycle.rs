@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "value-cycle",
     title: "values refer to each other in a cycle",
     explanation: "A value may refer to others, `${like this}`. A cycle of references has no result.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "replace one of the references with text",
     passing: "\
 name: shop

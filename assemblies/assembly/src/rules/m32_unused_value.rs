@@ -11,7 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: "unused value",
     explanation: "A value that nothing refers to is misspelt, or left over from a removed setting.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "correct the name, or remove the value",
     passing: "\
 name: shop

@@ -11,7 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "unknown-trigger-field",
     title: "unknown trigger field",
     explanation: "`trigger` in a component.yaml says which settings are filled from the event that starts a task. The event has the bucket, the key, the size and a few other fields; the settings are those of the component.",
-    source: "S3 user guide: EventBridge event message structure; assemblies/README.md",
+    source: "S3 user guide: EventBridge event message structure; docs/manifest.md",
     hint: "name an existing field",
     passing: "\
 schema: 1

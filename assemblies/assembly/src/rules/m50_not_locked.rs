@@ -11,7 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "not-locked",
     title: "image is not in the lock file",
     explanation: "A tag can be pushed again; the lock file of an environment (`assemblies/locks/NAME.yaml`) records the image of each tag at the time of locking. With `--locked` every image of the task must be in it. Without, a missing image is a warning if other images are locked, and an environment without a lock file is not checked. The example is a lock file.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "run `assemble lock`, and commit the file",
     passing: "\
 lock: 1

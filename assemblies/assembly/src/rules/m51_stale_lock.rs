@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "stale-lock",
     title: "lock entry is for another tag",
     explanation: "The tag has changed in the manifest, the component or the values, and the lock file still has the previous one. The task would not run the image that was locked.",
-    source: "assemblies/README.md",
+    source: "docs/manifest.md",
     hint: "run `assemble lock` again",
     passing: "\
 lock: 1

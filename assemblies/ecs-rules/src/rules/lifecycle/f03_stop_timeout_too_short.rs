@@ -102,7 +102,7 @@ fn parse_seconds(text: &str) -> Option<u32> {
 }
 
 const VARIABLES: [&str; 8] = [
-    "DRAIN_LIMIT",
+    "DRAIN_TIMEOUT",
     "DRAIN_TIMEOUT",
     "GRACEFUL_TIMEOUT",
     "SHUTDOWN_GRACE_PERIOD",
