@@ -23,7 +23,7 @@ fn blocks(page: &str) -> Vec<Source> {
             None if line == "```yaml" => open = Some((number + 2, String::new())),
             None => {}
             Some((begin, text)) if line == "```" => {
-                let name = format!("README.md, line {begin}");
+                let name = format!("manifest.md, line {begin}");
                 blocks.push(Source::new(name, std::mem::take(text)));
                 open = None;
             }

@@ -41,6 +41,6 @@ pub(crate) fn mismatch(
     RULE.finding(
         location,
         format!("`{hop}` forwards `{wants}`, but the next hop, `{next}`, provides {offers}"),
-        format!("location a component that provides `{wants}` after `{hop}`"),
+        format!("place a component that provides `{wants}` after `{hop}`"),
     )
 }
