@@ -150,8 +150,11 @@ fn injecting_again_changes_only_the_given_settings() {
     let once = inject_into(&shop(), &tls()).definition;
     assert_eq!(inject_into(&once, &tls()).definition, once);
     // Settings that the second request leaves out are kept, such as the certificate.
-    let changed =
-        inject_into(&once, &request("tls-proxy", &[("limits.idle_timeout", "9s")], &[])).definition;
+    let changed = inject_into(
+        &once,
+        &request("tls-proxy", &[("limits.idle_timeout", "9s")], &[]),
+    )
+    .definition;
     let proxy = changed.container("tls-proxy").expect("it");
     assert_eq!(proxy.variable("TLS_PROXY_LIMITS__IDLE_TIMEOUT"), Some("9s"));
     assert_eq!(proxy.secrets[0].value_from, CERTIFICATE);

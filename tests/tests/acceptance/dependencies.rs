@@ -46,16 +46,20 @@ fn pure_crates_depend_on_no_runtime_network_or_command_line() {
 fn assembler_crates_have_only_the_allowed_dependencies() {
     let workspace = Workspace::read();
     let allowed_dependencies: &[(&str, &[&str])] = &[
-        ("task-definition", &[]),
-        ("assembly", &["task-definition"]),
-        ("ecs-client", &["assembly", "task-definition"]),
+        ("diagnostics", &[]),
+        ("task-definition", &["diagnostics"]),
+        ("ecs-rules", &["diagnostics", "task-definition"]),
+        ("assembly", &["diagnostics", "ecs-rules", "task-definition"]),
+        ("ecs-client", &["task-definition"]),
         ("registry", &[]),
-        ("task-runner", &["task-definition"]),
+        ("task-runner", &["diagnostics", "task-definition"]),
         (
             "assemble",
             &[
                 "assembly",
+                "diagnostics",
                 "ecs-client",
+                "ecs-rules",
                 "registry",
                 "task-definition",
                 "task-runner",
