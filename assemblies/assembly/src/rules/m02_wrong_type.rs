@@ -60,7 +60,7 @@ pub(crate) fn not_a_map(location: Location, found: &str) -> Finding {
     } else {
         format!("the file must be a map of fields, but this is {found}")
     };
-    let hint = "write `name: …` and the other fields; `assemble new` writes a starter";
+    let hint = "write `name: …` and the other fields; `assemble new` creates a template";
     RULE.finding(location, message, hint)
 }
 
