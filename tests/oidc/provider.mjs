@@ -1,5 +1,5 @@
-// An OpenID provider on the loopback that gives access tokens as JWTs, and takes a new signing key for
-// each line on stdin, keeping the old ones published. Prints its issuer, and `rotated KID` when it has.
+// An OpenID provider on loopback that issues access tokens as JWTs. Each line on stdin adds a signing
+// key; older keys stay published. Prints its issuer, and `rotated KID` after each rotation.
 
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
@@ -16,6 +16,7 @@ const keys = [];
 let issuer;
 let provider;
 
+// `oidc-provider` reads its keys once, so a rotation creates a new provider on the same server.
 function rotate() {
   const [alg, make] = KINDS[keys.length % KINDS.length];
   const key = { ...make().privateKey.export({ format: "jwk" }), kid: randomUUID(), use: "sig", alg };
@@ -43,6 +44,7 @@ function rotate() {
   return key.kid;
 }
 
+// A function, so that requests after a rotation reach the new provider.
 const server = createServer((request, response) => provider.callback()(request, response));
 server.listen(0, "127.0.0.1", () => {
   issuer = `http://127.0.0.1:${server.address().port}`;

@@ -1,7 +1,7 @@
-"""Judges task definitions by cfn-lint, each wrapped as AWS::ECS::TaskDefinition with a Fargate
-service beside it, so that the rules about services on Fargate run too.
+"""Checks task definitions with cfn-lint, each as an AWS::ECS::TaskDefinition with a Fargate service, so
+that the rules about services on Fargate run too.
 
-Prints cfn-lint's own lines and exits 1 when there is one.
+Prints the findings and exits 1 if there is one.
 """
 
 import json
@@ -9,15 +9,15 @@ import sys
 
 from cfnlint.api import ManualArgs, lint
 
-# The API's names in CloudFormation's spelling, where upper-casing the first letter is not enough.
-SPELLED = {
+# Names of the API in CloudFormation, if they differ in more than the case of the first letter.
+NAMES = {
     "fileSystemId": "FilesystemId",
     "efsVolumeConfiguration": "EFSVolumeConfiguration",
     "fsxWindowsFileServerVolumeConfiguration": "FSxWindowsFileServerVolumeConfiguration",
     "iam": "IAM",
 }
-# Below these the keys are the user's own.
-USERS_OWN = {"options", "dockerLabels", "driverOpts", "labels"}
+# The keys below these are chosen by the user.
+USER_KEYS = {"options", "dockerLabels", "driverOpts", "labels"}
 
 
 def cloudformation(value):
@@ -27,8 +27,8 @@ def cloudformation(value):
         return value
     result = {}
     for key, item in value.items():
-        name = SPELLED.get(key, key[0].upper() + key[1:])
-        result[name] = item if key in USERS_OWN else cloudformation(item)
+        name = NAMES.get(key, key[0].upper() + key[1:])
+        result[name] = item if key in USER_KEYS else cloudformation(item)
     return result
 
 

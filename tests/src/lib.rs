@@ -1,13 +1,13 @@
-//! What the acceptance tests stand on: a network of their own, a project of their own, and the real
-//! binaries as processes with a limit on every wait.
+//! Support for the acceptance tests: an isolated network and project per test, and the real binaries as
+//! processes, with a timeout on every wait.
 //!
-//! Start reading at [`Network`] (where a test's processes live) and [`Process`] (one of them); the
-//! tests themselves are in `tests/acceptance/`, one file a subject.
+//! Start reading at [`Network`] (which a test's processes share) and [`Process`] (one of them); the
+//! tests are in `tests/acceptance/`, one file per subject.
 
 #![allow(
     clippy::expect_used,
     clippy::panic,
-    reason = "a broken precondition of a test must end the test"
+    reason = "a failed precondition must fail the test"
 )]
 
 mod network;
@@ -15,5 +15,5 @@ mod process;
 mod project;
 
 pub use network::Network;
-pub use process::{Finished, Process, wait_until};
-pub use project::{Project, binary, component_folders, skipped, workspace};
+pub use process::{Process, ProcessOutput, wait_until};
+pub use project::{Project, binary, component_folders, report_skip, workspace};

@@ -1,5 +1,5 @@
-//! A loopback of its own for each test, so that tests which bind the same ports run side by side and
-//! nothing they serve is reachable from outside.
+//! An isolated loopback per test, so that tests that bind the same ports can run in parallel and nothing
+//! they serve is reachable from outside.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -7,36 +7,36 @@ use std::process::{Child, Command, Stdio};
 
 use crate::workspace;
 
-/// Where the processes of a test talk to each other.
+/// The network of a test's processes.
 ///
-/// A network namespace where the system allows one (root, or user namespaces); else this machine's
-/// loopback, one test at a time.
+/// A network namespace if the system allows one (root, or user namespaces); otherwise the host's
+/// loopback, for one test at a time.
 #[derive(Debug)]
 pub enum Network {
-    /// A namespace held open by a sleeping process.
-    Own {
-        /// The holder; its end is the namespace's end.
+    /// A network namespace, kept alive by a sleeping process.
+    Namespace {
+        /// The process that keeps the namespace alive.
         holder: Child,
-        /// Whether a user namespace was needed to make it.
+        /// Whether a user namespace was needed to create it.
         user: bool,
     },
-    /// The machine's loopback, held by a lock on a file until dropped.
-    Shared(File),
+    /// The host's loopback, with a lock on a file until dropped.
+    Host(File),
 }
 
 impl Network {
-    /// Makes a network for one test.
+    /// Creates a network for one test.
     pub fn new() -> Self {
-        Self::own(false)
-            .or_else(|| Self::own(true))
-            .unwrap_or_else(Self::shared)
+        Self::new_namespace(false)
+            .or_else(|| Self::new_namespace(true))
+            .unwrap_or_else(Self::lock_host)
     }
 
-    /// A command that runs inside this network.
+    /// Returns a command that runs in this network.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         match self {
-            Self::Shared(_) => Command::new(program),
-            Self::Own { holder, user } => {
+            Self::Host(_) => Command::new(program),
+            Self::Namespace { holder, user } => {
                 let mut command = Command::new("nsenter");
                 if *user {
                     command
@@ -53,35 +53,35 @@ impl Network {
         }
     }
 
-    /// Which of these programs still run in this network; on a shared one, which run at all.
-    pub fn programs_left(&self, names: &[&str]) -> Vec<String> {
+    /// Returns which of these programs run in this network; on the host's network, which run at all.
+    pub fn running_programs(&self, names: &[&str]) -> Vec<String> {
         let holder = match self {
-            Self::Own { holder, .. } => holder.id(),
-            Self::Shared(_) => std::process::id(),
+            Self::Namespace { holder, .. } => holder.id(),
+            Self::Host(_) => std::process::id(),
         };
 
         let namespace = |id: &str| fs::read_link(format!("/proc/{id}/ns/net")).ok();
-        let here = namespace(&holder.to_string());
+        let own_namespace = namespace(&holder.to_string());
         let processes = fs::read_dir("/proc")
             .into_iter()
             .flatten()
             .filter_map(Result::ok);
         let ids = processes.filter_map(|entry| entry.file_name().into_string().ok());
 
-        ids.filter(|id| namespace(id) == here)
+        ids.filter(|id| namespace(id) == own_namespace)
             .filter_map(|id| fs::read_to_string(format!("/proc/{id}/comm")).ok())
             .map(|name| name.trim().to_owned())
-            // The kernel cuts a process's name after 15 bytes.
+            // The kernel truncates a process's name to 15 bytes (`TASK_COMM_LEN`).
             .filter(|name| {
                 names
                     .iter()
-                    .any(|wanted| name == &wanted[..wanted.len().min(15)])
+                    .any(|expected| name == &expected[..expected.len().min(15)])
             })
             .collect()
     }
 
-    /// `setpriv` ties the holder to this test: when the test is killed, the namespace goes too.
-    fn own(user: bool) -> Option<Self> {
+    /// Creates a namespace; `setpriv` kills the holder, and with it the namespace, when the test is killed.
+    fn new_namespace(user: bool) -> Option<Self> {
         let mut holder = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "unshare", "--net"])
             .args(if user {
@@ -93,6 +93,7 @@ impl Network {
                 "--",
                 "sh",
                 "-c",
+                // Longer than any test; a forgotten holder ends by itself.
                 "ip link set lo up && echo up && exec sleep 900",
             ])
             .stdin(Stdio::null())
@@ -101,21 +102,23 @@ impl Network {
             .spawn()
             .ok()?;
 
+        // The line shows that `unshare` succeeded and the loopback is up.
         let mut line = String::new();
         let answered = BufReader::new(holder.stdout.take()?).read_line(&mut line);
         if answered.is_ok() && line == "up\n" {
-            return Some(Self::Own { holder, user });
+            return Some(Self::Namespace { holder, user });
         }
 
         let _ = holder.wait();
         None
     }
 
-    fn shared() -> Self {
+    fn lock_host() -> Self {
         let path = workspace().join("target/acceptance.lock");
+        // The tests of other processes wait here too, which is why it is a file and not a mutex.
         let file = File::create(&path).expect("target/ is writable");
-        file.lock().expect("the lock is free in the end");
-        Self::Shared(file)
+        file.lock().expect("the lock can be acquired");
+        Self::Host(file)
     }
 }
 
@@ -127,7 +130,7 @@ impl Default for Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        if let Self::Own { holder, .. } = self {
+        if let Self::Namespace { holder, .. } = self {
             let _ = holder.kill();
             let _ = holder.wait();
         }

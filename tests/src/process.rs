@@ -1,4 +1,4 @@
-//! One real process with its output gathered, and waits that end.
+//! A real process with captured output, and waits with a timeout.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -6,29 +6,29 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A running process whose two streams are gathered while it runs.
+/// A running process with both output streams captured while it runs.
 ///
 /// Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    stdout: Gathered,
-    stderr: Gathered,
+    stdout: OutputReader,
+    stderr: OutputReader,
 }
 
-/// How a process ended and what it said.
+/// The exit code and output of a process.
 #[derive(Debug, Clone)]
-pub struct Finished {
-    /// The exit code, or 128 + the signal that ended it.
+pub struct ProcessOutput {
+    /// The exit code, or 128 + the number of the signal that ended it.
     pub code: i32,
-    /// Everything it wrote to standard output.
+    /// The complete standard output.
     pub stdout: String,
-    /// Everything it wrote to standard error.
+    /// The complete standard error.
     pub stderr: String,
 }
 
-impl Finished {
-    /// Both streams, for messages and for searching what must not be printed anywhere.
+impl ProcessOutput {
+    /// Returns both streams, for messages and for searching for text that must not be printed.
     pub fn output(&self) -> String {
         format!("{}\n{}", self.stdout, self.stderr)
     }
@@ -44,8 +44,8 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
 
-        let stdout = Gathered::from(child.stdout.take().expect("piped"));
-        let stderr = Gathered::from(child.stderr.take().expect("piped"));
+        let stdout = OutputReader::from(child.stdout.take().expect("piped"));
+        let stderr = OutputReader::from(child.stderr.take().expect("piped"));
         Self {
             child,
             stdout,
@@ -53,32 +53,32 @@ impl Process {
         }
     }
 
-    /// Starts `command`, waits at most `limit` for its end, and kills it (and fails) beyond.
-    pub fn finish(command: Command, limit: Duration) -> Finished {
-        Self::start(command).end_within(limit)
+    /// Runs `command` to its end; kills it and panics after `limit`.
+    pub fn finish(command: Command, limit: Duration) -> ProcessOutput {
+        Self::start(command).wait_for_exit(limit)
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has written to standard output so far.
+    /// Returns the standard output so far.
     pub fn stdout(&self) -> String {
         self.stdout.text()
     }
 
-    /// What it has written to standard error so far.
+    /// Returns the standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.text()
     }
 
-    /// Whether it has not ended yet.
+    /// Returns whether the process is running.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits until either stream holds `text`; fails with all that was said after `limit`.
+    /// Waits until either stream contains `text`; panics with the whole output after `limit`.
     pub fn wait_for(&mut self, text: &str, limit: Duration) {
         let found = wait_until(limit, || {
             self.stdout().contains(text) || self.stderr().contains(text) || !self.is_running()
@@ -86,11 +86,11 @@ impl Process {
         let (stdout, stderr) = (self.stdout(), self.stderr());
         assert!(
             found && (stdout.contains(text) || stderr.contains(text)),
-            "`{text}` was not said within {limit:?}\nstdout:\n{stdout}\nstderr:\n{stderr}"
+            "`{text}` was not printed within {limit:?}\nstdout:\n{stdout}\nstderr:\n{stderr}"
         );
     }
 
-    /// Sends a signal by its name (`TERM`, `INT`, `KILL`).
+    /// Sends a signal by name (`TERM`, `INT`, `KILL`).
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([format!("-{name}"), self.id().to_string()])
@@ -102,15 +102,16 @@ impl Process {
         );
     }
 
-    /// Waits for the end, at most `limit`.
-    pub fn end_within(mut self, limit: Duration) -> Finished {
+    /// Waits for the exit; kills the process and panics after `limit`.
+    pub fn wait_for_exit(mut self, limit: Duration) -> ProcessOutput {
         let ended = wait_until(limit, || !self.is_running());
         if !ended {
+            // A test that fails must not leave its processes behind.
             let _ = self.child.kill();
         }
 
         let status = self.child.wait().expect("a child can be waited for");
-        let finished = Finished {
+        let finished = ProcessOutput {
             code: exit_code(status),
             stdout: self.stdout.drain(),
             stderr: self.stderr.drain(),
@@ -128,13 +129,14 @@ impl Drop for Process {
     }
 }
 
-/// Asks `condition` every 20 ms until it holds or `limit` is over; says whether it held.
+/// Checks `condition` every 20 ms until it is true or `limit` is over; returns whether it became true.
 pub fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + limit;
     loop {
         if condition() {
             return true;
         }
+        // After the check, so that a condition that just became true counts however late it is seen.
         if Instant::now() >= deadline {
             return false;
         }
@@ -151,18 +153,20 @@ fn exit_code(status: std::process::ExitStatus) -> i32 {
 }
 
 #[derive(Debug)]
-struct Gathered {
+struct OutputReader {
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
 
-impl Gathered {
+impl OutputReader {
     fn from(stream: impl Read + Send + 'static) -> Self {
         let text = Arc::new(Mutex::new(String::new()));
         let shared = Arc::clone(&text);
+        // A thread per stream, so that the process never blocks on a full pipe.
         let reader = std::thread::spawn(move || {
             let mut stream = BufReader::new(stream);
             let mut line = Vec::new();
+            // Line by line and lossy: a process may write anything.
             while stream
                 .read_until(b'\n', &mut line)
                 .is_ok_and(|read| read > 0)
@@ -185,7 +189,7 @@ impl Gathered {
         self.text.lock().expect("not poisoned").clone()
     }
 
-    /// What was written until the stream closed; a grandchild that keeps it open is not waited for.
+    /// Returns the output until the stream closed; does not wait long for a grandchild that keeps it open.
     fn drain(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             wait_until(Duration::from_secs(2), || reader.is_finished());

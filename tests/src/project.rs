@@ -1,4 +1,4 @@
-//! The workspace under test, and a copy of its assemblies that a test may write into.
+//! The workspace under test, and a writable copy of its assemblies.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,14 +9,15 @@ use tempfile::TempDir;
 
 use crate::Network;
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 pub fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The built binary of that name, from the target directory these tests were built into.
+/// Returns a built binary, from the target directory these tests were built into.
 pub fn binary(name: &str) -> PathBuf {
     let mut folder = std::env::current_exe().expect("a test is a file");
+    // Test executables are in `target/<profile>/deps`, programs one folder up.
     folder.pop();
     if folder.ends_with("deps") {
         folder.pop();
@@ -32,7 +33,7 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// Every component folder there is: `sidecars/*` and `apps/*` that hold a `component.yaml`.
+/// Returns every component folder: those of `sidecars/*` and `apps/*` with a `component.yaml`.
 pub fn component_folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = ["sidecars", "apps"]
         .iter()
@@ -44,13 +45,13 @@ pub fn component_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Says by name what a test leaves out, and why.
-pub fn skipped(name: &str, why: &str) {
-    // Not eprintln: what libtest captures of a passing test is never seen.
+/// Reports that a test is skipped, and why.
+pub fn report_skip(name: &str, why: &str) {
+    // Not `eprintln`, because libtest discards the captured output of a passing test.
     let _ = writeln!(std::io::stderr(), "skipped: {name}: {why}");
 }
 
-/// A project folder of its own: the shipped assemblies, values and component files, and an empty
+/// A temporary project folder with the shipped assemblies, values and component files, and without
 /// `.assemble/`.
 #[derive(Debug)]
 pub struct Project {
@@ -58,7 +59,7 @@ pub struct Project {
 }
 
 impl Project {
-    /// Copies what `assemble` reads into an empty folder.
+    /// Copies the files that `assemble` reads into an empty folder.
     pub fn new() -> Self {
         let folder = TempDir::new().expect("the temp folder is writable");
         let root = folder.path();
@@ -77,6 +78,7 @@ impl Project {
             let inside = component
                 .strip_prefix(workspace())
                 .expect("inside the workspace");
+            // `assemble` reads only this file of a component, and the samples for its printed commands.
             copy_files(&component, &root.join(inside), "component.yaml");
 
             if component.join("samples").is_dir() {
@@ -91,18 +93,19 @@ impl Project {
         Self { folder }
     }
 
-    /// The project's root.
+    /// Returns the root of the project.
     pub fn root(&self) -> &Path {
         self.folder.path()
     }
 
-    /// `assemble`, run in this project and this network, with the binaries under test.
+    /// Returns a command for `assemble` in this project and network, with the binaries under test.
     pub fn assemble(&self, network: &Network) -> Command {
         let assemble = binary("assemble");
         let mut command = network.command(&assemble);
         command
             .current_dir(self.root())
             .env("ASSEMBLE_BIN_DIR", assemble.parent().expect("in a folder"))
+            // Without it the AWS SDK waits for the instance metadata service of EC2.
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("NO_COLOR", "1");
         command

@@ -93,12 +93,12 @@ impl Plan {
                     let sources = arguments.next().ok_or("--fold needs sources")?;
                     let file = arguments.next().ok_or("--fold needs a file of models")?;
                     let bytes = std::fs::read(file)?;
-                    let bytes = bytes
+                    let weights = bytes
                         .as_slice()
                         .try_into()
                         .map_err(|_| "not a file of models")?;
                     let sources = sources.split(',').map(str::to_owned).collect();
-                    plan.folds.push((sources, Models::from_bytes(bytes)));
+                    plan.folds.push((sources, Models::from_bytes(weights)));
                 }
                 folder => plan.photos = PathBuf::from(folder),
             }
@@ -119,7 +119,7 @@ fn is_from_source(sources: &[String], file: &str) -> bool {
 /// The result of one photo.
 #[expect(clippy::struct_excessive_bools, reason = "each is summed separately")]
 struct PhotoResult {
-    counted: bool,
+    exact_count: bool,
     right_total: bool,
     among_three: bool,
     right_currency: bool,
@@ -127,7 +127,7 @@ struct PhotoResult {
     coins: usize,
     found: usize,
     claimed: usize,
-    named: usize,
+    right_coins: usize,
     milliseconds: u32,
 }
 
@@ -145,7 +145,7 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<PhotoResult, B
     .count;
 
     let right_currency = count.currency == Some(label.currency);
-    let (mut found, mut named) = (0, 0);
+    let (mut found, mut right_coins) = (0, 0);
     let mut mistakes = Vec::new();
 
     for coin in &label.coins {
@@ -158,7 +158,7 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<PhotoResult, B
         found += usize::from(near.is_some());
         // A right value in the wrong currency is not right.
         let right = right_currency && near.is_some_and(|c| c.denomination == coin.denomination);
-        named += usize::from(right);
+        right_coins += usize::from(right);
 
         if !right {
             let got = near.map(|c| c.denomination);
@@ -199,7 +199,7 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<PhotoResult, B
 
     let timing = count.timing_ms;
     Ok(PhotoResult {
-        counted: count.coins.len() == label.count,
+        exact_count: count.coins.len() == label.count,
         right_total,
         among_three: right_total || (right_currency && listed),
         right_currency,
@@ -211,7 +211,7 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<PhotoResult, B
         coins: label.count,
         found,
         claimed: count.coins.len(),
-        named,
+        right_coins,
         milliseconds: timing.decode + timing.detect + timing.classify,
     })
 }
@@ -219,14 +219,14 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<PhotoResult, B
 #[derive(Default)]
 struct Sums {
     photos: usize,
-    counted: usize,
+    exact_counts: usize,
     right_total: usize,
     among_three: usize,
     right_currency: usize,
     coins: usize,
     found: usize,
     claimed: usize,
-    named: usize,
+    right_coins: usize,
     milliseconds: u32,
     sure: Vec<(f32, bool)>,
 }
@@ -234,14 +234,14 @@ struct Sums {
 impl Sums {
     fn add(&mut self, result: &PhotoResult) {
         self.photos += 1;
-        self.counted += usize::from(result.counted);
+        self.exact_counts += usize::from(result.exact_count);
         self.right_total += usize::from(result.right_total);
         self.among_three += usize::from(result.among_three);
         self.right_currency += usize::from(result.right_currency);
         self.coins += result.coins;
         self.found += result.found;
         self.claimed += result.claimed;
-        self.named += result.named;
+        self.right_coins += result.right_coins;
         self.milliseconds += result.milliseconds;
         self.sure.push((result.confidence, result.right_total));
     }
@@ -251,15 +251,15 @@ impl Sums {
         println!(
             "{name}: {photos} photos | count exact {} | total exact {} | among 3 totals {} | \
              currency {} | coins {} found {} claimed {} denomination right {} ({:.1}%) | {} ms a photo",
-            self.counted,
+            self.exact_counts,
             self.right_total,
             self.among_three,
             self.right_currency,
             self.coins,
             self.found,
             self.claimed,
-            self.named,
-            100.0 * self.named as f32 / self.coins.max(1) as f32,
+            self.right_coins,
+            100.0 * self.right_coins as f32 / self.coins.max(1) as f32,
             self.milliseconds as usize / photos.max(1),
         );
     }

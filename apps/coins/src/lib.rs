@@ -11,10 +11,10 @@
 //! - [`photo`] decodes a JPEG, PNG or WebP within limits, applies its orientation and shrinks it.
 //! - [`detect`] finds circles: edges vote for centres, and rays measure each circle.
 //! - [`classify`] distinguishes coins from other circles with a small network, and copper, silver
-//! and gold by colour. The weights are in `models/`, their training in `training/`.
+//!   and gold by colour. The weights are in `models/`, their training in `training/`.
 //! - [`fit`] finds the scale and tilt at which every coin has the diameter of an existing coin. No
-//! coin is assumed to be known: "the largest is a quarter" is wrong in every photo without one.
-//! Assignments that fit about as well are reported as alternatives.
+//!   coin is assumed to be known: "the largest is a quarter" is wrong in every photo without one.
+//!   Assignments that fit about as well are reported as alternatives.
 //! - [`picture`] draws the result onto the photo; [`drawing`] draws test photos.
 //! - [`service`] is the HTTP service, [`Coins`] the component.
 //!

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use task_definition::Finding;
+use diagnostics::Finding;
 
 /// An error that ends a verb.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use assembly::{Demand, Lock};
+use assembly::{Lock, LockMode};
 
 use crate::cli::ValueArguments;
 use crate::error::CliError;
@@ -14,10 +14,10 @@ impl Project {
         let file = self.lock_file(values, otherwise);
         let demand = values.demand();
         if !file.is_file() {
-            return Ok(Lock::default().demanding(demand));
+            return Ok(Lock::default().with_mode(demand));
         }
         let lock = Lock::read(&self.source(&file)?).map_err(CliError::Findings)?;
-        Ok(lock.demanding(demand))
+        Ok(lock.with_mode(demand))
     }
 
     /// Returns the path of the lock file: `assemblies/locks/prod.yaml` for `--values prod` and for
@@ -33,11 +33,11 @@ impl Project {
 
 impl ValueArguments {
     /// Converts `--locked`.
-    fn demand(&self) -> Demand {
+    fn demand(&self) -> LockMode {
         if self.locked {
-            Demand::Everything
+            LockMode::Required
         } else {
-            Demand::AsFarAsLocked
+            LockMode::BestEffort
         }
     }
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf, absolute};
 
 use assembly::{Catalog, Plan, Prices, Values};
-use task_definition::nearest;
-use task_definition::source::Source;
+use diagnostics::nearest;
+use diagnostics::source::Source;
 
 use crate::cli::{PriceArguments, ValueArguments};
 use crate::error::CliError;
@@ -183,7 +183,7 @@ impl Project {
         if arguments.values.is_empty() {
             values = self.environment(otherwise)?.unwrap_or_default();
         }
-        let values = values.locked(self.lock(arguments, otherwise)?);
+        let values = values.with_lock(self.lock(arguments, otherwise)?);
         let overrides = arguments.value.iter();
 
         Ok(overrides.fold(values, |values, (name, value)| values.with(name, value)))
@@ -204,7 +204,7 @@ impl Project {
         let values = Values::read(&self.source(file)?).map_err(CliError::Findings)?;
         let name = file.file_stem().unwrap_or_default();
 
-        Ok(Some(values.of_environment(&name.to_string_lossy())))
+        Ok(Some(values.with_environment(&name.to_string_lossy())))
     }
 
     /// Reads the price table: the given one, else the project's, else the built-in one.

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 
-use task_definition::nearest;
-use task_definition::source::limits;
+use diagnostics::nearest;
+use diagnostics::source::limits;
 
 use crate::error::CliError;
 
@@ -51,7 +51,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
     let length = length.max(bytes.len() as u64);
     if length > limits::BYTES {
-        return Err(io::Error::other(limits::too_long(length)));
+        return Err(io::Error::other(limits::too_long_message(length)));
     }
 
     Ok(bytes)

@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf, absolute};
 
-use assembly::rulings;
+use assembly::rule_config;
 use clap::Args;
-use task_definition::{Authority, Finding, Judgement, Place, Ruling, Verdict};
+use diagnostics::{Finding, Level, LevelOverride, LevelSource, Location, RuleConfig};
 
 use crate::cli::pair;
 use crate::error::CliError;
@@ -35,7 +35,7 @@ pub(crate) struct RuleArguments {
 pub(crate) struct RuleConfigLoader<'p> {
     project: &'p Project,
     chosen: Option<PathBuf>,
-    flags: Vec<Ruling>,
+    flags: Vec<LevelOverride>,
     /// The configuration files read so far.
     files: BTreeMap<PathBuf, RuleFile>,
     /// The checked files: configuration file, path as its entries name it, and the rules that reported something.
@@ -44,7 +44,7 @@ pub(crate) struct RuleConfigLoader<'p> {
 
 #[derive(Debug, Default)]
 struct RuleFile {
-    entries: Vec<Ruling>,
+    entries: Vec<LevelOverride>,
     findings: Vec<Finding>,
 }
 
@@ -54,11 +54,11 @@ impl<'p> RuleConfigLoader<'p> {
         let allowed = arguments
             .allow
             .iter()
-            .map(|(id, reason)| flag(id, Verdict::Off, reason));
+            .map(|(id, reason)| flag(id, Level::Off, reason));
         let denied = arguments
             .deny
             .iter()
-            .map(|id| flag(id, Verdict::Error, "denied on the command line"));
+            .map(|id| flag(id, Level::Error, "denied on the command line"));
 
         Ok(Self {
             project,
@@ -70,23 +70,23 @@ impl<'p> RuleConfigLoader<'p> {
     }
 
     /// Returns the rule configuration for one file.
-    pub(crate) fn for_file(&mut self, path: &Path) -> Result<Judgement, CliError> {
-        let levels = Judgement::new(self.flags.clone());
+    pub(crate) fn for_file(&mut self, path: &Path) -> Result<RuleConfig, CliError> {
+        let levels = RuleConfig::new(self.flags.clone());
         let Some(file) = self.rules_for(path)? else {
             return Ok(levels);
         };
         let name = self.name_for(&file, path);
 
         if !self.files.contains_key(&file) {
-            let (entries, findings) = rulings::read(&self.project.source(&file)?);
+            let (entries, findings) = rule_config::read(&self.project.source(&file)?);
             let read = RuleFile { entries, findings };
             self.files.insert(file.clone(), read);
         }
 
         let rules = self.files.get(&file);
         let entries = rules.map(|rules| rules.entries.clone());
-        let levels = levels.with(entries.unwrap_or_default());
-        Ok(levels.about(&name))
+        let levels = levels.with_overrides(entries.unwrap_or_default());
+        Ok(levels.for_file(&name))
     }
 
     /// Records which rules reported something in a file.
@@ -104,9 +104,9 @@ impl<'p> RuleConfigLoader<'p> {
     /// Returns the entries and flags that suppress nothing. With `whole`, the whole project was checked, so any
     /// entry can be reported; otherwise only an entry with all of its files checked.
     pub(crate) fn unused_entries(&self, whole: bool) -> Vec<Finding> {
-        let triggered = |entry: &Ruling, config: Option<&PathBuf>| {
+        let triggered = |entry: &LevelOverride, config: Option<&PathBuf>| {
             let files = self.checked.iter().filter(|(file, name, _)| {
-                config.is_none_or(|config| config == file) && entry.is_about(name)
+                config.is_none_or(|config| config == file) && entry.applies_to(name)
             });
             files.fold((0, false), |(count, found), (_, _, rules)| {
                 (count + 1, found || rules.contains(entry.rule.as_str()))
@@ -122,16 +122,16 @@ impl<'p> RuleConfigLoader<'p> {
             let (files, found) = triggered(entry, *file);
             // An entry may be needed by a file that was not part of this run.
             let complete = file.is_none() || whole || self.all_checked(entry);
-            entry.silences() && !found && files > 0 && complete
+            entry.lowers_severity() && !found && files > 0 && complete
         });
 
         unused
-            .map(|(_, entry)| rulings::silences_nothing(entry))
+            .map(|(_, entry)| rule_config::unused_suppression(entry))
             .collect()
     }
 
     /// Returns whether an entry lists its files without patterns, and all of them were checked.
-    fn all_checked(&self, entry: &Ruling) -> bool {
+    fn all_checked(&self, entry: &LevelOverride) -> bool {
         let is_checked = |file: &String| {
             !file.contains(['*', '?']) && self.checked.iter().any(|(_, name, _)| name == file)
         };
@@ -177,9 +177,9 @@ impl<'p> RuleConfigLoader<'p> {
 
 const DIRECTORY_RULES: &str = ".assemble-rules.yaml";
 
-fn flag(id: &str, level: Verdict, reason: &str) -> Result<Ruling, CliError> {
+fn flag(id: &str, level: Level, reason: &str) -> Result<LevelOverride, CliError> {
     let id = id.to_uppercase();
-    let option = if level == Verdict::Off {
+    let option = if level == Level::Off {
         "--allow"
     } else {
         "--deny"
@@ -192,25 +192,25 @@ fn flag(id: &str, level: Verdict, reason: &str) -> Result<Ruling, CliError> {
         return Err(CliError::Usage(usage));
     }
 
-    if level == Verdict::Off && !assembly::rules::may_be_silenced(&id) {
+    if level == Level::Off && !assembly::rules::is_suppressible(&id) {
         return Err(CliError::Usage(format!(
             "`{id}` cannot be allowed: without a fix there is nothing to render; see `assemble explain {id}`"
         )));
     }
 
-    Ok(Ruling {
-        place: Place::derived(format!("`{option} {id}` on the command line"), None),
+    Ok(LevelOverride {
+        location: Location::from_derivation(format!("`{option} {id}` on the command line"), None),
         rule: id,
-        verdict: level,
+        level: level,
         reason: reason.to_owned(),
-        authority: Authority::CommandLine,
+        source: LevelSource::CommandLine,
         files: Vec::new(),
     })
 }
 
 /// Returns an error with a suggestion if there is no such rule.
 pub(crate) fn check_id(id: &str) -> Result<(), CliError> {
-    rulings::known(id).map_err(|meant| {
+    rule_config::check_rule_id(id).map_err(|meant| {
         let hint = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
         CliError::Usage(format!(
             "unknown rule `{id}`; {hint}`assemble rules` lists all"

@@ -4,7 +4,7 @@ use std::env;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use task_definition::{Color, Finding, Place, Silenced};
+use diagnostics::{Color, Finding, Location, SuppressedFinding};
 
 use crate::error::CliError;
 
@@ -95,20 +95,24 @@ impl Ui {
 
     /// Prints suppressed findings of rules that protect the task (M22, M23), even with `--quiet`.
     #[expect(clippy::unused_self, reason = "all output goes through `Ui`")]
-    pub(crate) fn print_suppressed_guards(&self, silenced: &[Silenced]) {
-        let guards = silenced
+    pub(crate) fn print_suppressed_guards(&self, suppressed: &[SuppressedFinding]) {
+        let guards = suppressed
             .iter()
-            .filter(|suppressed| assembly::rules::guards(suppressed.finding.rule));
-        for Silenced { finding, ruling } in guards {
-            let place = source_location(&ruling.place);
-            let place = place.map(|(file, line, _)| format!(" ({file}:{line})"));
+            .filter(|suppressed| assembly::rules::is_security_rule(suppressed.finding.rule));
+        for SuppressedFinding {
+            finding,
+            level_override,
+        } in guards
+        {
+            let location = source_location(&level_override.location);
+            let location = location.map(|(file, line, _)| format!(" ({file}:{line})"));
             let _ = writeln!(
                 stderr(),
                 "{} is suppressed: {}; reason: {}{}",
                 finding.rule,
                 finding.message,
-                ruling.reason,
-                place.unwrap_or_default()
+                level_override.reason,
+                location.unwrap_or_default()
             );
         }
     }
@@ -120,12 +124,12 @@ pub(crate) fn print_line(line: &str) {
 }
 
 /// Returns the file, line and column that a location goes back to.
-pub(crate) fn source_location(place: &Place) -> Option<(&str, usize, usize)> {
-    match place {
-        Place::Text {
+pub(crate) fn source_location(location: &Location) -> Option<(&str, usize, usize)> {
+    match location {
+        Location::Text {
             file, line, column, ..
         } => Some((file, *line, *column)),
-        Place::Derived { from, .. } => source_location(from.as_deref()?),
-        Place::Pointer(_) => None,
+        Location::Derived { from, .. } => source_location(from.as_deref()?),
+        Location::Pointer(_) => None,
     }
 }

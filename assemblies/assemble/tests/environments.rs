@@ -189,7 +189,7 @@ fn reports_unused_values() {
     let output = assemble(&project, &["check"]);
     let text = out(&output);
     assert!(
-        text.contains("warning[M32]: the value `levl` is used nowhere"),
+        text.contains("warning[M32]: the value `levl` is not used"),
         "{text}"
     );
     assert!(text.contains("assemblies/values/example.yaml:5:"), "{text}");

@@ -28,7 +28,7 @@ fn a_tab_in_yaml() {
     let (code, text) = check("a.yaml", "name: a\napp: web\nservice:\n\tmin: 1\n");
     assert_eq!(code, Some(1));
     assert!(
-        text.contains("a.yaml:4:") && text.contains("replace the tab"),
+        text.contains("a.yaml:4:") && text.contains("indent the line with spaces instead of a tab"),
         "{text}"
     );
 }
@@ -49,7 +49,7 @@ fn localhost_instead_of_an_address() {
         "a.yaml",
         "name: a\napp: web\nservice: {}\nsettings: { web: { listen: 'localhost:9000' } }\n",
     );
-    assert!(text.contains("`localhost:9000` is no address"), "{text}");
+    assert!(text.contains("`localhost:9000` is not an address to listen on"), "{text}");
     assert!(text.contains("hint: write `127.0.0.1:9000`"), "{text}");
 }
 
@@ -211,7 +211,7 @@ fn an_empty_file_and_one_without_fields() {
 
     let (_, text) = check("a.yaml", "hello world\n");
     assert!(
-        text.contains("the file must hold fields, but this is a string"),
+        text.contains("the file must be a map of fields, but this is a string"),
         "{text}"
     );
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use task_definition::source::Source;
+use diagnostics::source::Source;
 use task_definition::{normalise, read};
 use tempfile::TempDir;
 

@@ -90,7 +90,7 @@ fn a_key_that_does_not_match_is_reported_with_the_reason() {
         ),
         (
             vec!["--key", "in/\".txt"],
-            "a quote or a backslash in a key",
+            "a quote or a backslash in the key",
         ),
     ] {
         let output = project.on_demand(&[&["test"], &arguments[..]].concat());

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use task_definition::source::{Source, parse};
+use diagnostics::source::{Source, parse};
 use task_definition::{ContainerDefinition, read};
 use tempfile::TempDir;
 

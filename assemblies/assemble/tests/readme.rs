@@ -1,4 +1,4 @@
-//! Runs the `import` and `inject` commands of `assemblies/README.md` in order.
+//! Runs the `import` and `inject` commands of `docs/import.md` in order.
 
 #![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
@@ -26,7 +26,7 @@ fn the_commands_of_the_readme_succeed() {
     symlink(root.join("sidecars"), here.join("sidecars")).expect("a link");
     fs::write(here.join("task-definition.json"), TASK).expect("a file");
 
-    let readme = fs::read_to_string(root.join("assemblies/README.md")).expect("the README");
+    let readme = fs::read_to_string(root.join("docs/import.md")).expect("the README");
     let commands = [
         "assemble import ",
         "assemble render shop ",

@@ -52,7 +52,7 @@ fn explains_the_size_and_the_price() {
     for words in [
         "shop: 0.25 vCPU · 1 GB on X86_64",
         // 600 MiB do not fit the 512 MiB of the smallest size, so 88 MiB less would.
-        "web asks for 600 of the 600 MiB",
+        "web requires 600 of the 600 MiB",
         "88 MiB less would fit 0.25 vCPU · 0.5 GB: $1.62 less a month",
         "2 to 5 tasks: $21.26 to $53.16 a month",
         "prices of us-east-1, 2026-03; the table has none for eu-central-1",
@@ -69,8 +69,8 @@ fn explains_the_size_and_the_price() {
 fn prints_the_size_as_json() {
     let output = assemble(&project(), &["size", "shop", "--format", "json"]);
     let size: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(size["because"][0]["container"], "web");
-    assert_eq!(size["because"][0]["less"], 88);
+    assert_eq!(size["constraints"][0]["container"], "web");
+    assert_eq!(size["constraints"][0]["excess"], 88);
     assert_eq!(size["size"]["memory"], 1024);
     assert_eq!(size["tasks"]["max"], 5);
 }
@@ -145,7 +145,7 @@ fn explains_the_size_of_a_task_definition() {
     let text = out(&assemble(&project, &["size", "task.json"]));
     for words in [
         "plain: 1 vCPU · 2 GB on ARM64",
-        "which 0.25 vCPU · 0.5 GB would hold: $21.63 less a month",
+        "200 CPU units and 512 MiB, which fit 0.25 vCPU · 0.5 GB: $21.63 less a month",
         "prices of us-east-1, 2026-03\n",
     ] {
         assert!(text.contains(words), "{words}\n{text}");

@@ -87,7 +87,7 @@ fn a_dependency_cycle_has_no_timeline() {
     let output = check(&[&file.display().to_string()]);
     let messages = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{messages}");
-    assert!(messages.contains("in a circle: db, app"), "{messages}");
+    assert!(messages.contains("in a cycle: db, app"), "{messages}");
 }
 
 const HANGS: &str = r#"{
@@ -102,7 +102,7 @@ const HANGS: &str = r#"{
 #[test]
 fn simulates_a_scenario_and_reports_steps_that_do_not_match() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../task-runner/scenarios");
-    let good = folder.join("what-outlives-its-stop-timeout-is-killed.yaml");
+    let good = folder.join("a-container-is-killed-after-its-stop-timeout.yaml");
     let output = check(&[good.to_str().expect("a path")]);
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));
     assert!(out(&output).contains("3000 ms  tick"), "{}", out(&output));
@@ -124,7 +124,7 @@ fn simulates_a_scenario_and_reports_steps_that_do_not_match() {
     // A container that does not exist makes the scenario invalid.
     std::fs::write(
         &other,
-        "containers: [{ name: app }]\nstory: [{ at: 0, event: ap runs }]\n",
+        "containers: [{ name: app }]\nsteps: [{ at: 0, event: ap runs }]\n",
     )
     .expect("a file");
 

@@ -1,27 +1,27 @@
-//! Manifest to plan to documents: the assembler, without a hand to touch anything.
+//! Turns a manifest into a plan, and a plan into documents.
 //!
-//! Text comes in, text goes out; no file, clock, environment or network is touched here.
+//! The crate is pure: it takes and returns text, and touches no file, clock, environment or network.
 //!
 //! ```text
 //! Source ─▶ Manifest ┐
-//! Source ─▶ Catalog  ┼ resolve ▶ Cast ─ wire ▶ Wiring ─ plan ▶ Plan ─ render ▶ Vec<Document>
+//! Source ─▶ Catalog  ┼ resolve ▶ ResolvedAssembly ─ wire ▶ Wiring ─ plan ▶ Plan ─ render ▶ Vec<Document>
 //! Source ─▶ Values   ┘
 //! ```
 //!
-//! Each stage has its own type, which only the stage before it can make, so an unchecked plan cannot be
-//! rendered. Start reading at [`plan()`], then follow the modules in the order of the picture:
-//! [`manifest`] (what the user writes), [`component`] (what stands beside each program), [`values`]
-//! (what differs by environment), [`resolve`] (who stands where, with which settings), [`wire`] (ports,
-//! addresses, order), [`mod@plan`] (sizes, permissions, the checked task definition) and [`mod@render`].
-//! What can be wrong with a manifest is told by [`mod@rules`], one file a rule; a [`Hearing`] collects it on
-//! the way, and [`rulings`] say what is silenced, and why.
+//! Each stage has its own type, built only by the previous stage, so an unchecked plan cannot be
+//! rendered. Start reading at [`plan()`], then follow the modules in the order of the diagram:
+//! [`manifest`] (the user's file), [`component`] (the `component.yaml` of each program), [`values`]
+//! (what differs by environment), [`resolve`] (roles and settings), [`wire`] (ports, addresses,
+//! start order), [`mod@plan`] (sizes, permissions, the checked task definition) and [`mod@render`].
+//! [`mod@rules`] has one file per rule; [`DiagnosticContext`] collects the findings of all stages, and
+//! [`rule_config`] reads the suppressions with their reasons.
 
-use task_definition::source::Source;
-use task_definition::{Finding, Judged, Judgement};
+use diagnostics::source::Source;
+use diagnostics::{Finding, Outcome, RuleConfig};
 
 pub mod component;
+pub mod diagnostic_context;
 pub mod graph;
-pub mod hearing;
 pub mod import;
 pub mod inject;
 pub mod lock;
@@ -30,20 +30,20 @@ pub mod plan;
 pub mod prices;
 pub mod render;
 pub mod resolve;
+pub mod rule_config;
 pub mod rules;
-pub mod rulings;
 pub mod schema;
 pub mod sizing;
 pub mod trigger;
 pub mod values;
 pub mod wire;
 
-mod shape;
+mod decode;
 mod text;
 
 pub use component::Catalog;
-pub use hearing::Hearing;
-pub use lock::{Demand, Lock};
+pub use diagnostic_context::DiagnosticContext;
+pub use lock::{Lock, LockMode};
 pub use manifest::Manifest;
 pub use plan::Plan;
 pub use prices::Prices;
@@ -52,54 +52,57 @@ pub use rules::{Rule, rule, rules};
 pub use sizing::Sizing;
 pub use values::Values;
 
-/// Takes a manifest through every stage; the findings of a text and of what it names come together.
+/// Plans a manifest: runs every stage and returns the plan, or the findings of the stage that failed.
 pub fn plan(source: &Source, catalog: &Catalog, values: &Values) -> Result<Plan, Vec<Finding>> {
-    let planned = plan_under(source, catalog, values, &Judgement::default());
-    planned.map_err(|judged| judged.findings)
+    plan_under(source, catalog, values, &RuleConfig::default()).map_err(|outcome| outcome.findings)
 }
 
-/// The same under what somebody beside the manifest says about rules: flags, and a project's file.
+/// Plans a manifest under rule levels from outside of it: command-line flags and the project's file.
 pub fn plan_under(
     source: &Source,
     catalog: &Catalog,
     values: &Values,
-    judgement: &Judgement,
-) -> Result<Plan, Judged> {
-    let mut hearing = Hearing::new(judgement);
+    judgement: &RuleConfig,
+) -> Result<Plan, Outcome> {
+    let mut diagnostics = DiagnosticContext::new(judgement);
     let (manifest, findings) = manifest::read(source, values);
     let Some(manifest) = manifest else {
-        hearing.refuse(findings);
-        return Err(hearing.end());
+        diagnostics.report_fatal(findings);
+        return Err(diagnostics.finish());
     };
 
-    let (own, more) = rulings::of(&manifest);
-    hearing.add(own);
-    hearing.hear(findings);
-    hearing.hear(more);
+    // The levels of the manifest apply to its own findings, so they are added before these are reported.
+    let (overrides, override_findings) = rule_config::from_manifest(&manifest);
+    diagnostics.add_overrides(overrides);
+    diagnostics.report(findings);
+    diagnostics.report(override_findings);
 
+    // A manifest may define or override values; later stages see the merged set.
     let values = manifest.values().clone();
-    let cast = resolve::resolve(manifest, catalog, &values, &mut hearing);
-    match cast.and_then(|cast| wire::wire(cast, &mut hearing)) {
-        Some(wiring) => plan::plan(wiring, hearing),
-        None => Err(hearing.end()),
+    let assembly = resolve::resolve(manifest, catalog, &values, &mut diagnostics);
+    match assembly.and_then(|assembly| wire::wire(assembly, &mut diagnostics)) {
+        Some(wiring) => plan::plan(wiring, diagnostics),
+        None => Err(diagnostics.finish()),
     }
 }
 
-/// A manifest's wiring, and whatever stands in its way.
+/// Returns a manifest's wiring, or the findings that prevent it.
 pub(crate) fn wiring(
     source: &Source,
     catalog: &Catalog,
     values: &Values,
 ) -> Result<wire::Wiring, Vec<Finding>> {
-    let mut hearing = Hearing::new(&Judgement::default());
+    let mut diagnostics = DiagnosticContext::new(&RuleConfig::default());
     let (manifest, findings) = manifest::read(source, values);
-    hearing.hear(findings);
-    let cast = manifest.and_then(|one| resolve::resolve(one, catalog, values, &mut hearing));
-    let wiring = cast.and_then(|cast| wire::wire(cast, &mut hearing));
-    wiring.ok_or_else(|| hearing.end().findings)
+    diagnostics.report(findings);
+    let assembly =
+        manifest.and_then(|manifest| resolve::resolve(manifest, catalog, values, &mut diagnostics));
+    // An earlier stage that failed has reported its findings, so the outcome has at least one.
+    let wiring = assembly.and_then(|assembly| wire::wire(assembly, &mut diagnostics));
+    wiring.ok_or_else(|| diagnostics.finish().findings)
 }
 
-/// The README's example, tried by `cargo test`.
+/// Compiles and runs the README's example under `cargo test`.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[derive(Debug)]

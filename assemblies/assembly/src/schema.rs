@@ -1,30 +1,30 @@
-//! The JSON Schemas of the files that people write, for editors.
+//! JSON Schemas of the files that users write, for completion and checks in editors.
 
 use schemars::JsonSchema;
 use serde_json::Value;
 
 use crate::component::ComponentFile;
+use crate::decode::schema_of;
 use crate::manifest::ManifestFile;
 use crate::prices::PricesFile;
-use crate::rulings::RulesFile;
-use crate::shape::schema_of;
+use crate::rule_config::RulesFile;
 
-/// The schema of a manifest.
+/// Returns the schema of a manifest.
 pub fn assembly() -> String {
     pretty::<ManifestFile>()
 }
 
-/// The schema of a `component.yaml`.
+/// Returns the schema of a `component.yaml`.
 pub fn component() -> String {
     pretty::<ComponentFile>()
 }
 
-/// The schema of a file of rules.
+/// Returns the schema of a rules file.
 pub fn rules() -> String {
     pretty::<RulesFile>()
 }
 
-/// The schema of a table of prices.
+/// Returns the schema of a price table.
 pub fn prices() -> String {
     pretty::<PricesFile>()
 }

@@ -1,23 +1,24 @@
-//! Small things about words and places.
+//! Sorting of findings, and hints for misspelt names.
 
-use task_definition::{Finding, Place, nearest};
+use diagnostics::{Finding, Location, nearest};
 
-/// Findings in the order of their lines, so that they read like the file.
-pub(crate) fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
-    findings.sort_by_key(|finding| line(&finding.place));
+/// Sorts findings by line and column, so that they follow the file.
+pub(crate) fn sort_by_location(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| line_and_column(&finding.location));
     findings
 }
 
-fn line(place: &Place) -> (usize, usize) {
-    match place {
-        Place::Text { line, column, .. } => (*line, *column),
-        Place::Derived { from, .. } => from.as_deref().map_or((0, 0), line),
-        Place::Pointer(_) => (0, 0),
+fn line_and_column(location: &Location) -> (usize, usize) {
+    match location {
+        Location::Text { line, column, .. } => (*line, *column),
+        // A derived field sorts with the manifest line it was derived from.
+        Location::Derived { from, .. } => from.as_deref().map_or((0, 0), line_and_column),
+        Location::Pointer(_) => (0, 0),
     }
 }
 
-/// A hint: the probable word, or else the list of the ones there are.
-pub(crate) fn meant<'a>(
+/// Returns a hint for an unknown name: the nearest known name, or else the list of all of them.
+pub(crate) fn suggest<'a>(
     misspelt: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,
 ) -> String {
@@ -27,7 +28,7 @@ pub(crate) fn meant<'a>(
 
     let list: Vec<&str> = known.into_iter().collect();
     if list.is_empty() {
-        "take it away".to_owned()
+        "remove it".to_owned()
     } else {
         format!("choose one of: {}", list.join(", "))
     }

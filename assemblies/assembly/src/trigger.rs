@@ -1,7 +1,8 @@
-//! What starts a task: which events do, and what the task is told about them.
+//! The trigger of an on-demand task: which events start it, and which variables it gets from them.
 //!
-//! S3 tells EventBridge of every new object, with the key as it is (S3's own notifications encode it). The rule's
-//! pattern picks the events, its input transformer turns one into variables of the app's container.
+//! S3 sends EventBridge an event for every new object, with the key unencoded (S3's own notifications
+//! URL-encode it). The rule's pattern selects the events; its input transformer turns an event into
+//! environment variables of the app's container.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +10,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::manifest::OnDemand;
-use crate::resolve::{Cast, Member, Role};
+use crate::resolve::{AssemblyMember, ResolvedAssembly, Role};
 
 pub mod event;
 
@@ -21,8 +22,9 @@ pub mod event;
 )]
 mod tests;
 
-/// The events that start a task, in EventBridge's form.
+/// Returns the EventBridge pattern of the events that start a task.
 pub fn pattern(on_demand: &OnDemand) -> Value {
+    // The S3 console creates "folders" as empty objects; those start no task.
     let mut object = json!({ "size": [{ "numeric": [">", 0] }] });
     if let Some(key) = key_pattern(on_demand) {
         object["key"] = json!([key]);
@@ -34,7 +36,7 @@ pub fn pattern(on_demand: &OnDemand) -> Value {
     })
 }
 
-/// Two tests of one key would be one *or* the other, so both ends go into one wildcard.
+/// Returns the test of the object's key, or `None` if any key starts a task.
 fn key_pattern(on_demand: &OnDemand) -> Option<Value> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     match (given(&on_demand.prefix), given(&on_demand.suffix)) {
@@ -42,6 +44,7 @@ fn key_pattern(on_demand: &OnDemand) -> Option<Value> {
         (Some(prefix), None) => Some(json!({ "prefix": prefix })),
         (None, Some(suffix)) => Some(json!({ "suffix": suffix })),
         (Some(prefix), Some(suffix)) => {
+            // EventBridge combines several tests of one field with OR, so both ends go into one wildcard.
             let literal = |text: String| text.replace('\\', "\\\\").replace('*', "\\*");
             let wildcard = format!("{}*{}", literal(prefix), literal(suffix));
             Some(json!({ "wildcard": wildcard }))
@@ -49,16 +52,19 @@ fn key_pattern(on_demand: &OnDemand) -> Option<Value> {
     }
 }
 
-/// A variable of the app's container that is filled from the event.
+/// An environment variable of the app's container, filled from the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its text, with `{field}` for what the event says.
+    /// The value, with `{field}` placeholders for fields of the event.
     pub text: String,
 }
 
-/// What an event can say: the name in `{…}`, the path in the event, and the most characters that come.
+/// The fields of an event: the placeholder's name, the path in the event, and the greatest length in
+/// characters.
+//
+// Lengths: S3 limits bucket names to 63 characters and keys to 1,024 bytes; an event id is a UUID.
 pub const FIELDS: [(&str, &str, usize); 6] = [
     ("bucket", "$.detail.bucket.name", 63),
     ("etag", "$.detail.object.etag", 64),
@@ -68,29 +74,39 @@ pub const FIELDS: [(&str, &str, usize); 6] = [
     ("size", "$.detail.object.size", 20),
 ];
 
-/// What an assembly can say.
+/// The placeholder that is filled from the assembly, not from the event.
 pub const OUTPUT_BUCKET: &str = "output_bucket";
 
-/// The variables of the app, as its component declares them; what the user set himself stays as it is.
-pub(crate) fn variables(cast: &Cast) -> Vec<Variable> {
-    let app = cast.members.iter().find(|member| member.role == Role::App);
-    let (Some(app), Some(on_demand)) = (app, &cast.manifest.file().on_demand) else {
+/// Returns the app's variables as its component declares them, without those that the manifest sets.
+pub(crate) fn variables(assembly: &ResolvedAssembly) -> Vec<Variable> {
+    let app = assembly
+        .members
+        .iter()
+        .find(|member| member.role == Role::App);
+    let (Some(app), Some(on_demand)) = (app, &assembly.manifest.file().on_demand) else {
         return Vec::new();
     };
     let declared = &app.component.file().trigger;
 
+    // Without declarations the app gets the raw fields of the event.
     if declared.is_empty() {
-        return GENERAL.map(|(name, text)| variable(name, text)).to_vec();
+        return DEFAULT_VARIABLES
+            .map(|(name, text)| variable(name, text))
+            .to_vec();
     }
 
-    let output = on_demand.output_bucket.as_ref();
-    let output = output.unwrap_or(&on_demand.bucket);
-    let free = declared.iter().filter(|(setting, _)| is_free(app, setting));
-    free.map(|(setting, text)| {
-        let text = text.replace("{output_bucket}", output);
-        variable(&app.component.variable(setting), &text)
-    })
-    .collect()
+    let output = on_demand
+        .output_bucket
+        .as_ref()
+        .unwrap_or(&on_demand.bucket);
+    declared
+        .iter()
+        .filter(|(setting, _)| is_unset(app, setting))
+        .map(|(setting, text)| {
+            let text = text.replace("{output_bucket}", output);
+            variable(&app.component.variable(setting), &text)
+        })
+        .collect()
 }
 
 fn variable(name: &str, text: &str) -> Variable {
@@ -98,12 +114,12 @@ fn variable(name: &str, text: &str) -> Variable {
     Variable { name, text }
 }
 
-fn is_free(app: &Member, setting: &str) -> bool {
+fn is_unset(app: &AssemblyMember, setting: &str) -> bool {
     !app.settings.contains_key(setting) && !app.secrets.contains_key(setting)
 }
 
-/// What an app is told that declares no `trigger`.
-const GENERAL: [(&str, &str); 5] = [
+/// The variables of an app without a `trigger` in its component.
+const DEFAULT_VARIABLES: [(&str, &str); 5] = [
     ("INPUT_BUCKET", "{bucket}"),
     ("INPUT_KEY", "{key}"),
     ("INPUT_ETAG", "{etag}"),
@@ -111,25 +127,32 @@ const GENERAL: [(&str, &str); 5] = [
     ("EVENT_ID", "{event}"),
 ];
 
-/// The fields that a text names, with those nobody knows.
+/// Returns the names in `{…}` in a text, including unknown ones.
 pub(crate) fn fields(text: &str) -> Vec<&str> {
-    let begun = text.split('{').skip(1);
-    begun
+    text.split('{')
+        .skip(1)
         .filter_map(|rest| Some(rest.split_once('}')?.0))
         .collect()
 }
 
-/// The paths of the fields that variables name, as an input transformer wants them.
+/// Returns the `InputPathsMap` of an input transformer: the paths of the fields that variables use.
 pub(crate) fn paths(variables: &[Variable]) -> BTreeMap<&'static str, &'static str> {
-    let named: Vec<&str> = variables.iter().flat_map(|one| fields(&one.text)).collect();
-    let used = FIELDS.iter().filter(|(field, ..)| named.contains(field));
-    used.map(|(field, path, _)| (*field, *path)).collect()
+    let names: Vec<&str> = variables
+        .iter()
+        .flat_map(|variable| fields(&variable.text))
+        .collect();
+    FIELDS
+        .iter()
+        .filter(|(field, ..)| names.contains(field))
+        .map(|(field, path, _)| (*field, *path))
+        .collect()
 }
 
-/// The overrides of the app's container as an input template: JSON with `<field>` in it.
+/// Returns the overrides of the app's container as an input template: JSON with `<field>` placeholders.
 pub(crate) fn overrides_template(container: &str, variables: &[Variable]) -> String {
     let mut environment = String::new();
     for Variable { name, text } in variables {
+        // Written by hand, since a template with unquoted `<field>` placeholders is not valid JSON.
         let comma = if environment.is_empty() { "" } else { "," };
         let _ = write!(
             environment,
@@ -145,7 +168,7 @@ pub(crate) fn overrides_template(container: &str, variables: &[Variable]) -> Str
     )
 }
 
-/// The variables as an input template of their own, for the body of a message.
+/// Returns the variables alone as an input template, for the body of an SQS message.
 pub(crate) fn message_template(variables: &[Variable]) -> String {
     let pairs = variables
         .iter()
@@ -153,37 +176,37 @@ pub(crate) fn message_template(variables: &[Variable]) -> String {
     format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
 }
 
-/// A text in quotes, with `<field>` for `{field}`. What is one field and nothing else goes without quotes:
-/// EventBridge then writes a string of JSON, whatever is in it. A size is a number, and variables are text.
+/// Returns a value of the template: the quoted text, with `<field>` for `{field}`.
 fn template(text: &str) -> String {
     let mut quoted = json!(text).to_string();
     for (field, ..) in FIELDS {
         quoted = quoted.replace(&format!("{{{field}}}"), &format!("<{field}>"));
     }
 
-    let alone = FIELDS
+    // A lone field goes without quotes: EventBridge then writes it as a JSON string and escapes it.
+    // `size` stays quoted, because it is a number in the event and variables are strings.
+    let lone_field = FIELDS
         .iter()
         .find(|(field, ..)| quoted == format!("\"<{field}>\""));
-    match alone {
+    match lone_field {
         Some((field, ..)) if *field != "size" => format!("<{field}>"),
         _ => quoted,
     }
 }
 
-/// The most characters that the overrides can have.
-pub(crate) fn longest(container: &str, variables: &[Variable]) -> usize {
+/// Returns the greatest length of the overrides in characters.
+pub(crate) fn max_overrides_chars(container: &str, variables: &[Variable]) -> usize {
     let template = overrides_template(container, variables);
     let mut length = template.chars().count();
-    for (field, _, most) in FIELDS {
-        length += template.matches(&format!("<{field}>")).count() * most;
+    for (field, _, max_chars) in FIELDS {
+        length += template.matches(&format!("<{field}>")).count() * max_chars;
     }
     length
 }
 
-/// Tasks of the assembly that ended without having done their work: the app left with another code than 0, or
-/// nothing ever started.
+/// Returns the pattern of failed tasks: the app exited with another code than 0, or the task did not start.
 pub(crate) fn failures(family: &str, app: &str, cluster: &Value) -> Value {
-    // Both tests of a container are about the same one: a sidecar's end is nobody's failure.
+    // Both tests apply to the same container: the exit code of a sidecar is no failure of the task.
     let failed = json!({ "containers": { "name": [app], "exitCode": [{ "anything-but": [0] }] } });
     json!({
         "source": ["aws.ecs"],

@@ -1,17 +1,17 @@
-//! What differs by environment: names with text, and how `${name}` is filled.
+//! The values of an environment, and the interpolation of `${name}`.
 //!
-//! A value may name others; `${settings.COMPONENT.NAME}` is what the manifest says of a setting; `$${` stands
-//! for `${` itself.
+//! A value may refer to other values. `${settings.COMPONENT.NAME}` is a setting of the manifest, and `$${` is a
+//! literal `${`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use task_definition::source::{self, Node, NodeValue, Source};
-use task_definition::{Finding, Place};
+use diagnostics::source::{self, Node, NodeValue, Source};
+use diagnostics::{Finding, Location};
 
 use crate::lock::Lock;
 use crate::rules;
 
-/// Names with their text, the environments they are of, and the images that tags stand for.
+/// The values by name, the environments they belong to, and the lock of image tags.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Values {
     entries: BTreeMap<String, Entry>,
@@ -19,20 +19,20 @@ pub struct Values {
     lock: Lock,
 }
 
-/// A value, and its line if it stands in a file.
+/// A value, and its location if it comes from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     text: String,
-    place: Option<Place>,
+    location: Option<Location>,
 }
 
-/// Why a text could not be filled.
+/// A reason why a text cannot be interpolated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfilled {
-    /// Nobody gave a value.
+pub enum InterpolationError {
+    /// The value is not defined.
     Missing(String),
-    /// Values that name each other in a ring, the first one last as well.
-    Ring(Vec<String>),
+    /// The values refer to each other in a cycle; the last name is the first one again.
+    Cycle(Vec<String>),
 }
 
 impl Values {
@@ -42,10 +42,11 @@ impl Values {
         let mut values = Self::default();
         let mut findings = Vec::new();
 
+        // An empty file is a valid file without values.
         if !matches!(node.value, NodeValue::Map(_) | NodeValue::Null) {
-            let place = Place::in_text(source, node.span);
-            findings.push(rules::m02::wrong_type(
-                place,
+            let location = Location::from_span(source, node.span);
+            findings.push(rules::m02_wrong_type::wrong_type(
+                location,
                 "values",
                 "a map",
                 node.kind(),
@@ -53,15 +54,15 @@ impl Values {
         }
 
         for (key, value) in node.entries() {
-            let place = Place::in_text(source, value.span);
+            let location = Location::from_span(source, value.span);
             if let Some(text) = scalar(source, value) {
-                let place = Some(place);
+                let location = Some(location);
                 values
                     .entries
-                    .insert(key.name.clone(), Entry { text, place });
+                    .insert(key.name.clone(), Entry { text, location });
             } else {
-                findings.push(rules::m02::wrong_type(
-                    place,
+                findings.push(rules::m02_wrong_type::wrong_type(
+                    location,
                     &key.name,
                     "text",
                     value.kind(),
@@ -76,119 +77,122 @@ impl Values {
         }
     }
 
-    /// These values and one more, which wins.
+    /// Adds a value, which replaces an existing one of the same name.
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        let (text, place) = (value.to_owned(), None);
-        self.entries.insert(name.to_owned(), Entry { text, place });
+        let (text, location) = (value.to_owned(), None);
+        self.entries
+            .insert(name.to_owned(), Entry { text, location });
         self
     }
 
-    /// These values and others, which win.
+    /// Adds other values, which replace existing ones of the same name.
     pub fn and(mut self, others: Self) -> Self {
         self.entries.extend(others.entries);
         self.environments.extend(others.environments);
         self
     }
 
-    /// The same values, said to be those of an environment: what a manifest has under `environments` for
-    /// that name is laid over it.
-    pub fn of_environment(mut self, name: &str) -> Self {
+    /// Marks the values as those of an environment: a manifest's `environments.NAME` is then overlaid on the
+    /// manifest.
+    pub fn with_environment(mut self, name: &str) -> Self {
         self.environments.push(name.to_owned());
         self
     }
 
-    /// These values, with this lock.
-    pub fn locked(self, lock: Lock) -> Self {
+    /// Replaces the lock.
+    pub fn with_lock(self, lock: Lock) -> Self {
         Self { lock, ..self }
     }
 
-    /// The lock, which is empty where nobody gave one.
+    /// Returns the lock, which is empty by default.
     pub fn lock(&self) -> &Lock {
         &self.lock
     }
 
-    /// The environments these are the values of; a later one wins.
+    /// Returns the environments of these values; a later one takes precedence.
     pub fn environments(&self) -> &[String] {
         &self.environments
     }
 
-    /// The text of a value, as it was written.
+    /// Returns the text of a value, without interpolation.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.entries.get(name).map(|entry| entry.text.as_str())
     }
 
-    /// The line of a value, if it stands in a file.
-    pub fn place(&self, name: &str) -> Option<&Place> {
-        self.entries.get(name)?.place.as_ref()
+    /// Returns the location of a value, if it comes from a file.
+    pub fn location(&self, name: &str) -> Option<&Location> {
+        self.entries.get(name)?.location.as_ref()
     }
 
-    /// The names, sorted.
+    /// Returns the names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.entries.keys().map(String::as_str)
     }
 
-    /// A manifest's own `values`, and these over them. What names others is filled, as far as it can be.
-    pub(crate) fn over(&self, source: &Source, node: &Node) -> Self {
+    /// Returns the manifest's own `values`, replaced by these where both have a name.
+    pub(crate) fn with_manifest(&self, source: &Source, node: &Node) -> Self {
         let mut values = Self::default();
         for (key, value) in node.get("values").map(Node::entries).unwrap_or_default() {
-            let place = Some(Place::in_text(source, value.span));
-            let entry = scalar(source, value).map(|text| Entry { text, place });
+            let location = Some(Location::from_span(source, value.span));
+            let entry = scalar(source, value).map(|text| Entry { text, location });
             values
                 .entries
                 .extend(entry.map(|entry| (key.name.clone(), entry)));
         }
 
+        // The values of the environment come last and so take precedence.
         values.entries.extend(self.entries.clone());
         values.environments.clone_from(&self.environments);
         values.lock.clone_from(&self.lock);
         values
     }
 
-    /// The same, each with what it names filled in, as far as that is known.
-    pub(crate) fn settled(&self) -> Self {
-        let mut settled = self.clone();
-        for entry in settled.entries.values_mut() {
-            if let Ok(text) = self.fill(&entry.text) {
+    /// Interpolates the values themselves. A value with an undefined reference is left unchanged.
+    pub(crate) fn resolve_references(&self) -> Self {
+        let mut resolved = self.clone();
+        for entry in resolved.entries.values_mut() {
+            // A value that nothing uses may stay undefined; uses have their own finding.
+            if let Ok(text) = self.interpolate(&entry.text) {
                 entry.text = text;
             }
         }
-        settled
+        resolved
     }
 
-    /// Names of passwords with text that can be one.
+    /// Reports values that look like credentials.
     pub(crate) fn plain_secrets(&self) -> Vec<Finding> {
         let entries = self.entries.iter();
         let plain = entries.filter_map(|(name, entry)| {
-            let place = entry.place.clone()?;
-            rules::m31::is_plain_secret(name, &entry.text)
-                .then(|| rules::m31::written_out(place, name))
+            let location = entry.location.clone()?;
+            rules::m31_possible_secret::is_plain_secret(name, &entry.text)
+                .then(|| rules::m31_possible_secret::plain_text_secret(location, name))
         });
         plain.collect()
     }
 
-    /// A text with its `${…}` filled, or why that cannot be.
-    pub fn fill(&self, text: &str) -> Result<String, Vec<Unfilled>> {
-        fill_deep(text, &|name| self.get(name).map(str::to_owned), &[])
+    /// Interpolates a text, or returns every reason why it cannot.
+    pub fn interpolate(&self, text: &str) -> Result<String, Vec<InterpolationError>> {
+        interpolate_nested(text, &|name| self.get(name).map(str::to_owned), &[])
     }
 }
 
-/// A manifest's texts and what may fill them.
-pub(crate) struct Filler<'f> {
+/// Interpolates the texts of a manifest.
+pub(crate) struct Interpolator<'f> {
     pub(crate) values: &'f Values,
     pub(crate) source: &'f Source,
-    /// The manifest, unfilled, for its settings.
+    /// The manifest before interpolation, for references to its settings.
     pub(crate) node: &'f Node,
     pub(crate) findings: Vec<Finding>,
 }
 
-impl Filler<'_> {
-    /// The manifest with its `${…}` filled; all that is missing is found together. `values` and
-    /// `environments` are left as they are: they count where they are used.
+impl Interpolator<'_> {
+    /// Interpolates the manifest and collects a finding for each undefined value. `values` and `environments`
+    /// are left unchanged: they are interpolated where they are used.
     pub(crate) fn manifest(&mut self) -> Node {
         let NodeValue::Map(entries) = &self.node.value else {
             return self.node.clone();
         };
-        let filled = entries.iter().map(|(key, value)| {
+        let interpolated = entries.iter().map(|(key, value)| {
             let is_source = matches!(key.name.as_str(), "values" | "environments");
             let value = if is_source {
                 value.clone()
@@ -198,7 +202,7 @@ impl Filler<'_> {
             (key.clone(), value)
         });
 
-        let value = NodeValue::Map(filled.collect());
+        let value = NodeValue::Map(interpolated.collect());
         let span = self.node.span;
         Node { value, span }
     }
@@ -223,142 +227,149 @@ impl Filler<'_> {
     }
 
     fn text(&mut self, text: &str, node: &Node) -> String {
-        match fill_deep(text, &|name| self.value(name), &[]) {
-            Ok(filled) => filled,
-            Err(unfilled) => {
-                let place = Place::in_text(self.source, node.span);
+        match interpolate_nested(text, &|name| self.value(name), &[]) {
+            Ok(text) => text,
+            Err(errors) => {
+                let location = Location::from_span(self.source, node.span);
                 let names = self.values.names();
-                let told = unfilled
+                let findings = errors
                     .into_iter()
-                    .map(|one| one.told(&place, names.clone()));
+                    .map(|error| error.into_finding(&location, names.clone()));
 
-                self.findings.extend(told);
+                self.findings.extend(findings);
                 text.to_owned()
             }
         }
     }
 
-    /// A value, or what the manifest says of a setting.
+    /// Returns a value, or a setting of the manifest for `settings.COMPONENT.NAME`.
     fn value(&self, name: &str) -> Option<String> {
         let Some(setting) = name.strip_prefix("settings.") else {
             return self.values.get(name).map(str::to_owned);
         };
         let (component, setting) = setting.split_once('.')?;
         let given = self.node.get("settings")?.get(component)?;
-        scalar(self.source, below(given, setting)?)
+        scalar(self.source, find_setting(given, setting)?)
     }
 }
 
-/// A setting that is written dotted, nested, or half and half.
-fn below<'n>(node: &'n Node, setting: &str) -> Option<&'n Node> {
+/// Finds a setting that is written dotted, nested, or a mixture of both.
+fn find_setting<'n>(node: &'n Node, setting: &str) -> Option<&'n Node> {
+    // `limits.idle_timeout` may be `limits: { idle_timeout: … }`, at every dot.
     let nested = || {
         let dots = setting.match_indices('.');
         let mut halves = dots.map(|(at, _)| (&setting[..at], &setting[at + 1..]));
-        halves.find_map(|(first, rest)| below(node.get(first)?, rest))
+        halves.find_map(|(first, rest)| find_setting(node.get(first)?, rest))
     };
     node.get(setting).or_else(nested)
 }
 
-impl Unfilled {
-    /// What is said about it, at the line of the text.
-    pub(crate) fn told<'a>(
+impl InterpolationError {
+    /// Returns the finding for this error at the location of the text.
+    pub(crate) fn into_finding<'a>(
         self,
-        place: &Place,
+        location: &Location,
         known: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Finding {
         match self {
-            Self::Missing(name) => rules::m14::no_value(place.clone(), &name, known),
-            Self::Ring(names) => rules::m30::ring(place.clone(), &names),
+            Self::Missing(name) => {
+                rules::m14_undefined_value::undefined_value(location.clone(), &name, known)
+            }
+            Self::Cycle(names) => rules::m30_value_cycle::cycle(location.clone(), &names),
         }
     }
 }
 
-/// A text with its `${…}` filled, and those of what they are filled with. `through` are the names that led
-/// here.
-fn fill_deep(
+/// Interpolates a text, and the values it refers to. `through` are the names that led to this text.
+fn interpolate_nested(
     text: &str,
     value: &dyn Fn(&str) -> Option<String>,
     through: &[String],
-) -> Result<String, Vec<Unfilled>> {
-    let mut troubles = Vec::new();
-    let filled = fill(text, |name| {
-        if let Some(start) = through.iter().position(|one| one == name) {
-            let mut ring = through[start..].to_vec();
-            ring.push(name.to_owned());
-            troubles.push(Unfilled::Ring(ring));
+) -> Result<String, Vec<InterpolationError>> {
+    let mut errors = Vec::new();
+    let interpolated = interpolate(text, |name| {
+        if let Some(start) = through.iter().position(|visited| visited == name) {
+            // Only the names from the first visit on belong to the cycle.
+            let mut cycle = through[start..].to_vec();
+            cycle.push(name.to_owned());
+            errors.push(InterpolationError::Cycle(cycle));
             return Some(String::new());
         }
 
         let Some(text) = value(name) else {
-            troubles.push(Unfilled::Missing(name.to_owned()));
+            errors.push(InterpolationError::Missing(name.to_owned()));
             return Some(String::new());
         };
 
         let through = [through, &[name.to_owned()]].concat();
-        match fill_deep(&text, value, &through) {
+        match interpolate_nested(&text, value, &through) {
             Ok(text) => Some(text),
             Err(more) => {
-                troubles.extend(more);
+                errors.extend(more);
                 Some(String::new())
             }
         }
     });
 
-    match filled {
-        Ok(filled) if troubles.is_empty() => Ok(filled),
+    match interpolated {
+        Ok(text) if errors.is_empty() => Ok(text),
         _ => {
-            troubles.dedup();
-            Err(troubles)
+            // `${a}${a}` is one problem.
+            errors.dedup();
+            Err(errors)
         }
     }
 }
 
-/// The names that stand in a text as `${name}`.
+/// Returns the names that a text refers to as `${name}`.
 pub fn references(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let _ = fill(text, |name| {
+    // Only the calls matter here; the result is an error as soon as there is a reference.
+    let _ = interpolate(text, |name| {
         names.insert(name.to_owned());
         None
     });
     names
 }
 
-/// A text with its `${…}` filled from anywhere, or the names that have no value.
-pub(crate) fn fill(
+/// Replaces each `${name}` by the result of `value`, or returns the names without one.
+pub(crate) fn interpolate(
     text: &str,
     mut value: impl FnMut(&str) -> Option<String>,
 ) -> Result<String, Vec<String>> {
-    let (mut filled, mut missing) = (String::new(), Vec::new());
+    let (mut result, mut missing) = (String::new(), Vec::new());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
+        // An unclosed `${` is ordinary text.
         let Some(length) = rest[start..].find('}') else {
             break;
         };
         let end = start + length;
 
+        // `$${name}` is the escape for a literal `${name}`: one dollar sign is dropped.
         if rest[..start].ends_with('$') {
-            filled.push_str(&rest[..start - 1]);
-            filled.push_str(&rest[start..=end]);
+            result.push_str(&rest[..start - 1]);
+            result.push_str(&rest[start..=end]);
         } else {
-            filled.push_str(&rest[..start]);
+            result.push_str(&rest[..start]);
             let name = rest[start + 2..end].trim();
             match value(name) {
-                Some(value) => filled.push_str(&value),
+                Some(value) => result.push_str(&value),
                 None => missing.push(name.to_owned()),
             }
         }
         rest = &rest[end + 1..];
     }
 
-    filled.push_str(rest);
+    result.push_str(rest);
     if missing.is_empty() {
-        Ok(filled)
+        Ok(result)
     } else {
         Err(missing)
     }
 }
 
-/// A scalar as it was written: `1.10` stays `1.10`.
+/// Returns a scalar as it is written: `1.10` is not shortened to `1.1`.
 fn scalar(source: &Source, node: &Node) -> Option<String> {
     match &node.value {
         NodeValue::Text(text) => Some(text.clone()),
@@ -372,38 +383,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fills_values_and_keeps_what_is_escaped() {
+    fn interpolates_values_and_keeps_escaped_references() {
         let values = Values::default().with("a", "1").with("b", "2");
-        assert_eq!(values.fill("${a}-$${a}-${ b }").as_deref(), Ok("1-${a}-2"));
+        assert_eq!(
+            values.interpolate("${a}-$${a}-${ b }").as_deref(),
+            Ok("1-${a}-2")
+        );
     }
 
     #[test]
-    fn tells_all_that_is_missing() {
-        let missing = |name: &str| Unfilled::Missing(name.to_owned());
+    fn reports_all_missing_values() {
+        let missing = |name: &str| InterpolationError::Missing(name.to_owned());
+        // `inner` is missing although only the value of `a` refers to it.
         let values = Values::default().with("a", "${inner}");
         assert_eq!(
-            values.fill("${a} ${b}"),
+            values.interpolate("${a} ${b}"),
             Err(vec![missing("inner"), missing("b")])
         );
     }
 
     #[test]
-    fn fills_what_values_name_and_finds_rings() {
+    fn interpolates_nested_values_and_detects_cycles() {
         let values = Values::default()
             .with("a", "<${b}>")
             .with("b", "${c}${c}")
             .with("c", "x");
-        assert_eq!(values.fill("${a}").as_deref(), Ok("<xx>"));
+        assert_eq!(values.interpolate("${a}").as_deref(), Ok("<xx>"));
+        // Now a refers to b, b to c, and c to a again.
         let values = values.with("c", "${a}");
-        let ring = ["a", "b", "c", "a"].map(str::to_owned).to_vec();
-        assert_eq!(values.fill("${a}"), Err(vec![Unfilled::Ring(ring)]));
+        let cycle = ["a", "b", "c", "a"].map(str::to_owned).to_vec();
+        assert_eq!(
+            values.interpolate("${a}"),
+            Err(vec![InterpolationError::Cycle(cycle)])
+        );
     }
 
     #[test]
-    fn a_later_file_wins() {
+    fn a_later_file_takes_precedence() {
         let file = |text: &str| Values::read(&Source::new("v.yaml", text)).expect("values");
         let values = file("a: 1\nb: 1\n").and(file("b: 2\n")).with("c", "3");
-        let all = values.fill("${a}${b}${c}");
+        let all = values.interpolate("${a}${b}${c}");
         assert_eq!(all.as_deref(), Ok("123"));
     }
 }

@@ -1,83 +1,87 @@
-//! From components to addresses: ports on the shared loopback, who is told what, and the order.
+//! Assigns ports on the shared loopback, upstream addresses, and the start order.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use task_definition::{Condition, Finding, Place};
+use diagnostics::{Finding, Location};
+use task_definition::Condition;
 
-use crate::component::{AppProtocol, Provided};
-use crate::hearing::Hearing;
-use crate::resolve::{Cast, Life, Link, Member, Role};
+use crate::component::{AppProtocol, ProvidedInterface};
+use crate::diagnostic_context::DiagnosticContext;
+use crate::resolve::{AssemblyMember, Link, ResolvedAssembly, Role, RunMode};
 use crate::rules;
 
-/// Every address given, every dependency known.
+/// An assembly with every address assigned and every dependency known.
 #[derive(Debug, Clone)]
 pub struct Wiring {
-    pub(crate) cast: Cast,
-    pub(crate) containers: Vec<Wired>,
-    pub(crate) public: Option<Public>,
+    pub(crate) assembly: ResolvedAssembly,
+    pub(crate) containers: Vec<ContainerWiring>,
+    pub(crate) public: Option<PublicPort>,
 }
 
-/// What the wiring says to one member.
+/// The wiring of one container.
 #[derive(Debug, Clone, Default)]
-pub struct Wired {
-    /// Where it listens, by setting.
+pub struct ContainerWiring {
+    /// The addresses it listens on, by setting.
     pub(crate) listens: BTreeMap<String, SocketAddr>,
-    /// Environment variables and why they are what they are.
-    pub(crate) environment: BTreeMap<String, (String, Place)>,
-    /// Members it waits for, and how far they must have got.
-    pub(crate) depends_on: Vec<(usize, Condition, Place)>,
+    /// Derived environment variables, each with the location of its derivation.
+    pub(crate) environment: BTreeMap<String, (String, Location)>,
+    /// The members it waits for, and the condition each must reach.
+    pub(crate) depends_on: Vec<(usize, Condition, Location)>,
 }
 
-/// The port at which the task is reached.
+/// The port that clients connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Public {
+pub struct PublicPort {
     pub(crate) member: usize,
     pub(crate) interface: String,
     pub(crate) port: u16,
     pub(crate) protocol: Option<AppProtocol>,
 }
 
-/// Gives out ports, tells every member what it must know, and puts them in order.
-pub fn wire(cast: Cast, hearing: &mut Hearing) -> Option<Wiring> {
-    let mut containers = vec![Wired::default(); cast.members.len()];
-    let public = public(&cast);
-    if !hearing.hear(listen(&cast, public.as_ref(), &mut containers)) {
+/// Assigns ports, sets the addresses of upstreams and telemetry, and derives the start order.
+pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut DiagnosticContext) -> Option<Wiring> {
+    // Addresses must be final before other members get them as upstreams.
+    let mut containers = vec![ContainerWiring::default(); assembly.members.len()];
+    let public = public(&assembly);
+    if !diagnostics.report(listen(&assembly, public.as_ref(), &mut containers)) {
         return None;
     }
 
-    connect(&cast, &mut containers);
-    observe(&cast, &mut containers);
-    order(&cast, &mut containers);
+    connect(&assembly, &mut containers);
+    observe(&assembly, &mut containers);
+    order(&assembly, &mut containers);
 
-    let public = public.map(|public| Public {
-        port: at(&cast, &containers, &public),
+    let public = public.map(|public| PublicPort {
+        port: assigned_port(&assembly, &containers, &public),
         ..public
     });
 
     Some(Wiring {
-        cast,
+        assembly,
         containers,
         public,
     })
 }
 
-/// Only the outermost hop of a service is reached from outside.
-fn public(cast: &Cast) -> Option<Public> {
-    cast.manifest.file().service.as_ref()?;
-    let file = cast.manifest.file();
+/// Returns the port of the outermost hop of a service; the only one that clients reach.
+fn public(assembly: &ResolvedAssembly) -> Option<PublicPort> {
+    assembly.manifest.file().service.as_ref()?;
+    let file = assembly.manifest.file();
+    // Without ingress the app itself is the outermost hop.
     let outermost = file.ingress.first().unwrap_or(&file.app);
-    let member = cast
+    let member = assembly
         .members
         .iter()
         .position(|member| member.component.name() == outermost)?;
-    let provides = &cast.members[member].component.file().provides;
-    let named = |name: &str| provides.get_key_value(name);
-    let (interface, provided) = named("https")
-        .or_else(|| named("http"))
+    let provides = &assembly.members[member].component.file().provides;
+    // HTTPS first: a proxy that provides both must not be reached in plain text.
+    let find = |name: &str| provides.get_key_value(name);
+    let (interface, provided) = find("https")
+        .or_else(|| find("http"))
         .or_else(|| provides.iter().next())?;
 
-    Some(Public {
+    Some(PublicPort {
         member,
         interface: interface.clone(),
         port: provided.port,
@@ -85,40 +89,54 @@ fn public(cast: &Cast) -> Option<Public> {
     })
 }
 
-fn at(cast: &Cast, containers: &[Wired], public: &Public) -> u16 {
-    let provided = &cast.members[public.member].component.file().provides[&public.interface];
+fn assigned_port(
+    assembly: &ResolvedAssembly,
+    containers: &[ContainerWiring],
+    public: &PublicPort,
+) -> u16 {
+    let provided = &assembly.members[public.member].component.file().provides[&public.interface];
     let address = containers[public.member].listens.get(&provided.setting);
     address.map_or(public.port, SocketAddr::port)
 }
 
-/// One port for each setting that says where to listen. What the user wrote comes first, then the
-/// component's own port, then the next one that is free.
-fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec<Finding> {
-    let mut taken = fixed_ports(&cast.members);
+/// Assigns an address to each listen setting: the user's, else the component's usual port, else the next
+/// free port.
+fn listen(
+    assembly: &ResolvedAssembly,
+    public: Option<&PublicPort>,
+    containers: &mut [ContainerWiring],
+) -> Vec<Finding> {
+    let mut taken = fixed_ports(&assembly.members);
     let mut findings = Vec::new();
-    for (index, member) in cast.members.iter().enumerate() {
-        for (setting, place, text) in wishes(member) {
+    for (index, member) in assembly.members.iter().enumerate() {
+        // Ports that the user sets are taken first, so that derived ones avoid them.
+        for (setting, location, text) in requested_addresses(member) {
             let Ok(address) = text.parse::<SocketAddr>() else {
-                findings.push(rules::m21::no_address(place, &text));
+                findings.push(rules::m21_port_conflict::invalid_address(location, &text));
                 continue;
             };
 
-            if !address.ip().is_loopback() && !may_be_reached(public, index, member, &setting) {
-                findings.push(exposed(member, &setting, place, address));
+            if !address.ip().is_loopback() && !may_be_public(public, index, member, &setting) {
+                findings.push(exposed_address(member, &setting, location, address));
             } else if let Some(holder) = taken.insert(address.port(), member.name()) {
-                let finding = rules::m21::taken(place, address.port(), member.name(), holder);
+                let finding = rules::m21_port_conflict::port_conflict(
+                    location,
+                    address.port(),
+                    member.name(),
+                    holder,
+                );
                 findings.push(finding);
             }
             containers[index].listens.insert(setting, address);
         }
     }
 
-    for (index, member) in cast.members.iter().enumerate() {
-        let outer = public.filter(|public| public.member == index);
-        let outer =
-            outer.map(|public| &member.component.file().provides[&public.interface].setting);
+    for (index, member) in assembly.members.iter().enumerate() {
+        let public_setting = public
+            .filter(|public| public.member == index)
+            .map(|public| &member.component.file().provides[&public.interface].setting);
 
-        for (setting, port) in listening(member) {
+        for (setting, port) in active_addresses(member) {
             if containers[index].listens.contains_key(&setting) {
                 continue;
             }
@@ -127,7 +145,9 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
                 .find(|port| !taken.contains_key(port))
                 .unwrap_or(port);
             taken.insert(free, member.name());
-            let ip = if outer == Some(&setting) {
+            // On Fargate every port bound to 0.0.0.0 is reachable on the task's network interface,
+            // mapped or not, so all but the outermost hop bind to loopback.
+            let ip = if public_setting == Some(&setting) {
                 Ipv4Addr::UNSPECIFIED
             } else {
                 Ipv4Addr::LOCALHOST
@@ -135,15 +155,15 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
 
             let address = SocketAddr::new(IpAddr::V4(ip), free);
             containers[index].listens.insert(setting.clone(), address);
-            let because = reason(member, &setting, address, port);
-            let place = Place::derived(because, Some(member.place.clone()));
+            let derivation = explain_port(member, &setting, address, port);
+            let location = Location::from_derivation(derivation, Some(member.location.clone()));
 
-            say(
+            set_variable(
                 &mut containers[index],
                 member,
                 &setting,
                 address.to_string(),
-                place,
+                location,
             );
         }
     }
@@ -151,64 +171,69 @@ fn listen(cast: &Cast, public: Option<&Public>, containers: &mut [Wired]) -> Vec
     findings
 }
 
-/// The ports of programs that cannot be told where to listen; nobody else may have them.
-fn fixed_ports(members: &[Member]) -> BTreeMap<u16, &str> {
-    let serving = members.iter().filter(|member| member.life == Life::Serves);
-    let fixed = serving.flat_map(|member| {
-        let provided = member.component.file().provides.values();
-        let fixed = provided.filter(|one| one.setting.is_empty());
-        fixed.map(|one| (one.port, member.name()))
-    });
-    fixed.collect()
+/// Returns the ports of programs without a listen setting; no other member can get them.
+fn fixed_ports(members: &[AssemblyMember]) -> BTreeMap<u16, &str> {
+    members
+        .iter()
+        .filter(|member| member.run_mode == RunMode::Service)
+        .flat_map(|member| {
+            let provided = member.component.file().provides.values();
+            provided
+                .filter(|interface| interface.setting.is_empty())
+                .map(|interface| (interface.port, member.name()))
+        })
+        .collect()
 }
 
-/// Whether a setting may name an address that the world reaches: nothing stands in front of the public
-/// member, but its admin address is for the task alone.
-pub(crate) fn may_be_reached(
-    public: Option<&Public>,
+/// Returns whether a setting may bind to an address outside loopback: only the interfaces of the
+/// outermost hop, and not its admin address.
+pub(crate) fn may_be_public(
+    public: Option<&PublicPort>,
     index: usize,
-    member: &Member,
+    member: &AssemblyMember,
     setting: &str,
 ) -> bool {
     let mut provided = member.component.file().provides.values();
     public.is_some_and(|public| public.member == index)
-        && provided.any(|one| one.setting == setting)
+        && provided.any(|interface| interface.setting == setting)
 }
 
-/// What is said about an address that must not be reached.
-pub(crate) fn exposed(
-    member: &Member,
+/// Returns the finding for an address that is not on loopback and must be.
+pub(crate) fn exposed_address(
+    member: &AssemblyMember,
     setting: &str,
-    place: Place,
+    location: Location,
     address: SocketAddr,
 ) -> Finding {
     let (file, address) = (member.component.file(), address.to_string());
+    // The admin address has its own message: even the outermost hop must not publish it.
     match &file.admin {
         Some(admin) if admin.setting == setting => {
-            rules::m22::open_admin(place, member.name(), &address)
+            rules::m22_exposed_inner_hop::public_admin(location, member.name(), &address)
         }
-        _ => rules::m22::exposed(place, member.name(), &address),
+        _ => rules::m22_exposed_inner_hop::public_inner_hop(location, member.name(), &address),
     }
 }
 
-/// Where a member listens while it serves: one that ends offers nothing.
-fn listening(member: &Member) -> Vec<(String, u16)> {
-    match member.life {
-        Life::Serves => addresses(member),
-        Life::Ends => Vec::new(),
+/// Returns the listen settings that need an address; a one-shot container serves nothing.
+fn active_addresses(member: &AssemblyMember) -> Vec<(String, u16)> {
+    match member.run_mode {
+        RunMode::Service => addresses(member),
+        RunMode::OneShot => Vec::new(),
     }
 }
 
-/// The settings that say where a member listens, each once, with its usual port.
-pub(crate) fn addresses(member: &Member) -> Vec<(String, u16)> {
+/// Returns the listen settings of a member with their usual ports, without duplicates.
+pub(crate) fn addresses(member: &AssemblyMember) -> Vec<(String, u16)> {
     let file = member.component.file();
     let mut all: Vec<(String, u16)> = Vec::new();
     let admin = file.admin.iter().map(|admin| (&admin.setting, admin.port));
     let provided = file
         .provides
         .values()
-        .map(|Provided { setting, port, .. }| (setting, *port));
+        .map(|ProvidedInterface { setting, port, .. }| (setting, *port));
 
+    // Several interfaces can share a setting, for example HTTP/1.1 and HTTP/2 on one port.
     for (setting, port) in provided.chain(admin) {
         if !setting.is_empty() && all.iter().all(|(known, _)| known != setting) {
             all.push((setting.clone(), port));
@@ -218,68 +243,70 @@ pub(crate) fn addresses(member: &Member) -> Vec<(String, u16)> {
     all
 }
 
-/// The addresses the user wrote down.
-fn wishes(member: &Member) -> Vec<(String, Place, String)> {
-    let settings = listening(member).into_iter();
-    let given = settings.filter_map(|(setting, _)| {
-        let given = member.settings.get(&setting)?;
-        Some((setting, given.place.clone(), given.text.clone()))
-    });
-    given.collect()
+/// Returns the listen addresses that the manifest sets.
+fn requested_addresses(member: &AssemblyMember) -> Vec<(String, Location, String)> {
+    active_addresses(member)
+        .into_iter()
+        .filter_map(|(setting, _)| {
+            let requested = member.settings.get(&setting)?;
+            Some((setting, requested.location.clone(), requested.text.clone()))
+        })
+        .collect()
 }
 
-fn reason(member: &Member, setting: &str, address: SocketAddr, usual: u16) -> String {
+fn explain_port(member: &AssemblyMember, setting: &str, address: SocketAddr, usual: u16) -> String {
     let (name, port) = (member.name(), address.port());
     let port = if port == usual {
-        format!("port {port} is the one `{name}` usually has for `{setting}`")
+        format!("port {port} is the default of `{name}` for `{setting}`")
     } else {
         format!(
-            "port {port} is the next that is free, since {usual} is taken, for `{name}`'s `{setting}`"
+            "port {port} is the next free port for `{setting}` of `{name}`, since {usual} is taken"
         )
     };
 
     if address.ip().is_loopback() {
-        format!("{port}; only the outermost hop may be reached from outside")
+        format!("{port}; on loopback, since only the outermost hop is public")
     } else {
-        format!("{port}; it is the outermost hop, so it is reached from outside")
+        format!("{port}; on all interfaces, since it is the outermost hop")
     }
 }
 
-/// Tells every member where its requirements are.
-fn connect(cast: &Cast, containers: &mut [Wired]) {
+/// Sets the addresses of the interfaces that members require.
+fn connect(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
     for Link {
         user,
         provider,
         requirement,
         interface,
-    } in &cast.links
+    } in &assembly.links
     {
-        let (member, other) = (&cast.members[*user], &cast.members[*provider]);
+        let (member, other) = (&assembly.members[*user], &assembly.members[*provider]);
         let Some(requirement) = requirement else {
             continue;
         };
+        // `form` is the setting's pattern, for example `http://{address}`.
         let required = &member.component.file().requires[requirement];
-        let address = inside(&containers[*provider], other, interface);
-        let because = format!(
+        let address = loopback_address(&containers[*provider], other, interface);
+        let derivation = format!(
             "`{}` finds `{interface}` at `{}` on {address}",
             member.name(),
             other.name()
         );
-        let place = Place::derived(because, Some(member.place.clone()));
+        let location = Location::from_derivation(derivation, Some(member.location.clone()));
 
         let text = required.form.replace("{address}", &address);
-        say(
+        set_variable(
             &mut containers[*user],
             member,
             &required.setting,
             text,
-            place,
+            location,
         );
     }
 }
 
-/// Where the other members of a task find an interface.
-fn inside(wired: &Wired, member: &Member, interface: &str) -> String {
+/// Returns the address at which other members of the task reach an interface.
+fn loopback_address(wired: &ContainerWiring, member: &AssemblyMember, interface: &str) -> String {
     let provided = &member.component.file().provides[interface];
     let port = wired
         .listens
@@ -288,10 +315,13 @@ fn inside(wired: &Wired, member: &Member, interface: &str) -> String {
     format!("127.0.0.1:{port}")
 }
 
-/// Tells everybody who sends telemetry where to, and under which name.
-fn observe(cast: &Cast, containers: &mut [Wired]) {
-    let task = &cast.manifest.file().name;
-    let links = cast.links.iter().filter(|link| link.requirement.is_none());
+/// Sets the OTLP endpoint and the resource names of members that send telemetry.
+fn observe(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
+    let task = &assembly.manifest.file().name;
+    let links = assembly
+        .links
+        .iter()
+        .filter(|link| link.requirement.is_none());
     for Link {
         user,
         provider,
@@ -299,11 +329,12 @@ fn observe(cast: &Cast, containers: &mut [Wired]) {
         ..
     } in links
     {
-        let (member, other) = (&cast.members[*user], &cast.members[*provider]);
-        let address = inside(&containers[*provider], other, interface);
-        let because = format!("`{}` sends telemetry to `{}`", member.name(), other.name());
-        let place = Place::derived(because, Some(other.place.clone()));
+        let (member, other) = (&assembly.members[*user], &assembly.members[*provider]);
+        let address = loopback_address(&containers[*provider], other, interface);
+        let derivation = format!("`{}` sends telemetry to `{}`", member.name(), other.name());
+        let location = Location::from_derivation(derivation, Some(other.location.clone()));
         let resource = format!("service.namespace={task},container.name={}", member.name());
+        // The variables of the OpenTelemetry SDK environment specification.
         let variables = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}")),
             ("OTEL_RESOURCE_ATTRIBUTES", resource),
@@ -312,111 +343,135 @@ fn observe(cast: &Cast, containers: &mut [Wired]) {
 
         let environment = &mut containers[*user].environment;
         for (name, text) in variables {
-            environment.insert(name.to_owned(), (text, place.clone()));
+            environment.insert(name.to_owned(), (text, location.clone()));
         }
     }
 }
 
-fn say(wired: &mut Wired, member: &Member, setting: &str, text: String, place: Place) {
+fn set_variable(
+    wired: &mut ContainerWiring,
+    member: &AssemblyMember,
+    setting: &str,
+    text: String,
+    location: Location,
+) {
     wired
         .environment
-        .insert(member.component.variable(setting), (text, place));
+        .insert(member.component.variable(setting), (text, location));
 }
 
-/// Who starts after whom; ECS stops them in the reverse order, whatever the condition.
+/// Derives `dependsOn`. ECS stops containers in the reverse order.
 ///
-/// Everybody waits for what it uses, so that it is told to stop first and what it used still answers.
-/// The app waits for all that stands beside it, and for the programs that run before it.
-fn order(cast: &Cast, containers: &mut [Wired]) {
-    let edges = cast.links.iter().map(|link| (link.user, link.provider));
-    let app = cast
+/// A member waits for the members it uses, so that it gets SIGTERM first and they still answer while it
+/// drains. The app waits for its sidecars, and for the init programs.
+fn order(assembly: &ResolvedAssembly, containers: &mut [ContainerWiring]) {
+    let edges = assembly.links.iter().map(|link| (link.user, link.provider));
+    let app = assembly
         .members
         .iter()
         .position(|member| member.role == Role::App);
-    let beside = cast
+    let sidecars = assembly
         .members
         .iter()
         .enumerate()
-        .filter(|(_, member)| member.role == Role::Sidecar);
-    let beside = beside.filter_map(|(sidecar, _)| Some((app?, sidecar)));
+        .filter(|(_, member)| member.role == Role::Sidecar)
+        .filter_map(|(sidecar, _)| Some((app?, sidecar)));
 
-    let router = cast.router.as_ref().map(|router| router.member);
-    let logging = (0..cast.members.len()).filter_map(|user| Some((user, router?)));
-    let logging = logging.filter(|(user, router)| user != router);
-    for (user, provider) in edges.chain(beside).chain(logging) {
-        // Someone beside the app may use the app; then the app cannot wait for it.
+    let router = assembly.router.as_ref().map(|router| router.member);
+    // With FireLens every container logs through the router, so it starts first and stops last.
+    let logging = (0..assembly.members.len())
+        .filter_map(|user| Some((user, router?)))
+        .filter(|(user, router)| user != router);
+    for (user, provider) in edges.chain(sidecars).chain(logging) {
+        // A sidecar may use the app; then the app cannot wait for it without a dependency cycle.
         if reaches(containers, provider, user) {
             continue;
         }
 
-        let (member, other) = (&cast.members[user], &cast.members[provider]);
-        let waits = member.component.file().waits || other.component.file().health.is_none();
-        let condition = if waits {
+        let (member, other) = (&assembly.members[user], &assembly.members[provider]);
+        // HEALTHY needs a health check; a component with `waits: true` retries by itself.
+        let start_suffices =
+            member.component.file().waits || other.component.file().health.is_none();
+        let condition = if start_suffices {
             Condition::Start
         } else {
             Condition::Healthy
         };
 
-        let because = format!(
+        let derivation = format!(
             "`{}` uses `{}`, so it starts after it and is stopped before it",
             member.name(),
             other.name()
         );
-        add(&mut containers[user], provider, condition, because, member);
+        add_dependency(
+            &mut containers[user],
+            provider,
+            condition,
+            derivation,
+            member,
+        );
     }
 
-    initialise(cast, app, containers);
+    order_init(assembly, app, containers);
 }
 
 /// Init programs run one after the other, and the app waits until all have succeeded.
-fn initialise(cast: &Cast, app: Option<usize>, containers: &mut [Wired]) {
-    let members = cast.members.iter().enumerate();
+fn order_init(assembly: &ResolvedAssembly, app: Option<usize>, containers: &mut [ContainerWiring]) {
+    let members = assembly.members.iter().enumerate();
     let mut inits: Vec<usize> = members
         .filter(|(_, member)| member.role == Role::Init)
         .map(|(index, _)| index)
         .collect();
-    let listed = &cast.manifest.file().init;
+    // `order:` in the manifest moves members; init programs keep the order of `init:`.
+    let listed = &assembly.manifest.file().init;
 
     inits.sort_by_key(|index| {
-        let name = cast.members[*index].component.name();
-        listed.iter().position(|one| one == name)
+        let name = assembly.members[*index].component.name();
+        listed.iter().position(|listed| listed == name)
     });
 
     for pair in inits.windows(2) {
-        let because = "programs that run before the app run one after the other".to_owned();
-        add(
+        let derivation = "init programs run one after the other".to_owned();
+        add_dependency(
             &mut containers[pair[1]],
             pair[0],
             Condition::Success,
-            because,
-            &cast.members[pair[1]],
+            derivation,
+            &assembly.members[pair[1]],
         );
     }
 
     if let (Some(app), Some(last)) = (app, inits.last()) {
-        let because = format!(
+        let derivation = format!(
             "`{}` runs to its end before the app starts",
-            cast.members[*last].name()
+            assembly.members[*last].name()
         );
-        add(
+        add_dependency(
             &mut containers[app],
             *last,
             Condition::Success,
-            because,
-            &cast.members[app],
+            derivation,
+            &assembly.members[app],
         );
     }
 }
 
-fn add(wired: &mut Wired, on: usize, condition: Condition, because: String, member: &Member) {
+fn add_dependency(
+    wired: &mut ContainerWiring,
+    on: usize,
+    condition: Condition,
+    derivation: String,
+    member: &AssemblyMember,
+) {
+    // The first dependency on a container wins: ECS accepts only one condition per pair.
     if wired.depends_on.iter().all(|(known, ..)| *known != on) {
-        let place = Place::derived(because, Some(member.place.clone()));
-        wired.depends_on.push((on, condition, place));
+        let location = Location::from_derivation(derivation, Some(member.location.clone()));
+        wired.depends_on.push((on, condition, location));
     }
 }
 
-/// Whether one waits for the other, directly or through others.
-fn reaches(containers: &[Wired], from: usize, to: usize) -> bool {
+/// Returns whether `from` waits for `to`, directly or through other members.
+fn reaches(containers: &[ContainerWiring], from: usize, to: usize) -> bool {
     from == to
         || containers[from]
             .depends_on

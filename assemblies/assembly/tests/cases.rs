@@ -1,8 +1,8 @@
-//! Golden cases: a folder each, with the manifest and what must come of it.
+//! Golden cases: one folder each, with a manifest and the expected output.
 //!
-//! `BLESS=1 cargo test -p assembly --test cases` writes what comes now; read it before you keep it.
+//! `BLESS=1 cargo test -p assembly --test cases` writes the current output; review it before you commit it.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeMap;
 use std::env;
@@ -14,16 +14,18 @@ use assembly::{plan, render};
 mod support;
 
 #[test]
-fn every_case_comes_out_as_expected() {
+fn every_case_gives_the_expected_files() {
     let mut wrong = Vec::new();
     for case in support::entries(&support::here("tests/cases")) {
         let found = outcome(&case);
         let folder = case.join("expect");
+        // Blessing first, so that the comparison below then passes.
         if env::var_os("BLESS").is_some() {
             bless(&folder, &found);
         }
 
         let expected = files(&folder, &folder);
+        // Files that are missing and files that are new are both differences.
         for name in found
             .keys()
             .chain(expected.keys().filter(|name| !found.contains_key(*name)))
@@ -42,7 +44,7 @@ fn every_case_comes_out_as_expected() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// The documents of a manifest that can be planned, the findings of one that cannot.
+/// Returns the documents of a manifest that can be planned, or else its findings.
 fn outcome(case: &Path) -> BTreeMap<String, String> {
     let manifest = support::source(&case.join("assembly.yaml"), "assembly.yaml");
     let catalog = support::catalog_and_shipped("tests/catalog");
@@ -50,15 +52,22 @@ fn outcome(case: &Path) -> BTreeMap<String, String> {
         Ok(plan) => {
             let mut documents: BTreeMap<String, String> = render(&plan)
                 .into_iter()
-                // Long, and judged elsewhere: `tests/cloudformation.rs`, and what is committed in `rendered/`.
+                // Long, and checked elsewhere: in `tests/cloudformation.rs` and in `rendered/`.
                 .filter(|document| document.path != "cloudformation.yaml")
                 .map(|document| (document.path, document.text))
                 .collect();
 
-            documents.insert("findings.txt".to_owned(), support::told(plan.warnings()));
+            documents.insert(
+                "findings.txt".to_owned(),
+                support::format_findings(plan.warnings()),
+            );
             documents
         }
-        Err(findings) => [("findings.txt".to_owned(), support::told(&findings))].into(),
+        Err(findings) => [(
+            "findings.txt".to_owned(),
+            support::format_findings(&findings),
+        )]
+        .into(),
     }
 }
 
@@ -85,6 +94,7 @@ fn files(root: &Path, folder: &Path) -> BTreeMap<String, String> {
 }
 
 fn bless(folder: &Path, found: &BTreeMap<String, String>) {
+    // Remove files that no longer exist; the folder may not exist yet.
     let _ = fs::remove_dir_all(folder);
     for (name, text) in found {
         let path = folder.join(name);

@@ -1,8 +1,8 @@
-"""Judges stacks: cfn-lint with no rule switched off; botocore's models of what CloudFormation will call; and whether
-a stack says what the files beside it say.
+"""Checks stacks with cfn-lint (all rules enabled) and with botocore's models of the APIs that CloudFormation calls, and
+compares them with the other documents.
 
-Reads {name: {"template": text, "documents": {path: text}}} and prints {name: [what is wrong, …]}. References are
-followed with the parameters' defaults, so that the task definition and the roles can be compared as they stand.
+Reads {name: {"template": text, "documents": {path: text}}} and prints {name: [problem, …]}. References are resolved
+with the defaults of the parameters, so that the task definition and the roles can be compared.
 """
 
 import json
@@ -13,24 +13,26 @@ import cfnlint.decode.cfn_yaml
 from botocore.validate import ParamValidator
 from cfnlint.api import ManualArgs, lint
 
-SPELLED = {
+# Names that the ECS API does not spell with a lower-case first letter only.
+API_NAMES = {
     "FilesystemId": "fileSystemId",
     "EFSVolumeConfiguration": "efsVolumeConfiguration",
     "FSxWindowsFileServerVolumeConfiguration": "fsxWindowsFileServerVolumeConfiguration",
     "IAM": "iam",
 }
-USERS_OWN = {"Options", "DockerLabels", "DriverOpts", "Labels"}
+# Maps with keys of the user, which are not converted.
+USER_MAPS = {"Options", "DockerLabels", "DriverOpts", "Labels"}
 ACCOUNT, CLUSTER = "111122223333", "default"
 
 
-def api(value):
-    """CloudFormation's names as the API spells them."""
+def to_api_names(value):
+    """Converts CloudFormation's field names to those of the API."""
     if isinstance(value, list):
-        return [api(item) for item in value]
+        return [to_api_names(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        SPELLED.get(key, key[0].lower() + key[1:]): item if key in USERS_OWN else api(item)
+        API_NAMES.get(key, key[0].lower() + key[1:]): item if key in USER_MAPS else to_api_names(item)
         for key, item in value.items()
     }
 
@@ -39,9 +41,9 @@ class Stack:
     def __init__(self, text):
         self.template = json.loads(json.dumps(cfnlint.decode.cfn_yaml.loads(text)))
 
-    def followed(self, value):
+    def resolve(self, value):
         if isinstance(value, list):
-            return [self.followed(item) for item in value]
+            return [self.resolve(item) for item in value]
         if not isinstance(value, dict):
             return value
         if list(value) == ["Ref"]:
@@ -53,7 +55,7 @@ class Stack:
             return f"arn:aws:iam::{ACCOUNT}:role/{name}"
         if list(value) == ["Fn::Sub"]:
             return value["Fn::Sub"].replace("${Cluster}", CLUSTER)
-        return {key: self.followed(item) for key, item in value.items()}
+        return {key: self.resolve(item) for key, item in value.items()}
 
     def reference(self, name):
         parameter = self.template["Parameters"].get(name)
@@ -64,26 +66,26 @@ class Stack:
     def properties(self, kind):
         for name, resource in self.template["Resources"].items():
             if resource["Type"] == kind:
-                yield name, self.followed(resource["Properties"])
+                yield name, self.resolve(resource["Properties"])
 
 
 def differences(stack, documents):
     read = {path: json.loads(text) for path, text in documents.items() if path.endswith(".json")}
     ((_, task),) = stack.properties("AWS::ECS::TaskDefinition")
-    if api(task) != read["task-definition.json"]:
-        yield f"the task definition differs: {json.dumps(api(task))}"
+    if to_api_names(task) != read["task-definition.json"]:
+        yield f"the task definition differs: {json.dumps(to_api_names(task))}"
     files = {path: document for path, document in read.items() if path.startswith("iam/")}
     for name, role in stack.properties("AWS::IAM::Role"):
-        word = name.removesuffix("Role").lower()
-        if role["Policies"][0]["PolicyDocument"] != files.pop(f"iam/{word}-role.json"):
+        role_name = name.removesuffix("Role").lower()
+        if role["Policies"][0]["PolicyDocument"] != files.pop(f"iam/{role_name}-role.json"):
             yield f"the policy of {name} differs"
-        trust = "iam/trust.json" if word in ("execution", "task") else f"iam/{word}-trust.json"
+        trust = "iam/trust.json" if role_name in ("execution", "task") else f"iam/{role_name}-trust.json"
         if role["AssumeRolePolicyDocument"] != files[trust]:
             yield f"the trust of {name} differs"
 
 
 def example(value):
-    """The value with something plausible for every reference."""
+    """Replaces every reference by an example value."""
     if isinstance(value, list):
         return [example(item) for item in value]
     if not isinstance(value, dict):
@@ -96,7 +98,7 @@ def example(value):
 
 
 def lower(value, names):
-    """The same with these names beginning with a small letter, as some APIs spell them."""
+    """Renames these fields, which some APIs spell with a lower-case first letter."""
     if isinstance(value, list):
         return [lower(item, names) for item in value]
     if not isinstance(value, dict):
@@ -104,21 +106,21 @@ def lower(value, names):
     return {names.get(key, key): lower(item, names) for key, item in value.items()}
 
 
-def words(value, shape, path=""):
-    """Every string that is none of those its shape allows."""
+def enum_problems(value, shape, path=""):
+    """Returns every string that is not a value of its enum; botocore does not check enums."""
     if shape.type_name == "structure":
         for name, member in shape.members.items():
             if name in value:
-                yield from words(value[name], member, f"{path}/{name}")
+                yield from enum_problems(value[name], member, f"{path}/{name}")
     elif shape.type_name == "list":
         for index, item in enumerate(value):
-            yield from words(item, shape.member, f"{path}/{index}")
+            yield from enum_problems(item, shape.member, f"{path}/{index}")
     elif shape.type_name == "string" and shape.enum and value not in [*shape.enum, "example"]:
         yield f"{path}: {value} is not one of {', '.join(shape.enum)}"
 
 
 def calls(stack):
-    """What CloudFormation will ask of the services whose APIs have the same words."""
+    """Returns the calls that CloudFormation will make to services with the same field names in their API."""
     network = {"AwsVpcConfiguration": "awsvpcConfiguration", "AwsvpcConfiguration": "awsvpcConfiguration"}
     for resource in stack.template["Resources"].values():
         properties = example(resource["Properties"])
@@ -132,11 +134,11 @@ def calls(stack):
             call = lower(properties, network)
             overrides = call["TargetParameters"]["EcsTaskParameters"]["Overrides"]["ContainerOverrides"]
             for container in overrides:
-                container["Environment"] = api(container["Environment"])
+                container["Environment"] = to_api_names(container["Environment"])
             yield "pipes", "CreatePipe", call
         if kind == "AWS::ECS::Service":
             properties["EnableEcsManagedTags"] = properties.pop("EnableECSManagedTags")
-            call = api(properties)
+            call = to_api_names(properties)
             call["enableECSManagedTags"] = call.pop("enableEcsManagedTags")
             yield "ecs", "CreateService", call
         if kind == "AWS::ApplicationAutoScaling::ScalingPolicy":
@@ -149,25 +151,25 @@ def calls(stack):
 SESSION = botocore.session.Session()
 
 
-def refused(stack):
+def invalid_calls(stack):
     for service, operation, call in calls(stack):
         shape = SESSION.get_service_model(service).operation_model(operation).input_shape
         report = ParamValidator().validate(call, shape)
-        faults = report.generate_report().splitlines() if report.has_errors() else list(words(call, shape))
-        yield from (f"{service} {operation}: {fault}" for fault in faults)
+        problems = report.generate_report().splitlines() if report.has_errors() else list(enum_problems(call, shape))
+        yield from (f"{service} {operation}: {problem}" for problem in problems)
 
 
 def main():
-    said = {}
-    for name, one in json.load(sys.stdin).items():
+    problems = {}
+    for name, entry in json.load(sys.stdin).items():
         config = ManualArgs(regions=["eu-central-1"])
         found = [
             f"{match.rule.id} {match.message} ({'/'.join(map(str, match.path or []))})"
-            for match in lint(one["template"], config=config)
+            for match in lint(entry["template"], config=config)
         ]
-        stack = Stack(one["template"])
-        said[name] = found + list(refused(stack)) + list(differences(stack, one["documents"]))
-    print(json.dumps(said))
+        stack = Stack(entry["template"])
+        problems[name] = found + list(invalid_calls(stack)) + list(differences(stack, entry["documents"]))
+    print(json.dumps(problems))
 
 
 main()

@@ -1,11 +1,7 @@
-//! Stacks, judged by others: cfn-lint, botocore's model, AWS's table of actions. All of them come from the workspace's
-//! `.venv`, which `make setup` makes; without it these tests are skipped, by name.
+//! Checks the stacks with independent tools: cfn-lint, botocore's model and AWS's table of actions. They are part of the
+//! workspace's `.venv`, which `make setup` creates; without it these tests are skipped with a message.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a panic fails the test")]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -13,20 +9,20 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use assembly::{Catalog, Plan, Values, plan, render};
+use diagnostics::source::Source;
 use serde_json::{Value, json};
-use task_definition::source::Source;
 
 mod support;
 
-/// What a Python program answers, as JSON, or nothing when there is no Python with that module.
-fn answered(test: &str, module: &str, program: &str, input: &Value) -> Option<Value> {
+/// Runs a Python program and parses its output as JSON, or returns `None` without Python and that module.
+fn run_python(test: &str, module: &str, program: &str, input: &Value) -> Option<Value> {
     let python = support::here("../../.venv/bin/python");
-    let has = Command::new(&python)
+    let check = Command::new(&python)
         .args(["-c", &format!("import {module}")])
         .output();
 
-    if !has.is_ok_and(|output| output.status.success()) {
-        // Not eprintln: what libtest captures of a passing test is never seen.
+    if !check.is_ok_and(|output| output.status.success()) {
+        // Not eprintln: libtest captures it, and shows it only for failed tests.
         let line = format!("skipped: {test} needs .venv with {module}");
         let _ = writeln!(std::io::stderr(), "{line}");
         return None;
@@ -43,6 +39,7 @@ fn answered(test: &str, module: &str, program: &str, input: &Value) -> Option<Va
     stdin
         .write_all(input.to_string().as_bytes())
         .expect("written");
+    // Python reads until the end of the input.
     drop(stdin);
     let output = process.wait_with_output().expect("Python ends");
 
@@ -50,14 +47,13 @@ fn answered(test: &str, module: &str, program: &str, input: &Value) -> Option<Va
     Some(serde_json::from_slice(&output.stdout).expect("JSON"))
 }
 
-/// The plans of the stacks that stand in `tests/stacks/`, of the golden cases that can be planned, and of what ships.
+/// Returns the plans of `tests/stacks/`, of the golden cases that can be planned, and of the shipped assemblies.
 fn plans() -> BTreeMap<String, Plan> {
     let mut plans = BTreeMap::new();
     let catalog = support::catalog("tests/catalog");
-    let cases = support::entries(&support::here("tests/cases"));
-    let cases = cases.iter().map(|case| case.join("assembly.yaml"));
-
-    for file in cases {
+    // Some cases test findings and have no plan.
+    for case in support::entries(&support::here("tests/cases")) {
+        let file = case.join("assembly.yaml");
         let source = support::source(&file, &support::name(&file));
         if let Ok(plan) = plan(&source, &catalog, &support::values()) {
             plans.insert(file.to_string_lossy().into_owned(), plan);
@@ -67,10 +63,12 @@ fn plans() -> BTreeMap<String, Plan> {
     for file in support::entries(&support::here("tests/stacks")) {
         let source = support::source(&file, &support::name(&file));
         let plan = plan(&source, &catalog, &support::values());
-        let plan = plan.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
+        let plan =
+            plan.unwrap_or_else(|findings| panic!("{}", support::format_findings(&findings)));
         plans.insert(file.to_string_lossy().into_owned(), plan);
     }
 
+    // Shipped assemblies use the example values, as in `rendered/`.
     let values = root().join("assemblies/values/example.yaml");
     let values = Values::read(&support::source(&values, "example.yaml")).expect("values");
     let catalog = Catalog::read(&components());
@@ -78,7 +76,7 @@ fn plans() -> BTreeMap<String, Plan> {
     for file in support::entries(&root().join("assemblies")) {
         if file.extension().is_some_and(|end| end == "yaml") {
             let source = support::source(&file, &support::name(&file));
-            let plan = plan(&source, &catalog, &values).expect("what ships can be planned");
+            let plan = plan(&source, &catalog, &values).expect("a plan of a shipped assembly");
             plans.insert(file.to_string_lossy().into_owned(), plan);
         }
     }
@@ -95,7 +93,7 @@ fn components() -> Vec<Source> {
     let files = folders
         .into_iter()
         .flatten()
-        .map(|one| one.join("component.yaml"));
+        .map(|folder| folder.join("component.yaml"));
     let files = files.filter(|file| file.is_file());
     files
         .map(|f| support::source(&f, &f.to_string_lossy()))
@@ -104,7 +102,9 @@ fn components() -> Vec<Source> {
 
 fn documents(plan: &Plan) -> BTreeMap<String, String> {
     let documents = render(plan).into_iter();
-    documents.map(|one| (one.path, one.text)).collect()
+    documents
+        .map(|document| (document.path, document.text))
+        .collect()
 }
 
 fn template(plan: &Plan) -> String {
@@ -113,14 +113,15 @@ fn template(plan: &Plan) -> String {
         .expect("a stack")
 }
 
-fn judged(stacks: &BTreeMap<String, Value>) -> Option<BTreeMap<String, Vec<String>>> {
+/// Returns the problems that cfn-lint and the comparison with the other documents find, by stack.
+fn check_stacks(stacks: &BTreeMap<String, Value>) -> Option<BTreeMap<String, Vec<String>>> {
     let program = include_str!("cloudformation.py");
-    let said = answered("the stacks", "cfnlint", program, &json!(stacks))?;
-    Some(serde_json::from_value(said).expect("findings by name"))
+    let problems = run_python("the stacks", "cfnlint", program, &json!(stacks))?;
+    Some(serde_json::from_value(problems).expect("findings by name"))
 }
 
 #[test]
-fn cfn_lint_finds_nothing_and_every_stack_says_what_the_files_beside_it_say() {
+fn stacks_pass_cfn_lint_and_agree_with_the_other_documents() {
     let plans = plans();
     let stacks: BTreeMap<String, Value> = plans
         .iter()
@@ -130,30 +131,36 @@ fn cfn_lint_finds_nothing_and_every_stack_says_what_the_files_beside_it_say() {
         })
         .collect();
 
+    // The checks must not pass because there was nothing to check.
     let variants = support::entries(&support::here("tests/stacks")).len();
     assert!(stacks.len() > variants + 8, "only {:?}", stacks.keys());
-    let Some(said) = judged(&stacks) else { return };
-    let wrong: BTreeMap<_, _> = said.iter().filter(|(_, said)| !said.is_empty()).collect();
+    let Some(problems) = check_stacks(&stacks) else {
+        return;
+    };
+    let wrong: BTreeMap<_, _> = problems
+        .iter()
+        .filter(|(_, problems)| !problems.is_empty())
+        .collect();
 
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(said.len(), stacks.len());
+    assert_eq!(problems.len(), stacks.len());
 }
 
-/// The value at a place of a stack, as text; functions are seen by what they name.
-fn said(stack: &str, pointer: &str) -> String {
+/// Returns the JSON text of the value at a pointer of a stack's template, or `nothing`.
+fn value_at(stack: &str, pointer: &str) -> String {
     let file = support::here(&format!("tests/stacks/{stack}.yaml"));
     let source = support::source(&file, stack);
     let catalog = support::catalog("tests/catalog");
     let plan = plan(&source, &catalog, &support::values()).expect("a plan");
     let text = Source::new("cloudformation.yaml", template(&plan));
-    let node = task_definition::source::parse(&text).expect("YAML");
+    let node = diagnostics::source::parse(&text).expect("YAML");
     let value = node.to_json();
     let found = value.pointer(pointer);
     found.map_or_else(|| "nothing".to_owned(), Value::to_string)
 }
 
 #[test]
-fn every_word_about_running_shows_in_the_stack() {
+fn every_service_and_trigger_option_reaches_the_stack() {
     let properties = |resource: &str| format!("/Resources/{resource}/Properties");
     let service = |field: &str| format!("{}/{field}", properties("Service"));
     let group = |field: &str| format!("{}/{field}", properties("TargetGroup"));
@@ -161,7 +168,8 @@ fn every_word_about_running_shows_in_the_stack() {
     let cpu = |field: &str| format!("{}/{tracking}/{field}", properties("CpuScaling"));
     let metric = "PredefinedMetricSpecification/PredefinedMetricType";
 
-    for (stack, pointer, wanted) in [
+    // Each row: a file of `tests/stacks/`, a pointer into its template, and the JSON found there.
+    for (stack, pointer, expected) in [
         ("balanced-by-requests", cpu("ScaleOutCooldown"), "30"),
         ("balanced-by-requests", cpu("ScaleInCooldown"), "120"),
         ("balanced-by-requests", cpu("DisableScaleIn"), "true"),
@@ -171,22 +179,29 @@ fn every_word_about_running_shows_in_the_stack() {
             "\"ECSServiceAverageCPUUtilizationHighResolution\"",
         ),
         ("balanced-by-requests", group("Protocol"), "\"HTTPS\""),
+        // A scaling service must not reset its task count at each deployment.
         ("balanced-by-requests", service("DesiredCount"), "nothing"),
-        ("passed-through", group("Protocol"), "\"TCP\""),
+        // A Network Load Balancer leaves TLS to the task.
+        ("network-load-balancer", group("Protocol"), "\"TCP\""),
         (
-            "passed-through",
+            "network-load-balancer",
             cpu(metric),
             "\"ECSServiceAverageCPUUtilization\"",
         ),
-        ("passed-through", service("LaunchType"), "\"FARGATE\""),
-        ("found-by-itself", group("Protocol"), "nothing"),
-        ("found-by-itself", service("LoadBalancers"), "nothing"),
-        ("found-by-itself", service("DesiredCount"), "1"),
         (
-            "found-by-itself",
+            "network-load-balancer",
+            service("LaunchType"),
+            "\"FARGATE\"",
+        ),
+        ("no-load-balancer", group("Protocol"), "nothing"),
+        ("no-load-balancer", service("LoadBalancers"), "nothing"),
+        ("no-load-balancer", service("DesiredCount"), "1"),
+        (
+            "no-load-balancer",
             service("DeploymentConfiguration/MinimumHealthyPercent"),
             "50",
         ),
+        // A capacity provider strategy excludes a launch type.
         ("on-spot", service("LaunchType"), "nothing"),
         (
             "on-spot",
@@ -198,11 +213,7 @@ fn every_word_about_running_shows_in_the_stack() {
             service("CapacityProviderStrategy"),
             r#"[{"CapacityProvider":"FARGATE_SPOT","Weight":1}]"#,
         ),
-        (
-            "on-arm-with-shells",
-            service("EnableExecuteCommand"),
-            "true",
-        ),
+        ("on-arm-with-exec", service("EnableExecuteCommand"), "true"),
         (
             "queued",
             format!("{}/RedrivePolicy/maxReceiveCount", properties("Queue")),
@@ -234,6 +245,7 @@ fn every_word_about_running_shows_in_the_stack() {
             "/Resources/FailedQueue".to_owned(),
             "nothing",
         ),
+        // `null` in `stack` removes a resource.
         ("overlaid", "/Resources/ExecutionRole".to_owned(), "nothing"),
         (
             "overlaid",
@@ -250,18 +262,19 @@ fn every_word_about_running_shows_in_the_stack() {
             "7",
         ),
     ] {
-        assert_eq!(said(stack, &pointer), wanted, "{stack} {pointer}");
+        assert_eq!(value_at(stack, &pointer), expected, "{stack} {pointer}");
     }
 }
 
-/// A judge that finds nothing proves nothing until it has been seen to find something.
+/// A check that never fails proves nothing, so this test gives it a broken stack.
 #[test]
-fn the_judge_sees_a_wrong_protocol_and_a_task_that_differs() {
+fn the_check_finds_a_wrong_protocol_and_a_different_task() {
     let plans = plans();
     let (_, plan) = plans
         .iter()
-        .find(|(name, _)| name.contains("passed-through"))
+        .find(|(name, _)| name.contains("network-load-balancer"))
         .expect("a plan");
+    // A misspelt enum value, an unknown metric, and another image than in the task definition.
     let broken = template(plan)
         .replace("Protocol: TCP", "Protocol: TPC")
         .replace("ECSServiceAverageCPUUtilization", "ECSServiceAverageCPUUse")
@@ -271,40 +284,44 @@ fn the_judge_sees_a_wrong_protocol_and_a_task_that_differs() {
         );
 
     let stack = json!({ "template": broken, "documents": documents(plan) });
-    let Some(said) = judged(&[("broken".to_owned(), stack)].into()) else {
+    let Some(problems) = check_stacks(&[("broken".to_owned(), stack)].into()) else {
         return;
     };
-    let said = said["broken"].join("\n");
+    let problems = problems["broken"].join("\n");
 
-    assert!(said.contains("'TPC' is not one of"), "{said}");
+    assert!(problems.contains("'TPC' is not one of"), "{problems}");
     assert!(
-        said.contains("ECSServiceAverageCPUUse is not one of"),
-        "{said}"
+        problems.contains("ECSServiceAverageCPUUse is not one of"),
+        "{problems}"
     );
-    assert!(said.contains("the task definition differs"), "{said}");
+    assert!(
+        problems.contains("the task definition differs"),
+        "{problems}"
+    );
 }
 
 #[test]
-fn actions_without_a_resource_are_those_of_aws() {
+fn actions_without_resources_are_those_of_aws() {
     let program = r#"
 import json, pathlib, cfnlint
 folder = pathlib.Path(cfnlint.__file__).parent / "data/AdditionalSpecs"
 table = json.loads((folder / "Policies.json").read_text())
 print(json.dumps({
-    service: sorted(name for name, action in one["Actions"].items() if not action.get("Resources"))
-    for service, one in table.items() if "Actions" in one
+    service: sorted(name for name, action in entry["Actions"].items() if not action.get("Resources"))
+    for service, entry in table.items() if "Actions" in entry
 }))
 "#;
 
-    let Some(theirs) = answered("actions without a resource", "cfnlint", program, &json!({}))
+    let Some(from_aws) = run_python("actions without a resource", "cfnlint", program, &json!({}))
     else {
         return;
     };
 
-    let ours = include_str!("../data/actions-without-resource.txt");
-    for line in ours.lines().filter(|line| !line.starts_with('#')) {
+    // The table is part of the crate, so that checks need no Python.
+    let table = include_str!("../data/actions-without-resource.txt");
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
         let (service, actions) = line.split_once(':').expect("a service");
         let actions: Vec<&str> = actions.split_whitespace().collect();
-        assert_eq!(json!(actions), theirs[service], "{service}");
+        assert_eq!(json!(actions), from_aws[service], "{service}");
     }
 }

@@ -1,9 +1,8 @@
-//! `compose.yaml` read back: what it says is what the task definition says.
+//! Compares `compose.yaml` with the task definition.
 //!
-//! The second half asks a judge: `docker compose config`, where there is a docker-compose in `.venv` or on the
-//! path.
+//! The second half runs `docker compose config`, if there is a docker-compose in `.venv` or on the path.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use assembly::{Catalog, Plan, Values, plan, render};
+use diagnostics::source::{Source, parse};
 use serde_json::{Value, json};
-use task_definition::source::{Source, parse};
 use task_definition::{Condition, ContainerDefinition};
 
 mod support;
 
-/// Every assembly that ships and every golden case that can be planned.
+/// Returns the plans of the shipped assemblies and of the golden cases that can be planned.
 fn plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
     let catalog = support::catalog("tests/catalog");
@@ -55,23 +54,23 @@ fn plans() -> Vec<(String, Plan)> {
         }
     }
 
-    // Everything that the others do not have.
-    let strange = Source::new("strange.yaml", STRANGE);
+    // Fields that no other assembly has.
+    let unusual = Source::new("unusual.yaml", UNUSUAL);
     let plan = plan(
-        &strange,
+        &unusual,
         &support::catalog("tests/catalog"),
         &support::values(),
     );
     let plan = plan
-        .map_err(|findings| support::told(&findings))
+        .map_err(|findings| support::format_findings(&findings))
         .expect("a plan");
 
-    plans.push(("strange".to_owned(), plan));
+    plans.push(("unusual".to_owned(), plan));
     plans
 }
 
-const STRANGE: &str = r#"
-name: strange
+const UNUSUAL: &str = r#"
+name: unusual
 app: coins
 service: {}
 overrides: { coins: { cpu: 500, memory: 900, memoryReservation: 512 } }
@@ -101,14 +100,14 @@ patch:
       entryPoint: [/once]
       secrets:
         - { name: KEY, valueFrom: "arn:aws:ssm:eu-central-1:111122223333:parameter/two" }
-      logConfiguration: { logDriver: awslogs, options: { awslogs-group: /ecs/strange, awslogs-region: eu-central-1, awslogs-stream-prefix: once } }
+      logConfiguration: { logDriver: awslogs, options: { awslogs-group: /ecs/unusual, awslogs-region: eu-central-1, awslogs-stream-prefix: once } }
 "#;
 
 fn document(plan: &Plan, path: &str) -> Option<String> {
     let documents = render(plan).into_iter();
     documents
-        .filter(|one| one.path == path)
-        .map(|one| one.text)
+        .filter(|document| document.path == path)
+        .map(|document| document.text)
         .next()
 }
 
@@ -119,8 +118,8 @@ fn read(plan: &Plan) -> Value {
         .to_json()
 }
 
-/// What compose makes of a text without variables; its `config` doubles every `$` again.
-fn plain(value: &Value) -> String {
+/// Undoes the escaping of `$`: compose reads `$$` as `$`, and `config` escapes it again.
+fn unescape(value: &Value) -> String {
     value.as_str().expect("text").replace("$$", "$")
 }
 
@@ -129,13 +128,13 @@ fn object(value: &Value) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn every_service_says_what_its_container_says() {
+fn every_service_matches_its_container() {
     for (name, plan) in plans() {
         let file = read(&plan);
         for container in &plan.definition().container_definitions {
             let service = &file["services"][&container.name];
             let about = format!("{name}: {}\n{service:#}", container.name);
-            assert_eq!(plain(&service["image"]), container.image, "{about}");
+            assert_eq!(unescape(&service["image"]), container.image, "{about}");
             assert_eq!(texts(&service["command"]), container.command, "{about}");
             assert_eq!(
                 texts(&service["entrypoint"]),
@@ -154,11 +153,13 @@ fn every_service_says_what_its_container_says() {
                 "{about}"
             );
 
+            // 30 seconds is the default of Fargate; compose would use 10.
             let stop = container.stop_timeout.unwrap_or(30);
             assert_eq!(service["stop_grace_period"], format!("{stop}s"), "{about}");
             let memory = container.memory.map(|memory| format!("{memory}m"));
             assert_eq!(service["mem_limit"].as_str(), memory.as_deref(), "{about}");
 
+            // Docker accepts no fewer than 2 CPU shares.
             let shares = container.cpu.map(|cpu| u64::from(cpu.max(2)));
             assert_eq!(service["cpu_shares"].as_u64(), shares, "{about}");
             assert_eq!(environment(service), variables(container), "{about}");
@@ -169,18 +170,24 @@ fn every_service_says_what_its_container_says() {
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().map(plain).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(unescape)
+        .collect()
 }
 
-/// Plain variables by value, secrets as they must be given.
+/// Returns the variables of a service: plain ones with their value, secrets without.
 fn environment(service: &Value) -> BTreeMap<String, Option<String>> {
     let all = object(&service["environment"]).into_iter();
-    let given = all.filter(|(_, value)| !value.is_null());
-    given
+    let assigned = all.filter(|(_, value)| !value.is_null());
+    assigned
         .map(|(name, value)| {
             let text = value.as_str().expect("text").to_owned();
-            let is_asked = text.starts_with("${") && text.contains(":?");
-            (name, (!is_asked).then(|| text.replace("$$", "$")))
+            // `${NAME:?}` makes compose fail if the variable is not set.
+            let is_required = text.starts_with("${") && text.contains(":?");
+            (name, (!is_required).then(|| text.replace("$$", "$")))
         })
         .collect()
 }
@@ -189,9 +196,14 @@ fn variables(container: &ContainerDefinition) -> BTreeMap<String, Option<String>
     let plain = container
         .environment
         .iter()
-        .map(|one| (one.name.clone(), Some(one.value.clone())));
+        .map(|variable| (variable.name.clone(), Some(variable.value.clone())));
     plain
-        .chain(container.secrets.iter().map(|one| (one.name.clone(), None)))
+        .chain(
+            container
+                .secrets
+                .iter()
+                .map(|secret| (secret.name.clone(), None)),
+        )
         .collect()
 }
 
@@ -210,6 +222,7 @@ fn dependencies(container: &ContainerDefinition) -> BTreeMap<String, (Value, boo
             Condition::Start => ("service_started", true),
             Condition::Healthy => ("service_healthy", true),
             Condition::Success => ("service_completed_successfully", true),
+            // Compose has no condition for an end with any exit code; `required: false` comes closest.
             Condition::Complete => ("service_completed_successfully", false),
         };
         (edge.container_name.clone(), (json!(condition), required))
@@ -217,6 +230,7 @@ fn dependencies(container: &ContainerDefinition) -> BTreeMap<String, (Value, boo
     edges.collect()
 }
 
+/// Returns the health check that a container should have in compose, with ECS's defaults.
 fn check(container: &ContainerDefinition) -> Value {
     container
         .health_check
@@ -238,10 +252,11 @@ fn check(container: &ContainerDefinition) -> Value {
 }
 
 #[test]
-fn one_service_holds_the_network_and_all_ports_and_the_others_join_it() {
+fn the_network_service_publishes_all_ports_and_the_others_join_it() {
     for (name, plan) in plans() {
         let services = object(&read(&plan)["services"]);
         let containers = &plan.definition().container_definitions;
+        // One service for each container, and `network`.
         assert_eq!(services.len(), containers.len() + 1, "{name}");
 
         for container in containers {
@@ -252,8 +267,10 @@ fn one_service_holds_the_network_and_all_ports_and_the_others_join_it() {
             assert!(services[&container.name]["ports"].is_null(), "{name}");
         }
 
-        let mapped = containers.iter().flat_map(|one| &one.port_mappings);
-        let mapped = mapped.filter_map(|one| one.container_port);
+        let mapped = containers
+            .iter()
+            .flat_map(|container| &container.port_mappings);
+        let mapped = mapped.filter_map(|mapping| mapping.container_port);
         let expected: Vec<String> = mapped
             .map(|port| format!("127.0.0.1:{port}:{port}/tcp"))
             .collect();
@@ -262,80 +279,85 @@ fn one_service_holds_the_network_and_all_ports_and_the_others_join_it() {
 }
 
 #[test]
-fn the_example_lists_every_secret_that_the_file_asks_for_and_no_other() {
+fn the_env_example_lists_exactly_the_required_secrets() {
     for (name, plan) in plans() {
         let text = document(&plan, "compose.yaml").expect("a compose file");
-        let asked = text
+        let required = text
             .split("${")
             .skip(1)
             .filter_map(|rest| Some(rest.split_once(":?")?.0.to_owned()));
-        let mut asked: Vec<String> = asked.filter(|one| !one.contains('}')).collect();
+        // `UNUSUAL` has an escaped `$${…}`, which is not a reference.
+        let mut required: Vec<String> = required.filter(|name| !name.contains('}')).collect();
         let example = document(&plan, ".env.example").unwrap_or_default();
         let listed = example.lines().filter(|line| !line.starts_with('#'));
         let mut listed: Vec<String> = listed
             .filter_map(|line| Some(line.split_once('=')?.0.to_owned()))
             .collect();
 
-        asked.sort();
-        asked.dedup();
+        required.sort();
+        required.dedup();
         listed.sort();
-        assert_eq!(listed, asked, "{name}");
+        assert_eq!(listed, required, "{name}");
     }
 }
 
 #[test]
-fn the_head_tells_what_concerns_this_task_and_nothing_else() {
+fn the_header_lists_only_differences_that_apply_to_the_task() {
     for (name, plan) in plans() {
         let text = document(&plan, "compose.yaml").expect("a compose file");
-        let says = |word: &str| {
+        let mentions = |topic: &str| {
             text.lines()
-                .any(|line| line.starts_with(&format!("# - {word}:")))
+                .any(|line| line.starts_with(&format!("# - {topic}:")))
         };
-        let any = |what: fn(&ContainerDefinition) -> bool| {
-            plan.definition().container_definitions.iter().any(what)
+        let any = |predicate: fn(&ContainerDefinition) -> bool| {
+            plan.definition()
+                .container_definitions
+                .iter()
+                .any(predicate)
         };
 
         assert!(
-            says("Essential") && says("Stop order") && says("Size"),
+            mentions("Essential") && mentions("Stop order") && mentions("Size"),
             "{name}\n{text}"
         );
         assert_eq!(
-            says("Health"),
-            any(|one| one.health_check.is_some()),
+            mentions("Health"),
+            any(|container| container.health_check.is_some()),
             "{name}"
         );
 
         assert_eq!(
-            says("Log router"),
-            any(|one| one.firelens_configuration.is_some()),
+            mentions("Log router"),
+            any(|container| container.firelens_configuration.is_some()),
             "{name}"
         );
         assert_eq!(
-            says("Rights"),
+            mentions("Permissions"),
             plan.definition().task_role_arn.is_some(),
             "{name}"
         );
 
         assert_eq!(
             text.contains("# - startTimeout"),
-            any(|one| one.start_timeout.is_some()),
+            any(|container| container.start_timeout.is_some()),
             "{name}"
         );
     }
 }
 
 #[test]
-fn two_secrets_of_one_name_stay_two() {
-    let (_, strange) = plans().pop().expect("the strange one");
-    let example = document(&strange, ".env.example").expect("an example");
+fn secrets_of_the_same_name_in_two_containers_stay_separate() {
+    let (_, unusual) = plans().pop().expect("the last plan");
+    let example = document(&unusual, ".env.example").expect("an example");
     assert!(
+        // Both containers have a secret `KEY`, with different ARNs.
         example.contains("\nCOINS_KEY=\n") && example.contains("\nONCE_KEY=\n"),
         "{example}"
     );
 }
 
-/// `docker-compose`, as the tests' own venv or the machine has it.
-fn judge() -> Option<PathBuf> {
+/// Returns `docker-compose` of the tests' venv or of the host.
+fn find_compose() -> Option<PathBuf> {
     let own = support::here("../../.venv/bin/docker-compose");
     let found = [own, PathBuf::from("docker-compose")]
         .into_iter()
@@ -345,10 +367,10 @@ fn judge() -> Option<PathBuf> {
         });
 
     if found.is_none() {
-        // Not eprintln: what libtest captures of a passing test is never seen.
+        // Not eprintln: libtest captures it, and shows it only for failed tests.
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: what docker compose reads needs docker-compose 2 or later"
+            "skipped: docker_compose_reads_the_intended_values needs docker-compose 2 or later"
         );
     }
 
@@ -356,8 +378,10 @@ fn judge() -> Option<PathBuf> {
 }
 
 #[test]
-fn docker_compose_reads_what_we_mean() {
-    let Some(judge) = judge() else { return };
+fn docker_compose_reads_the_intended_values() {
+    let Some(compose) = find_compose() else {
+        return;
+    };
     for (name, plan) in plans() {
         let folder = tempfile::tempdir().expect("a folder");
         for path in ["compose.yaml", ".env.example"] {
@@ -365,40 +389,44 @@ fn docker_compose_reads_what_we_mean() {
                 continue;
             };
             let (path, text) = match path {
+                // A secret with characters that quoting and interpolation could change.
                 ".env.example" => (".env", text.replace("=\n", "='first\nsecond $1'\n")),
                 _ => (path, text),
             };
             fs::write(folder.path().join(path), text).expect("a file");
         }
 
-        // The files of variables that somebody has copied from S3.
+        // Environment files in S3, which a user copies before starting compose.
         let files = object(&read(&plan)["services"]).into_values();
         for file in files.flat_map(|service| texts(&service["env_file"])) {
             fs::write(folder.path().join(file), "FROM_S3=1\n").expect("a file");
         }
 
-        let read = config(&judge, folder.path(), &name);
+        let read = config(&compose, folder.path(), &name);
         for container in &plan.definition().container_definitions {
             let service = &read["services"][&container.name];
             let about = format!("{name}: {}\n{service:#}", container.name);
             let secret =
-                |given: Option<String>| given.unwrap_or_else(|| "first\nsecond $1".to_owned());
+                |value: Option<String>| value.unwrap_or_else(|| "first\nsecond $1".to_owned());
             let expected = variables(container)
                 .into_iter()
-                .map(|(name, given)| (name, secret(given)));
+                .map(|(name, value)| (name, secret(value)));
             let expected: BTreeMap<String, String> = expected.collect();
             let found = object(&service["environment"])
                 .into_iter()
                 .filter(|(name, value)| !value.is_null() && name != "FROM_S3");
-            let found: BTreeMap<String, String> =
-                found.map(|(name, value)| (name, plain(&value))).collect();
+            let found: BTreeMap<String, String> = found
+                .map(|(name, value)| (name, unescape(&value)))
+                .collect();
 
             assert_eq!(found, expected, "{about}");
             let bytes = container
                 .memory
+                // `config` prints bytes.
                 .map(|memory| (u64::from(memory) << 20).to_string());
 
             assert_eq!(service["mem_limit"].as_str(), bytes.as_deref(), "{about}");
+            // Joining the network of a service implies a dependency on it.
             let mut expected = dependencies(container);
             expected.insert("network".to_owned(), (json!("service_started"), true));
             assert_eq!(order(service), expected, "{about}");
@@ -406,15 +434,16 @@ fn docker_compose_reads_what_we_mean() {
     }
 }
 
-fn config(judge: &Path, folder: &Path, name: &str) -> Value {
-    let output = Command::new(judge)
+fn config(compose: &Path, folder: &Path, name: &str) -> Value {
+    let output = Command::new(compose)
         .args(["config", "--format", "json"])
         .current_dir(folder)
+        // Variables of the developer must not replace those of the file.
         .env_clear()
         .output()
         .expect("docker-compose runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{name}: {said}");
-    assert_eq!(said, "", "{name}");
+    let warnings = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{name}: {warnings}");
+    assert_eq!(warnings, "", "{name}");
     serde_json::from_slice(&output.stdout).expect("JSON")
 }

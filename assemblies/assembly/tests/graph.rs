@@ -1,22 +1,22 @@
-//! Pictures in letters and in Mermaid: golden ones, and those of everybody's definitions.
+//! Text and Mermaid diagrams: golden files, and diagrams of published definitions.
 //!
-//! `BLESS=1 cargo test -p assembly --test graph` writes what comes now; read it before you keep it.
+//! `BLESS=1 cargo test -p assembly --test graph` writes the current output; review it before you commit it.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use assembly::graph::{Letters, Picture, mermaid, svg, text};
+use assembly::graph::{Charset, Diagram, mermaid, svg, text};
 use assembly::plan;
-use task_definition::source::Source;
+use diagnostics::source::Source;
 
 mod support;
 
-/// The picture of a golden case.
-fn case(name: &str) -> Picture {
+/// The diagram of a golden case.
+fn case(name: &str) -> Diagram {
     let file = support::here("tests/cases")
         .join(name)
         .join("assembly.yaml");
@@ -26,20 +26,20 @@ fn case(name: &str) -> Picture {
         &support::values(),
     );
 
-    Picture::from(
+    Diagram::from(
         &plan
-            .map_err(|findings| support::told(&findings))
+            .map_err(|findings| support::format_findings(&findings))
             .expect("a plan"),
     )
 }
 
-fn definition(text: &str) -> Picture {
+fn definition(text: &str) -> Diagram {
     let located = task_definition::read(&Source::new("task.json", text))
-        .map_err(|findings| support::told(&findings));
-    Picture::from(&located.expect("a definition").definition)
+        .map_err(|findings| support::format_findings(&findings));
+    Diagram::from(&located.expect("a definition").definition)
 }
 
-/// What nobody's assembly has: a program that runs first, a check that is awaited, a name that is long.
+/// Has what no assembly has: a program that runs first, a dependency on a health check, and a long name.
 const PLAIN: &str = r#"{ "family": "shop", "cpu": "512", "memory": "1024", "networkMode": "awsvpc", "containerDefinitions": [
   { "name": "web", "image": "web", "portMappings": [{ "containerPort": 8080 }],
     "environment": [{ "name": "API", "value": "http://localhost:9000/" }],
@@ -48,20 +48,20 @@ const PLAIN: &str = r#"{ "family": "shop", "cpu": "512", "memory": "1024", "netw
     "secrets": [{ "name": "KEY", "valueFrom": "arn:x" }], "stopTimeout": 60 },
   { "name": "migrate", "image": "m", "essential": false },
   { "name": "end", "image": "m", "essential": false, "restartPolicy": { "enabled": true } },
-  { "name": "a-name-that-is-so-long-that-no-picture-has-room-for-it-beside-all-that-has-to-be-said-as-well", "image": "m", "essential": false }
+  { "name": "a-name-that-is-so-long-that-no-diagram-has-room-for-it-beside-all-that-has-to-be-said-as-well", "image": "m", "essential": false }
 ] }"#;
 
 #[test]
-fn letters_are_as_they_were_blessed() {
+fn text_diagrams_match_the_golden_files() {
     let mut wrong = Vec::new();
-    for (name, picture) in [
+    for (name, diagram) in [
         ("coins-in-video", case("coins-in-video")),
         ("init", case("init-and-overrides")),
         ("plain", definition(PLAIN)),
     ] {
-        for (letters, end) in [(Letters::Unicode, "txt"), (Letters::Ascii, "ascii.txt")] {
+        for (letters, end) in [(Charset::Unicode, "txt"), (Charset::Ascii, "ascii.txt")] {
             let file = support::here("tests/graph").join(format!("{name}.{end}"));
-            let found = text(&picture, letters);
+            let found = text(&diagram, letters);
             if std::env::var_os("BLESS").is_some() {
                 fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
                 fs::write(&file, &found).expect("a file");
@@ -77,7 +77,7 @@ fn letters_are_as_they_were_blessed() {
 }
 
 #[test]
-fn a_plain_definition_tells_what_can_be_reached_and_in_which_order() {
+fn a_plain_definition_shows_open_ports_and_the_start_order() {
     let drawn = svg(&definition(PLAIN));
     for words in [
         "network",
@@ -94,7 +94,7 @@ fn a_plain_definition_tells_what_can_be_reached_and_in_which_order() {
     }
 
     let mermaid = mermaid(&definition(PLAIN));
-    // `end` is a word of Mermaid's own.
+    // `end` is a keyword of Mermaid and must not be an id.
     assert!(
         !mermaid
             .lines()
@@ -105,9 +105,9 @@ fn a_plain_definition_tells_what_can_be_reached_and_in_which_order() {
 }
 
 #[test]
-fn an_assembly_tells_size_price_and_who_sends_telemetry() {
-    let picture = case("coins-in-video");
-    let drawn = svg(&picture);
+fn an_assembly_shows_size_price_and_telemetry() {
+    let diagram = case("coins-in-video");
+    let drawn = svg(&diagram);
     for words in [
         "internet",
         "https :8443",
@@ -121,40 +121,41 @@ fn an_assembly_tells_size_price_and_who_sends_telemetry() {
         assert!(drawn.contains(words), "{words}\n{drawn}");
     }
 
-    // Four senders, one head: their arrows share a lane.
+    // Four senders and one arrowhead: their edges share a lane.
     assert_eq!(
-        drawn.matches("way telemetry telemetry-head").count(),
+        drawn.matches("edge telemetry telemetry-head").count(),
         2,
         "one of them is the legend's"
     );
-    assert_eq!(mermaid(&picture).matches("-.->|\"otlp :4318\"|").count(), 4);
+    assert_eq!(mermaid(&diagram).matches("-.->|\"otlp :4318\"|").count(), 4);
 }
 
-/// Every published definition, where the corpus is.
-fn corpus() -> Vec<(String, Picture)> {
+/// Returns the diagrams of all published definitions, if the corpus is present.
+fn corpus() -> Vec<(String, Diagram)> {
     let folder = support::here("../../../shared/data/task-definitions");
     if !folder.is_dir() {
-        // Not eprintln: what libtest captures of a passing test is never seen.
+        // Not eprintln: libtest captures it, and shows it only for failed tests.
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: pictures of published definitions needs ../shared/data"
+            "skipped: diagrams of published definitions needs ../shared/data"
         );
         return Vec::new();
     }
 
-    let mut pictures = Vec::new();
+    let mut diagrams = Vec::new();
     for file in files(&folder) {
         let source = Source::new(
             support::name(&file),
             fs::read_to_string(&file).unwrap_or_default(),
         );
+        // The corpus also has templates and broken files, which other tests cover.
         if let Ok(located) = task_definition::read(&source) {
-            pictures.push((support::name(&file), Picture::from(&located.definition)));
+            diagrams.push((support::name(&file), Diagram::from(&located.definition)));
         }
     }
 
-    assert!(pictures.len() > 50, "only {} could be read", pictures.len());
-    pictures
+    assert!(diagrams.len() > 50, "only {} could be read", diagrams.len());
+    diagrams
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -171,24 +172,25 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn no_line_is_longer_than_a_hundred_letters_and_ascii_is_ascii() {
-    let mut pictures = corpus();
-    pictures.extend(
+fn lines_have_at_most_a_hundred_characters_and_ascii_is_ascii() {
+    let mut diagrams = corpus();
+    diagrams.extend(
         ["coins-in-video", "coins-plain", "init-and-overrides"]
             .map(|name| (name.to_owned(), case(name))),
     );
-    pictures.push(("plain".to_owned(), definition(PLAIN)));
+    diagrams.push(("plain".to_owned(), definition(PLAIN)));
 
-    for (name, picture) in pictures {
-        let unicode = text(&picture, Letters::Unicode);
+    for (name, diagram) in diagrams {
+        let unicode = text(&diagram, Charset::Unicode);
+        // Text diagrams must fit into a terminal.
         let longest = unicode.lines().map(|line| line.chars().count()).max();
         assert!(longest <= Some(100), "{name}\n{unicode}");
-        assert!(text(&picture, Letters::Ascii).is_ascii(), "{name}");
-        assert!(svg(&picture).ends_with("</svg>\n"), "{name}");
+        assert!(text(&diagram, Charset::Ascii).is_ascii(), "{name}");
+        assert!(svg(&diagram).ends_with("</svg>\n"), "{name}");
     }
 }
 
-/// Mermaid's own parser, where npm has put it.
+/// Runs Mermaid's parser, if npm has installed it.
 const PARSE: &str = "
 import purify from 'dompurify';
 purify.addHook = () => {};
@@ -196,29 +198,30 @@ purify.sanitize = text => text; // there is no page to keep clean
 const { default: mermaid } = await import('mermaid');
 let text = '';
 for await (const part of process.stdin) text += part;
-for (const one of text.split('\\0')) console.log((await mermaid.parse(one)).diagramType);
+for (const diagram of text.split('\\0')) console.log((await mermaid.parse(diagram)).diagramType);
 ";
 
 #[test]
-fn mermaid_reads_what_we_write() {
+fn mermaid_parses_every_diagram() {
     let root = support::here("../..");
     if !root.join("node_modules/mermaid").is_dir() {
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: what Mermaid reads needs node_modules with mermaid"
+            "skipped: mermaid_parses_every_diagram needs node_modules with mermaid"
         );
         return;
     }
 
-    let mut pictures = corpus();
-    pictures
+    let mut diagrams = corpus();
+    diagrams
         .extend(["coins-in-video", "init-and-overrides"].map(|name| (name.to_owned(), case(name))));
 
+    // Characters that Mermaid or HTML would interpret.
     let odd = definition(&PLAIN.replace("\"shop\"", r#""a \"b\" <c> & #d; `e` end""#));
-    pictures.push(("odd".to_owned(), odd));
-    let texts: Vec<String> = pictures
+    diagrams.push(("odd".to_owned(), odd));
+    let texts: Vec<String> = diagrams
         .iter()
-        .map(|(_, picture)| mermaid(picture))
+        .map(|(_, diagram)| mermaid(diagram))
         .collect();
     let folder = tempfile::tempdir().expect("a folder");
     let input = folder.path().join("input");
@@ -231,7 +234,7 @@ fn mermaid_reads_what_we_write() {
         .output()
         .expect("node runs");
 
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let types = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
         "{}",
@@ -239,8 +242,8 @@ fn mermaid_reads_what_we_write() {
     );
 
     assert_eq!(
-        said.lines().filter(|line| *line == "flowchart-v2").count(),
+        types.lines().filter(|line| *line == "flowchart-v2").count(),
         texts.len(),
-        "{said}"
+        "{types}"
     );
 }

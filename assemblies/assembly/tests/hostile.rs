@@ -1,12 +1,12 @@
-//! Manifests, components and locks that were written to hurt, or by nobody: findings, and never a panic.
+//! Malformed and random manifests, components and locks give findings, and never a panic.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use assembly::component::Component;
 use assembly::{Lock, Values, plan};
+use diagnostics::source::Source;
+use diagnostics::{Color, Finding};
 use proptest::prelude::*;
-use task_definition::source::Source;
-use task_definition::{Color, Finding};
 
 mod support;
 
@@ -23,8 +23,8 @@ patch: { tags: [{ key: a, value: b }] }
 service: { min: 1, max: 3, target: { cpu: 60 } }
 ";
 
-/// Reads a text as each kind of file there is.
-fn survive(text: &str) {
+/// Reads a text as each kind of file, and formats the findings.
+fn read_as_every_file(text: &str) {
     let source = Source::new("hostile.yaml", text);
     let catalog = support::catalog("tests/rule-catalog");
     let planned = plan(&source, &catalog, &support::values());
@@ -36,23 +36,26 @@ fn survive(text: &str) {
     ];
 
     for finding in found.iter().flatten() {
+        // Formatting slices the text by spans, which could be out of bounds.
         let _ = finding.render(Color::No);
     }
 }
 
 #[test]
-fn the_manifest_that_is_spoilt_is_a_good_one() {
+fn the_original_manifest_is_valid() {
     let source = Source::new("shop.yaml", MANIFEST);
     let catalog = support::catalog("tests/rule-catalog");
     let planned = plan(&source, &catalog, &support::values());
-    let told = planned.map_err(|findings| support::told(&findings));
-    assert!(told.is_ok(), "{told:?}");
+    let result = planned.map_err(|findings| support::format_findings(&findings));
+    assert!(result.is_ok(), "{result:?}");
 }
 
 #[test]
-fn a_text_with_an_open_placeholder_is_not_refused_without_a_word() {
+fn an_unclosed_placeholder_has_a_finding() {
+    // A top-level text that looks like an unresolved reference must still have a finding.
     let source = Source::new("shop.yaml", "loccoc${oc");
     let catalog = support::catalog("tests/rule-catalog");
+    // Only the rule matters; the message belongs to M02.
     let findings = plan(&source, &catalog, &support::values()).expect_err("no manifest");
     assert_eq!(findings[0].rule, "M02");
 }
@@ -61,29 +64,31 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        survive(&String::from_utf8_lossy(&bytes));
+    fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        read_as_every_file(&String::from_utf8_lossy(&bytes));
     }
 
     #[test]
-    fn a_manifest_with_a_part_cut_out_or_replaced_is_survived(
-        from in 0..MANIFEST.len(), length in 0_usize..60, what in word(),
+    fn a_manifest_with_a_replaced_part_does_not_panic(
+        from in 0..MANIFEST.len(), length in 0_usize..60, what in snippet(),
     ) {
+        // Offsets are bytes; the manifest has a character of two bytes.
         let boundary = |at: usize| (0..=at).rev().find(|at| MANIFEST.is_char_boundary(*at)).unwrap_or(0);
         let from = boundary(from);
         let end = boundary((from + length).min(MANIFEST.len())).max(from);
-        survive(&format!("{}{what}{}", &MANIFEST[..from], &MANIFEST[end..]));
+        read_as_every_file(&format!("{}{what}{}", &MANIFEST[..from], &MANIFEST[end..]));
     }
 
     #[test]
-    fn a_component_with_a_line_replaced_is_survived(line in 0_usize..40, what in word()) {
+    fn a_component_with_a_replaced_line_does_not_panic(line in 0_usize..40, what in snippet()) {
         let web = include_str!("rule-catalog/web.yaml");
         let lines = web.lines().enumerate().map(|(at, text)| if at == line { what.as_str() } else { text });
-        survive(&lines.collect::<Vec<_>>().join("\n"));
+        read_as_every_file(&lines.collect::<Vec<_>>().join("\n"));
     }
 }
 
-fn word() -> impl Strategy<Value = String> {
+/// Returns texts that are special in YAML, in interpolation or in a manifest.
+fn snippet() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
         "",
         "\n",

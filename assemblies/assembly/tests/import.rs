@@ -1,23 +1,23 @@
-//! Import: what is written renders to the definition it was written from, byte for byte in normal form.
+//! An imported assembly renders to the original definition, byte for byte in normal form.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
-#![allow(clippy::panic, reason = "helpers of tests may fail loudly")]
-#![allow(clippy::print_stderr, reason = "what is skipped is said by name")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
+#![allow(clippy::panic, reason = "a panic fails the test")]
+#![allow(clippy::print_stderr, reason = "skipped tests are reported by name")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use assembly::import::{Imported, Refused, Wishes, import};
+use assembly::import::{ImportError, ImportOptions, ImportedAssembly, import};
 use assembly::{Catalog, Values, plan};
-use task_definition::source::Source;
+use diagnostics::source::Source;
 use task_definition::{TaskDefinition, normalise, read};
 
 mod support;
 
-/// The components of this project.
-fn shipped() -> Catalog {
+/// Returns the components of this project.
+fn project_catalog() -> Catalog {
     let folders = ["sidecars", "apps", "assemblies/components"];
     let folders = folders.map(|folder| support::here("../..").join(folder));
     let folders = folders.iter().flat_map(|folder| support::entries(folder));
@@ -29,28 +29,32 @@ fn shipped() -> Catalog {
     Catalog::read(&sources)
 }
 
-fn wishes(file: &Path) -> Wishes {
-    Wishes {
+fn options_for(file: &Path) -> ImportOptions {
+    ImportOptions {
         file: support::name(file),
-        ..Wishes::default()
+        ..ImportOptions::default()
     }
 }
 
-/// What the written files render to, with nothing but the written files and the components of this project.
-fn rendered(imported: &Imported) -> TaskDefinition {
-    let written = imported.components.iter();
-    let catalog = written.fold(shipped(), |catalog, (name, text)| {
+/// Renders the imported files, with only these files and the components of this project.
+fn render(imported: &ImportedAssembly) -> TaskDefinition {
+    let new = imported.components.iter();
+    let catalog = new.fold(project_catalog(), |catalog, (name, text)| {
         catalog.with(&Source::new(format!("{name}/component.yaml"), text.clone()))
     });
     let values = Values::read(&Source::new("values.yaml", imported.values.clone()));
     let manifest = Source::new("imported.yaml", imported.manifest.clone());
     match plan(&manifest, &catalog, &values.expect("values")) {
         Ok(plan) => plan.definition().clone(),
-        Err(findings) => panic!("{}\n{}", imported.manifest, support::told(&findings)),
+        Err(findings) => panic!(
+            "{}\n{}",
+            imported.manifest,
+            support::format_findings(&findings)
+        ),
     }
 }
 
-fn text(imported: &Imported) -> String {
+fn text(imported: &ImportedAssembly) -> String {
     let mut text = format!("{}--- values\n{}", imported.manifest, imported.values);
     for (name, component) in &imported.components {
         let _ = write!(text, "--- {name}\n{component}");
@@ -58,30 +62,34 @@ fn text(imported: &Imported) -> String {
     text
 }
 
-/// The rules only: what they say is for their own tests.
-fn told(imported: &Imported) -> String {
+/// Formats the rules and pointers of the findings; the messages are tested elsewhere.
+fn format_rules(imported: &ImportedAssembly) -> String {
     let findings = imported.findings.iter();
-    let told =
-        findings.map(|one| format!("{} {}\n", one.rule, one.pointer.as_deref().unwrap_or("")));
-    format!("--- findings\n{}", told.collect::<String>())
+    let lines = findings.map(|finding| {
+        let pointer = finding.pointer.as_deref().unwrap_or("");
+        format!("{} {pointer}\n", finding.rule)
+    });
+    format!("--- findings\n{}", lines.collect::<String>())
 }
 
 #[test]
-fn own_definitions_come_back_as_they_were_and_read_well() {
+fn test_definitions_round_trip_and_match_the_golden_files() {
     for file in support::entries(&support::here("tests/imports")) {
+        // The golden files are in the same folder.
         if file.extension().is_some_and(|end| end == "txt") {
             continue;
         }
 
         let source = support::source(&file, &support::name(&file));
         let definition = read(&source).expect("a definition").definition;
-        let found = match import(&definition, &shipped(), &wishes(&file)) {
+        let found = match import(&definition, &project_catalog(), &options_for(&file)) {
             Ok(imported) => {
-                let (once, again) = (normalise(&definition), normalise(&rendered(&imported)));
-                assert_eq!(once.to_json(), again.to_json(), "{}", source.name);
-                text(&imported) + &told(&imported)
+                // The normal form removes differences without effect, such as defaults and key order.
+                let (original, rendered) = (normalise(&definition), normalise(&render(&imported)));
+                assert_eq!(original.to_json(), rendered.to_json(), "{}", source.name);
+                text(&imported) + &format_rules(&imported)
             }
-            Err(refused) => format!("{refused:#?}\n"),
+            Err(error) => format!("{error:#?}\n"),
         };
 
         let expected = file.with_extension("txt");
@@ -94,14 +102,12 @@ fn own_definitions_come_back_as_they_were_and_read_well() {
     }
 }
 
-/// Every published definition for Fargate comes back; of the others the reason is told.
+/// Published definitions for Fargate round-trip; the others are rejected with a reason.
 #[test]
-fn every_published_definition_for_fargate_comes_back_as_it_was() {
+fn published_fargate_definitions_round_trip() {
     let folder = support::here("../../../shared/data/task-definitions");
     if !folder.is_dir() {
-        eprintln!(
-            "skipped: every_published_definition_for_fargate_comes_back_as_it_was needs ../shared/data"
-        );
+        eprintln!("skipped: published_fargate_definitions_round_trip needs ../shared/data");
         return;
     }
 
@@ -112,37 +118,40 @@ fn every_published_definition_for_fargate_comes_back_as_it_was() {
         let outcome = match read(&source) {
             Err(_) if source.text.contains("AWSTemplateFormatVersion") => "a template",
             Err(_) => {
-                // What cannot be read is nothing that Fargate would have taken.
+                // A file for Fargate that cannot be read would be a defect of the parser.
                 if source.text.contains("\"FARGATE\"") {
                     wrong.push(format!("{}: cannot be read", source.name));
                 }
                 "unreadable"
             }
-            Ok(located) => match import(&located.definition, &shipped(), &wishes(&file)) {
-                Err(Refused::NotFargate(reasons)) => {
-                    let flagged = located.definition.is_fargate();
-                    if flagged || reasons.is_empty() {
-                        wrong.push(format!("{}: {reasons:?}", source.name));
+            Ok(located) => {
+                match import(&located.definition, &project_catalog(), &options_for(&file)) {
+                    Err(ImportError::NotFargate(reasons)) => {
+                        let declares_fargate = located.definition.is_fargate();
+                        if declares_fargate || reasons.is_empty() {
+                            wrong.push(format!("{}: {reasons:?}", source.name));
+                        }
+                        "not for Fargate"
                     }
-                    "not for Fargate"
-                }
-                Err(other) => {
-                    wrong.push(format!("{}: {other:?}", source.name));
-                    "wrong"
-                }
-                Ok(imported) => {
-                    let again = normalise(&rendered(&imported)).to_json();
-                    if normalise(&located.definition).to_json() != again {
-                        wrong.push(source.name.clone());
+                    Err(other) => {
+                        wrong.push(format!("{}: {other:?}", source.name));
+                        "wrong"
                     }
-                    "comes back"
+                    Ok(imported) => {
+                        let rendered = normalise(&render(&imported)).to_json();
+                        if normalise(&located.definition).to_json() != rendered {
+                            wrong.push(source.name.clone());
+                        }
+                        "round trip"
+                    }
                 }
-            },
+            }
         };
         *counts.entry(outcome).or_insert(0) += 1;
     }
 
     eprintln!("{counts:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(counts["comes back"] >= 20, "{counts:?}");
+    // The corpus must not shrink unnoticed.
+    assert!(counts["round trip"] >= 20, "{counts:?}");
 }

@@ -1,11 +1,12 @@
-//! Inject: a component in somebody's definition, with all the wiring, as often as one likes.
+//! Injecting components into an existing definition, with all the wiring, repeatedly.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
-#![allow(clippy::panic, reason = "helpers of tests may fail loudly")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
+#![allow(clippy::panic, reason = "a panic fails the test")]
 
-use assembly::inject::{Injected, Refused, Request, inject, remove};
-use task_definition::source::Source;
-use task_definition::{Condition, TaskDefinition, check, normalise, read};
+use assembly::inject::{InjectError, InjectRequest, Injection, inject, remove};
+use diagnostics::source::Source;
+use ecs_rules::check;
+use task_definition::{Condition, TaskDefinition, normalise, read};
 
 mod support;
 
@@ -14,7 +15,7 @@ const CERTIFICATE: &str = "arn:aws:secretsmanager:eu-west-1:222233334444:secret:
 fn definition(text: &str) -> TaskDefinition {
     match read(&Source::new("task.json", text)) {
         Ok(located) => located.definition,
-        Err(findings) => panic!("{}", support::told(&findings)),
+        Err(findings) => panic!("{}", support::format_findings(&findings)),
     }
 }
 
@@ -36,7 +37,7 @@ fn shop() -> TaskDefinition {
     )
 }
 
-fn request(component: &str, settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> Request {
+fn request(component: &str, settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> InjectRequest {
     let map = |pairs: &[(&str, &str)]| {
         let pairs = pairs.iter();
         pairs
@@ -44,52 +45,55 @@ fn request(component: &str, settings: &[(&str, &str)], secrets: &[(&str, &str)])
             .collect()
     };
 
-    Request {
+    InjectRequest {
         component: component.to_owned(),
         settings: map(settings),
         secrets: map(secrets),
-        ..Request::default()
+        ..InjectRequest::default()
     }
 }
 
-fn tls() -> Request {
+fn tls() -> InjectRequest {
     request("tls-proxy", &[], &[("certificate", CERTIFICATE)])
 }
 
-fn auth() -> Request {
+fn auth() -> InjectRequest {
     let settings = [("issuer", "https://issuer.example/"), ("audience", "shop")];
     request("auth-filter", &settings, &[])
 }
 
-fn try_into(definition: &TaskDefinition, request: &Request) -> Result<Injected, Refused> {
+fn try_into(
+    definition: &TaskDefinition,
+    request: &InjectRequest,
+) -> Result<Injection, InjectError> {
     let catalog = support::catalog_and_shipped("tests/catalog");
     inject(definition, &catalog, &support::values(), request)
 }
 
-fn put(definition: &TaskDefinition, request: &Request) -> Injected {
+fn inject_into(definition: &TaskDefinition, request: &InjectRequest) -> Injection {
     match try_into(definition, request) {
         Ok(injected) => injected,
-        Err(Refused::Because(why)) => panic!("{why}"),
-        Err(Refused::Findings(findings)) => panic!("{}", support::told(&findings)),
+        Err(InjectError::Invalid(message)) => panic!("{message}"),
+        Err(InjectError::Findings(findings)) => panic!("{}", support::format_findings(&findings)),
     }
 }
 
-fn take(definition: &TaskDefinition, component: &str) -> TaskDefinition {
+fn remove_from(definition: &TaskDefinition, component: &str) -> TaskDefinition {
     let catalog = support::catalog_and_shipped("tests/catalog");
-    let taken = remove(definition, &catalog, &support::values(), component);
-    taken.expect("it was injected").definition
+    let removed = remove(definition, &catalog, &support::values(), component);
+    removed.expect("it was injected").definition
 }
 
 fn errors(definition: &TaskDefinition) -> String {
     let located = read(&Source::new("task.json", definition.to_json())).expect("a definition");
     let findings = check(&located).into_iter();
-    let errors = findings.filter(|one| one.severity == task_definition::Severity::Error);
-    support::told(&errors.collect::<Vec<_>>())
+    let errors = findings.filter(|finding| finding.severity == diagnostics::Severity::Error);
+    support::format_findings(&errors.collect::<Vec<_>>())
 }
 
 #[test]
-fn a_proxy_takes_over_the_port_and_the_app_keeps_to_itself() {
-    let injected = put(&shop(), &tls());
+fn a_proxy_takes_the_port_and_the_app_listens_on_loopback() {
+    let injected = inject_into(&shop(), &tls());
     let task = &injected.definition;
     assert_eq!(errors(task), "no findings\n");
 
@@ -98,6 +102,7 @@ fn a_proxy_takes_over_the_port_and_the_app_keeps_to_itself() {
         task.container("tls-proxy").expect("it"),
     );
 
+    // The app is only reachable through the proxy.
     assert_eq!(web.port_mappings, []);
     assert_eq!(web.variable("BIND"), Some("127.0.0.1:8080"));
     let port = &proxy.port_mappings[0];
@@ -112,12 +117,13 @@ fn a_proxy_takes_over_the_port_and_the_app_keeps_to_itself() {
 
     assert_eq!(proxy.variable("TLS_PROXY_LISTEN"), Some("0.0.0.0:8443"));
     assert_eq!(proxy.secrets[0].value_from, CERTIFICATE);
+    // The proxy starts after its upstream.
     assert_eq!(proxy.depends_on[0].container_name, "web");
     assert_eq!(proxy.log_configuration, web.log_configuration);
     assert_eq!(proxy.readonly_root_filesystem, Some(true));
     assert!(proxy.health_check.is_some() && proxy.stop_timeout.is_some() && proxy.user.is_some());
 
-    // 400 + 64 of the cache + 64 of the proxy are more than 512.
+    // 400 MiB, 64 for the cache and 64 for the proxy exceed 512.
     assert_eq!(
         (task.cpu.as_deref(), task.memory.as_deref()),
         (Some("256"), Some("1024"))
@@ -131,50 +137,57 @@ fn a_proxy_takes_over_the_port_and_the_app_keeps_to_itself() {
 }
 
 #[test]
-fn an_app_that_cannot_be_told_where_to_listen_is_told_about() {
+fn an_app_with_a_fixed_listen_address_has_a_note() {
     let mut shop = shop();
+    // Without `BIND` nothing says how to change the listen address.
     shop.container_definitions[0].environment.clear();
-    let notes = put(&shop, &tls()).notes.join("\n");
-    assert!(notes.contains("walks around"), "{notes}");
+    let notes = inject_into(&shop, &tls()).notes.join("\n");
+    assert!(notes.contains("bypass"), "{notes}");
 }
 
 #[test]
-fn a_second_time_nothing_changes_and_another_setting_changes_only_that() {
-    let once = put(&shop(), &tls()).definition;
-    assert_eq!(put(&once, &tls()).definition, once);
-    // What is not said again stays: the certificate is still there.
-    let changed = put(&once, &request("tls-proxy", &[("limits.idle", "9s")], &[])).definition;
+fn injecting_again_changes_only_the_given_settings() {
+    let once = inject_into(&shop(), &tls()).definition;
+    assert_eq!(inject_into(&once, &tls()).definition, once);
+    // Settings that the second request leaves out are kept, such as the certificate.
+    let changed = inject_into(
+        &once,
+        &request("tls-proxy", &[("limits.idle_timeout", "9s")], &[]),
+    )
+    .definition;
     let proxy = changed.container("tls-proxy").expect("it");
-    assert_eq!(proxy.variable("TLS_PROXY_LIMITS__IDLE"), Some("9s"));
+    assert_eq!(proxy.variable("TLS_PROXY_LIMITS__IDLE_TIMEOUT"), Some("9s"));
     assert_eq!(proxy.secrets[0].value_from, CERTIFICATE);
     assert_eq!(changed.container("web"), once.container("web"));
 }
 
 #[test]
-fn taken_out_again_the_definition_is_what_it_was() {
-    let both = put(&put(&shop(), &tls()).definition, &auth()).definition;
-    let both = put(&both, &request("telemetry-forwarder", &[], &[])).definition;
+fn removing_all_components_restores_the_definition() {
+    let both = inject_into(&inject_into(&shop(), &tls()).definition, &auth()).definition;
+    let both = inject_into(&both, &request("telemetry-forwarder", &[], &[])).definition;
+    // Two existing containers and three injected ones.
     assert_eq!(both.container_definitions.len(), 5);
+    // Remove them in another order than they were injected in.
     let mut left = both;
     for component in ["tls-proxy", "telemetry-forwarder", "auth-filter"] {
-        left = take(&left, component);
+        left = remove_from(&left, component);
         assert_eq!(errors(&left), "no findings\n");
     }
     assert_eq!(normalise(&left), normalise(&shop()));
 }
 
 #[test]
-fn what_somebody_changes_in_between_stays_changed() {
-    let mut task = put(&shop(), &tls()).definition;
+fn removal_keeps_values_that_were_changed_after_the_injection() {
+    let mut task = inject_into(&shop(), &tls()).definition;
     let web = task
         .container_definitions
         .iter_mut()
-        .find(|one| one.name == "web")
+        .find(|container| container.name == "web")
         .expect("web");
 
     web.environment[0].value = "127.0.0.1:8080 # mine".to_owned();
     web.image = "web:1.3".to_owned();
-    let left = take(&task, "tls-proxy");
+    let left = remove_from(&task, "tls-proxy");
     let web = left.container("web").expect("web");
 
     assert_eq!(web.variable("BIND"), Some("127.0.0.1:8080 # mine"));
@@ -183,15 +196,15 @@ fn what_somebody_changes_in_between_stays_changed() {
 }
 
 #[test]
-fn two_proxies_make_a_chain_whoever_comes_first() {
-    let one = put(&put(&shop(), &tls()).definition, &auth()).definition;
-    let other = put(&put(&shop(), &auth()).definition, &tls()).definition;
-    assert_eq!(one, other);
-    assert_eq!(errors(&one), "no findings\n");
+fn two_proxies_form_the_same_chain_in_either_order() {
+    let tls_first = inject_into(&inject_into(&shop(), &tls()).definition, &auth()).definition;
+    let auth_first = inject_into(&inject_into(&shop(), &auth()).definition, &tls()).definition;
+    assert_eq!(tls_first, auth_first);
+    assert_eq!(errors(&tls_first), "no findings\n");
 
     let (outer, inner) = (
-        one.container("tls-proxy").expect("outer"),
-        one.container("auth-filter").expect("inner"),
+        tls_first.container("tls-proxy").expect("outer"),
+        tls_first.container("auth-filter").expect("inner"),
     );
 
     assert_eq!(
@@ -205,20 +218,21 @@ fn two_proxies_make_a_chain_whoever_comes_first() {
     assert_eq!(inner.variable("AUTH_FILTER_LISTEN"), Some("127.0.0.1:8081"));
 
     assert_eq!(
+        // Only the outermost hop is reachable from outside.
         (outer.port_mappings.len(), inner.port_mappings.len()),
         (1, 0)
     );
 }
 
 #[test]
-fn a_sidecar_is_told_to_everybody_and_nobody_loses_a_word_of_his_own() {
+fn a_sidecar_endpoint_is_set_in_all_containers_without_replacing_existing_ones() {
     let mut shop = shop();
     shop.container_definitions[1].environment = vec![task_definition::KeyValue {
         name: "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
         value: "http://elsewhere:4318".to_owned(),
     }];
 
-    let injected = put(&shop, &request("telemetry-forwarder", &[], &[]));
+    let injected = inject_into(&shop, &request("telemetry-forwarder", &[], &[]));
     let task = &injected.definition;
     let (web, cache) = (
         task.container("web").expect("web"),
@@ -244,56 +258,61 @@ fn a_sidecar_is_told_to_everybody_and_nobody_loses_a_word_of_his_own() {
     assert!(injected.notes.join("\n").contains("elsewhere"));
     assert_eq!(
         task.container("telemetry-forwarder")
-            .and_then(|one| one.essential),
+            .and_then(|container| container.essential),
         Some(false)
     );
 }
 
 #[test]
-fn what_is_missing_or_taken_is_refused() {
+fn rejects_missing_secrets_used_names_and_unsuitable_components() {
     let missing = try_into(&shop(), &request("tls-proxy", &[], &[]));
-    let Err(Refused::Findings(findings)) = missing else {
+    let Err(InjectError::Findings(findings)) = missing else {
         panic!("{missing:?}")
     };
 
     assert_eq!(findings[0].rule, "M12");
-    let mut taken = shop();
-    taken.container_definitions[1].name = "tls-proxy".to_owned();
-    taken.container_definitions[0].depends_on.clear();
+    let mut conflicting = shop();
+    // A container with this name that was not injected.
+    conflicting.container_definitions[1].name = "tls-proxy".to_owned();
+    conflicting.container_definitions[0].depends_on.clear();
 
     for (definition, request) in [
-        (&taken, tls()),
+        (&conflicting, tls()),
         (&shop(), request("tls-prox", &[], &[])),
         (&shop(), request("coins", &[], &[])),
     ] {
-        let refused = try_into(definition, &request);
-        assert!(matches!(refused, Err(Refused::Because(_))), "{refused:?}");
+        let result = try_into(definition, &request);
+        assert!(matches!(result, Err(InjectError::Invalid(_))), "{result:?}");
     }
 
+    // Without a port mapping the request has to name the port.
     let mut closed = shop();
     closed.container_definitions[0].port_mappings.clear();
-    let refused = try_into(&closed, &tls());
+    let result = try_into(&closed, &tls());
     assert!(
-        matches!(&refused, Err(Refused::Because(why)) if why.contains("--port")),
-        "{refused:?}"
+        matches!(&result, Err(InjectError::Invalid(message)) if message.contains("--port")),
+        "{result:?}"
     );
 
-    let named = Request {
+    let with_port = InjectRequest {
         port: Some(8080),
         ..tls()
     };
-    assert_eq!(errors(&put(&closed, &named).definition), "no findings\n");
+    assert_eq!(
+        errors(&inject_into(&closed, &with_port).definition),
+        "no findings\n"
+    );
 }
 
 #[test]
-fn images_of_others_can_be_injected_too() {
+fn third_party_components_can_be_injected() {
     let agent = request(
         "datadog-agent",
         &[("site", "datadoghq.eu")],
         &[("api_key", CERTIFICATE)],
     );
-    let task = put(
-        &put(&shop(), &request("nginx", &[], &[])).definition,
+    let task = inject_into(
+        &inject_into(&shop(), &request("nginx", &[], &[])).definition,
         &agent,
     )
     .definition;
@@ -301,30 +320,32 @@ fn images_of_others_can_be_injected_too() {
     assert_eq!(errors(&task), "no findings\n");
     let nginx = task.container("nginx").expect("nginx");
 
-    // The app keeps its port, so the proxy takes the next one.
+    // The app keeps port 8080, so the proxy listens on the next free one.
     assert_eq!(nginx.variable("NGINX_LISTEN"), Some("0.0.0.0:8081"));
     assert_eq!(nginx.variable("NGINX_UPSTREAM"), Some("127.0.0.1:8080"));
+    // The volumes that nginx and the agent mount.
     assert_eq!(task.volumes.len(), 3);
     assert_eq!(
-        normalise(&take(&take(&task, "nginx"), "datadog-agent")),
+        normalise(&remove_from(&remove_from(&task, "nginx"), "datadog-agent")),
         normalise(&shop())
     );
 }
 
 #[test]
-fn a_port_that_a_container_listens_on_is_not_given_out_again() {
+fn does_not_assign_a_port_that_a_container_listens_on() {
     let mut shop = shop();
     let variable = |name: &str, value: &str| task_definition::KeyValue {
         name: name.to_owned(),
         value: value.to_owned(),
     };
 
+    // A listen address occupies its port; the address of an upstream does not.
     shop.container_definitions[1].environment = vec![
         variable("CACHE_LISTEN", "127.0.0.1:8443"),
         variable("CACHE_UPSTREAM", "127.0.0.1:8444"),
     ];
 
-    let task = put(&shop, &tls()).definition;
+    let task = inject_into(&shop, &tls()).definition;
     let proxy = task.container("tls-proxy").expect("it");
     assert_eq!(proxy.variable("TLS_PROXY_LISTEN"), Some("0.0.0.0:8444"));
     assert_eq!(proxy.port_mappings[0].container_port, Some(8444));

@@ -1,23 +1,23 @@
-//! Every rule's failing case breaks that rule and no other; its passing case breaks none.
+//! The failing example of a rule has a finding of that rule only; the passing one has none.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use assembly::component::Component;
-use assembly::rules::severity;
-use assembly::{Demand, Lock, Rule, plan, rules, rules::example};
-use task_definition::Finding;
-use task_definition::source::Source;
+use assembly::{Lock, LockMode, Rule, plan, rules, rules::example};
+use diagnostics::Finding;
+use diagnostics::source::Source;
 
 mod support;
 
 fn findings(text: &str) -> Vec<Finding> {
     let source = Source::new("case.yaml", text);
+    // The first key identifies the kind of file, as in `rules::example`.
     if text.starts_with("schema:") {
         return Component::read(&source).err().unwrap_or_default();
     }
 
     if text.starts_with("lock:") {
-        return findings_of_lock(&source);
+        return lock_findings(&source);
     }
 
     let catalog = support::catalog("tests/rule-catalog");
@@ -27,42 +27,55 @@ fn findings(text: &str) -> Vec<Finding> {
     }
 }
 
-/// A lock file is held against an assembly of one image.
-fn findings_of_lock(source: &Source) -> Vec<Finding> {
+/// Checks a lock file with an assembly of one image.
+fn lock_findings(source: &Source) -> Vec<Finding> {
     let manifest = Source::new("shop.yaml", "name: shop\napp: web\nservice: {}\n");
     let catalog = support::catalog("tests/rule-catalog");
     let planned = Lock::read(source).and_then(|lock| {
-        let lock = lock.demanding(Demand::Everything);
-        plan(&manifest, &catalog, &support::values().locked(lock))
+        let lock = lock.with_mode(LockMode::Required);
+        plan(&manifest, &catalog, &support::values().with_lock(lock))
     });
     planned.map_or_else(|findings| findings, |plan| plan.warnings().to_vec())
 }
 
 #[test]
-fn every_failing_case_breaks_its_rule_and_no_other() {
-    for Rule { id, failing, .. } in rules() {
+fn every_failing_example_breaks_only_its_rule() {
+    for Rule {
+        id,
+        severity,
+        failing,
+        ..
+    } in rules()
+    {
         let findings = findings(failing);
         let ids: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
-        assert_eq!(ids, [*id], "{}", support::told(&findings));
-        assert_eq!(findings[0].severity, severity(id), "{id}");
+        assert_eq!(ids, [*id], "{}", support::format_findings(&findings));
+        assert_eq!(findings[0].severity, *severity, "{id}");
     }
 }
 
 #[test]
-fn every_passing_case_breaks_no_rule() {
+fn every_passing_example_breaks_no_rule() {
     for Rule { id, passing, .. } in rules() {
         let findings = findings(passing);
-        assert!(findings.is_empty(), "{id}: {}", support::told(&findings));
+        assert!(
+            findings.is_empty(),
+            "{id}: {}",
+            support::format_findings(&findings)
+        );
     }
 }
 
 #[test]
-fn ids_are_in_order_and_words_are_there() {
+fn rules_are_sorted_and_have_texts_and_names() {
     let ids: Vec<&str> = rules().iter().map(|rule| rule.id).collect();
-    assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
+    assert!(ids.is_sorted_by(|id, next| id < next), "{ids:?}");
     for rule in rules() {
-        for words in [rule.title, rule.explanation, rule.hint, rule.source] {
-            assert!(!words.is_empty(), "{}", rule.id);
+        // A name is the slug of the rule's file in kebab case.
+        let is_kebab = |c: char| c.is_ascii_lowercase() || c == '-';
+        assert!(rule.name.chars().all(is_kebab), "{}", rule.id);
+        for text in [rule.title, rule.explanation, rule.hint, rule.source] {
+            assert!(!text.is_empty(), "{}", rule.id);
         }
     }
 }
@@ -70,11 +83,13 @@ fn ids_are_in_order_and_words_are_there() {
 #[test]
 fn the_readme_lists_every_rule() {
     let readme = support::source(&support::here("README.md"), "README.md").text;
-    let rows = rules()
-        .iter()
-        .map(|Rule { id, title, .. }| format!("| {id} | {title} |\n"));
+    let rows = rules().iter().map(
+        |Rule {
+             id, name, title, ..
+         }| format!("| {id} | {name} | {title} |\n"),
+    );
     let table = format!(
-        "| id | what it says |\n|---|---|\n{}",
+        "| id | name | fault |\n|---|---|---|\n{}",
         rows.collect::<String>()
     );
 
@@ -85,14 +100,18 @@ fn the_readme_lists_every_rule() {
 }
 
 #[test]
-fn what_explain_shows_of_an_example_is_what_is_found_in_it() {
+fn explain_shows_the_findings_of_the_examples() {
     for Rule { failing, .. } in rules() {
-        let shown: Vec<_> = example::findings(failing);
-        let found = findings(failing);
-        let words = |all: &[Finding]| {
-            let words = all.iter().map(|one| (one.rule, one.message.clone()));
-            words.collect::<Vec<_>>()
+        // `explain` uses a catalog that is compiled in; this test reads it from the folder.
+        let messages = |findings: &[Finding]| {
+            let messages = findings
+                .iter()
+                .map(|found| (found.rule, found.message.clone()));
+            messages.collect::<Vec<_>>()
         };
-        assert_eq!(words(&shown), words(&found));
+        assert_eq!(
+            messages(&example::findings(failing)),
+            messages(&findings(failing))
+        );
     }
 }

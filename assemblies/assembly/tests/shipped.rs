@@ -1,13 +1,13 @@
-//! What is committed in this project: schemas, assemblies, values, components.
+//! The committed schemas, assemblies, values and components of this project.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
 
 use std::fs;
 use std::path::PathBuf;
 
 use assembly::component::Component;
 use assembly::{Catalog, Values, plan, render, schema};
-use task_definition::source::Source;
+use diagnostics::source::Source;
 
 mod support;
 
@@ -16,7 +16,7 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn committed_schemas_are_those_of_the_types() {
+fn committed_schemas_match_the_types() {
     for (name, now) in [
         ("assembly", schema::assembly()),
         ("component", schema::component()),
@@ -46,16 +46,21 @@ fn components() -> Vec<Source> {
 }
 
 #[test]
-fn every_component_fits_its_form() {
+fn every_component_is_valid() {
     for source in components() {
         let findings = Component::read(&source).err().unwrap_or_default();
-        assert!(findings.is_empty(), "{}", support::told(&findings));
+        assert!(
+            findings.is_empty(),
+            "{}",
+            support::format_findings(&findings)
+        );
     }
 }
 
 #[test]
-fn every_assembly_is_without_findings_in_every_environment_and_rendered_twice_the_same() {
+fn every_assembly_has_no_findings_in_any_environment_and_renders_reproducibly() {
     let catalog = Catalog::read(&components());
+    // Each file of values is one environment.
     for values in support::entries(&root().join("assemblies/values")) {
         let values = support::source(&values, &support::name(&values));
         let values = Values::read(&values).expect("values");
@@ -65,26 +70,28 @@ fn every_assembly_is_without_findings_in_every_environment_and_rendered_twice_th
             }
 
             let source = support::source(&file, &support::name(&file));
-            let once = plan(&source, &catalog, &values);
-            let once = once.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
+            let first = plan(&source, &catalog, &values);
+            let first =
+                first.unwrap_or_else(|findings| panic!("{}", support::format_findings(&findings)));
             assert!(
-                once.warnings().is_empty(),
+                first.warnings().is_empty(),
                 "{}",
-                support::told(once.warnings())
+                support::format_findings(first.warnings())
             );
-            let twice = plan(&source, &catalog, &values).expect("a plan");
-            assert_eq!(render(&once), render(&twice));
+            let second = plan(&source, &catalog, &values).expect("a plan");
+            assert_eq!(render(&first), render(&second));
         }
     }
 }
 
 #[test]
-fn a_container_drains_as_long_as_its_stop_timeout_lets_it_and_no_longer() {
+fn the_drain_timeout_follows_the_stop_timeout() {
     let catalog = Catalog::read(&components());
     let text = fs::read_to_string(root().join("assemblies/coins-secure.yaml")).expect("shipped");
     let values = root().join("assemblies/values/example.yaml");
     let values = Values::read(&support::source(&values, "example.yaml")).expect("values");
 
+    // Draining ends before the stop timeout, so that the program can still exit by itself.
     for (stop, limit) in [(30, "25s"), (90, "85s"), (4, "1s")] {
         let changed = text.replace(
             "telemetry-forwarder: { stopTimeout: 30 }",
@@ -92,13 +99,18 @@ fn a_container_drains_as_long_as_its_stop_timeout_lets_it_and_no_longer() {
         );
         let source = Source::new("coins-secure.yaml", changed);
         let plan = plan(&source, &catalog, &values);
-        let plan = plan.unwrap_or_else(|findings| panic!("{}", support::told(&findings)));
+        let plan =
+            plan.unwrap_or_else(|findings| panic!("{}", support::format_findings(&findings)));
         let container = plan.definition().container("telemetry-forwarder");
         let container = container.expect("the sidecar");
 
         assert_eq!(container.stop_timeout, Some(stop));
         let limits = container.environment.iter();
-        let mut limits = limits.filter(|one| one.name == "TELEMETRY_FORWARDER_DRAIN_LIMIT");
-        assert_eq!(limits.next().map(|one| one.value.as_str()), Some(limit));
+        let mut limits =
+            limits.filter(|variable| variable.name == "TELEMETRY_FORWARDER_DRAIN_TIMEOUT");
+        assert_eq!(
+            limits.next().map(|variable| variable.value.as_str()),
+            Some(limit)
+        );
     }
 }

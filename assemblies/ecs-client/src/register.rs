@@ -92,7 +92,7 @@ pub async fn difference(client: &Client, definition: &TaskDefinition) -> Result<
         return Ok(Comparison::New);
     };
     // From the registered definition to the given one.
-    let changes = task_definition::difference(&normalise(&registered), &normalise(definition));
+    let changes = task_definition::diff(&normalise(&registered), &normalise(definition));
     Ok(if changes.is_empty() {
         Comparison::Same
     } else {

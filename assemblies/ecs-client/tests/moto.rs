@@ -9,12 +9,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use diagnostics::Finding;
+use diagnostics::source::Source;
 use ecs_client::{
     Client, Comparison, Error, Override, RunRequest, Wait, difference, latest, register, run,
 };
+use ecs_rules::check;
 use support::{Moto, definition};
-use task_definition::source::Source;
-use task_definition::{Finding, check, normalise, read};
+use task_definition::{normalise, read};
 
 #[tokio::test]
 async fn describes_what_was_registered() {

@@ -1,8 +1,8 @@
 //! The differences between two task definitions.
 
+use diagnostics::escape;
 use serde_json::Value;
 
-use crate::location::escape;
 use crate::task::TaskDefinition;
 
 /// A value that differs.

@@ -1,17 +1,34 @@
 //! Reads a task definition and the locations of its values from a text.
 
+use diagnostics::placeholder::{self, PLACEHOLDER};
+use diagnostics::source::{Key, Node, NodeValue, Source, Span, parse};
+use diagnostics::{
+    Edit, Finding, Fix, Location, LocationMap, Severity, escape, find_placeholder, nearest,
+};
+use diagnostics::{FixError, RuleRef, apply_fixes_below};
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
 
-use crate::finding::{Edit, Finding, Fix, Severity};
-use crate::location::{Location, LocationMap, escape};
-use crate::placeholder::find_placeholder;
 use crate::record::{Field, HasSchema, Schema};
-use crate::rules::rename_edits;
-use crate::rules::syntax::y03_placeholder;
-use crate::source::{Key, Node, NodeValue, Source, Span, parse};
-use crate::spelling::nearest;
 use crate::task::TaskDefinition;
+
+/// The rule about fields that the API does not have.
+pub const UNKNOWN_FIELD: RuleRef = RuleRef {
+    id: "C05",
+    source: "ECS API, RegisterTaskDefinition; cfn-lint E3002",
+};
+
+/// The rule about missing fields and values of the wrong type.
+pub const WRONG_TYPE: RuleRef = RuleRef {
+    id: "C06",
+    source: "ECS API, RegisterTaskDefinition",
+};
+
+/// The rule about conditions of dependsOn that ECS does not have.
+pub const UNKNOWN_CONDITION: RuleRef = RuleRef {
+    id: "D05",
+    source: "ECS API, ContainerDependency, field condition; cfn-lint E3030",
+};
 
 /// A task definition with the locations of its values.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +59,7 @@ pub fn read_node(source: &Source, node: &Node) -> Result<LocatedDefinition, Vec<
         return Err(vec![template_finding(source, key.span)]);
     }
     Ok(LocatedDefinition {
-        definition: record(source, node, "the task definition", &RESPONSE_ONLY_FIELDS)?,
+        definition: read_record(source, node, "the task definition", &RESPONSE_ONLY_FIELDS)?,
         locations: LocationMap::from_source(source, node),
     })
 }
@@ -72,8 +89,21 @@ pub fn read_value(value: &Value, locations: &LocationMap) -> Result<TaskDefiniti
     .map_err(|findings| findings.into_iter().map(with_location).collect())
 }
 
+/// Applies fixes to the text of a task definition. Everything else keeps its bytes.
+///
+/// The pointers of the fixes are those of [`read`]: relative to the definition in the text, or to the definition
+/// inside a `describe-task-definition` response. All indices are those of the original text, so the fixes of one
+/// check can be applied together.
+pub fn apply_fixes(source: &Source, fixes: &[Fix]) -> Result<String, FixError> {
+    let root = parse(source).map_err(FixError::Syntax)?;
+    // The same test as in `unwrap_response`, so that pointers of findings match.
+    let is_response = root.at("/taskDefinition/family").is_some();
+    let prefix = if is_response { "/taskDefinition" } else { "" };
+    apply_fixes_below(source, &root, prefix, fixes)
+}
+
 /// Reads a record of the API, called `what` in messages. Response-only fields are ignored.
-pub(crate) fn record<T: HasSchema + DeserializeOwned>(
+pub fn read_record<T: HasSchema + DeserializeOwned>(
     source: &Source,
     node: &Node,
     what: &'static str,
@@ -116,7 +146,8 @@ fn deserialize<T: DeserializeOwned>(
     T::deserialize(value).map_err(|error| {
         let location = Location::from_span(source, node.span);
         vec![
-            Finding::error("C06", location, error.to_string(), "correct the value")
+            WRONG_TYPE
+                .error(location, error.to_string(), "correct the value")
                 .with_pointer(""),
         ]
     })
@@ -147,7 +178,7 @@ fn unwrap_response(node: Node) -> Node {
 }
 
 /// Fields of a response that the input of RegisterTaskDefinition does not have.
-pub(crate) const RESPONSE_ONLY_FIELDS: [&str; 9] = [
+const RESPONSE_ONLY_FIELDS: [&str; 9] = [
     "taskDefinitionArn",
     "revision",
     "status",
@@ -251,7 +282,9 @@ impl Reader<'_> {
         let location = Location::from_span(self.source, key.span);
         let enclosing = pointer.rfind('/').map_or("", |end| &pointer[..end]);
         let message = format!("{} has no field `{name}`", self.describe(enclosing));
-        let mut finding = Finding::error("C05", location, message, hint).with_pointer(pointer);
+        let mut finding = UNKNOWN_FIELD
+            .error(location, message, hint)
+            .with_pointer(pointer);
 
         // Renaming must not overwrite a field that exists with another value.
         let value = value.to_json();
@@ -260,10 +293,7 @@ impl Reader<'_> {
                 node.get(suggestion)
                     .is_none_or(|other| other.to_json() == value)
             })
-            .map(|suggestion| Fix {
-                title: format!("rename it to `{suggestion}`"),
-                edits: rename_edits(enclosing, name, suggestion, value),
-            });
+            .map(|suggestion| Fix::rename(enclosing, name, suggestion, value));
         self.findings.push(finding);
     }
 
@@ -283,7 +313,9 @@ impl Reader<'_> {
             "`{word}` is not a condition; ECS accepts {}",
             words.join(", ")
         );
-        let mut finding = Finding::error("D05", location, message, hint).with_pointer(pointer);
+        let mut finding = UNKNOWN_CONDITION
+            .error(location, message, hint)
+            .with_pointer(pointer);
         finding.fix = suggestion.map(|suggestion| Fix {
             title: format!("write `{suggestion}`"),
             edits: vec![Edit::Set(pointer.to_owned(), suggestion.into())],
@@ -297,12 +329,8 @@ impl Reader<'_> {
             return false;
         };
         let location = Location::from_span(self.source, node.span);
-        let mut finding = Finding::error(
-            "Y03",
-            location,
-            y03_placeholder::message(found),
-            y03_placeholder::HINT,
-        );
+        let mut finding =
+            PLACEHOLDER.error(location, placeholder::message(found), placeholder::HINT);
         finding.severity = Severity::Warning;
         self.findings.push(finding.with_pointer(pointer));
         true
@@ -342,7 +370,8 @@ impl Reader<'_> {
         message: String,
         hint: impl Into<String>,
     ) -> Finding {
-        Finding::error("C06", Location::from_span(self.source, span), message, hint)
+        WRONG_TYPE
+            .error(Location::from_span(self.source, span), message, hint)
             .with_pointer(pointer)
     }
 
@@ -425,7 +454,9 @@ fn template_finding(source: &Source, span: Span) -> Finding {
     let hint =
         "pass the Properties of its AWS::ECS::TaskDefinition, with field names in lower camel case";
     let message = "this is a CloudFormation template, not a task definition";
-    Finding::error("C05", Location::from_span(source, span), message, hint).with_pointer("")
+    UNKNOWN_FIELD
+        .error(Location::from_span(source, span), message, hint)
+        .with_pointer("")
 }
 
 /// Returns whether a key occurs only in CloudFormation templates.

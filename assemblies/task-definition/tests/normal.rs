@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
+use diagnostics::source::Source;
 use serde_json::json;
-use task_definition::source::Source;
 use task_definition::{TaskDefinition, diff, normalise, read};
 
 fn definition(text: &str) -> TaskDefinition {

@@ -3,14 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use task_definition::fargate_sizes::{Size, is_supported, sizes};
-use task_definition::source::Source;
-use task_definition::{HasSchema, RunTask, Schema, Service, TaskDefinition, read, rules};
+use task_definition::{HasSchema, RunTask, Schema, Service, TaskDefinition};
 
 mod python;
-use python::{run, run_with_input};
+use python::run;
 
 /// Collects every field as `path type`.
 fn fields(schema: Schema, path: &str, all: &mut BTreeSet<String>) {
@@ -119,37 +118,3 @@ print(json.dumps(rows))
         rows.iter().map(|(_, every)| every.len()).sum::<usize>()
     );
 }
-
-#[test]
-fn botocore_and_cfn_lint_accept_every_passing_case() {
-    let definitions: BTreeMap<_, _> = rules()
-        .iter()
-        .map(|rule| {
-            (
-                rule.id,
-                read(&Source::new(rule.id, rule.passing))
-                    .unwrap()
-                    .definition,
-            )
-        })
-        .collect();
-
-    let input = serde_json::to_string(&definitions).unwrap();
-    let program = include_str!("other_tools.py");
-    let Some(messages) = run_with_input("the passing cases", "cfnlint", program, &input) else {
-        return;
-    };
-    let messages: BTreeMap<String, BTreeMap<String, Vec<String>>> =
-        serde_json::from_value(messages).unwrap();
-
-    assert_eq!(messages.len(), rules().len());
-    for (rule, by_tool) in messages {
-        assert_eq!(by_tool["botocore"], [""; 0], "{rule}");
-        if !UNKNOWN_TO_CFN_LINT.contains(&rule.as_str()) {
-            assert_eq!(by_tool["cfn-lint"], [""; 0], "{rule}");
-        }
-    }
-}
-
-/// CloudFormation does not have the field that T18 checks.
-const UNKNOWN_TO_CFN_LINT: [&str; 1] = ["T18"];

@@ -1,90 +1,90 @@
-//! What the runner tells, and what it can be told.
+//! The events the runner emits, and the commands it accepts.
 
 use std::time::Duration;
 
 use crate::machine::{ExitCode, Health, StopCode, TaskStatus};
 
-/// Something that happened in a task that runs.
+/// An event of a running task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunnerEvent {
-    /// When, since the task began.
+    /// Time since the start of the task.
     pub at: Duration,
-    /// Which container; none when it is about the task.
+    /// The container it concerns, or `None` for the task itself.
     pub container: Option<String>,
-    /// What.
-    pub what: What,
+    /// The kind of event, with its details.
+    pub kind: EventKind,
 }
 
-/// What happened.
+/// The kinds of events of a running task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
-    /// A container's process runs.
+pub enum EventKind {
+    /// A container's process started.
     Started {
-        /// Its process id on this machine.
+        /// Its process id on this host.
         pid: u32,
-        /// 1 at first, one more after each restart.
+        /// 1 for the first run, one more after each restart.
         run: u32,
         /// The containers it waited for, as `name CONDITION`.
         after: Vec<String>,
     },
     /// A container's health, or its count of failures, changed.
     Health {
-        /// As ECS reports it.
+        /// The health as ECS reports it.
         health: Health,
-        /// Counted failures in a row.
+        /// Consecutive counted failures.
         streak: u32,
-        /// The exit code of the last probe; -1 for one that did not end by itself, or could not begin.
+        /// The exit code of the last probe; -1 if it timed out, was killed or could not start.
         code: ExitCode,
-        /// What the last probe printed.
+        /// The output of the last probe.
         output: String,
     },
-    /// It has ended, as it was told to, and is started again.
+    /// A container stopped as requested and is being started again.
     Replacing,
-    /// A container ended and its restart policy brings it back.
+    /// A container exited and its restart policy restarts it.
     Restarting {
-        /// The exit code it ended with.
+        /// The exit code of the run that ended.
         code: ExitCode,
     },
     /// A container was sent SIGTERM.
     Stopping {
-        /// How long it has until it is killed.
+        /// How long it may take to stop before it is killed.
         limit: Duration,
     },
-    /// A container is killed.
+    /// A container is being killed.
     Killing,
-    /// A container has ended, or never began.
+    /// A container has ended, or never started.
     Stopped {
-        /// Its exit code, where there is one.
+        /// Its exit code, if known.
         code: Option<ExitCode>,
-        /// What there is to say beyond the code.
+        /// The reason as ECS reports it, if the code alone does not say it.
         reason: Option<String>,
     },
-    /// A container printed a line.
+    /// A container wrote a line.
     Log {
-        /// Where to.
+        /// The stream it was written to.
         stream: Stream,
-        /// The line, without its end; at most 16 KiB.
+        /// The line without its line terminator; at most 16 KiB.
         line: String,
     },
-    /// Something would go wrong on Fargate, or is not as it would be there.
+    /// Something behaves differently on Fargate, or would fail there.
     Warning(String),
     /// The task is being stopped.
     TaskStopping {
-        /// ECS's code for the reason.
+        /// The ECS stop code.
         code: StopCode,
-        /// ECS's sentence for it.
+        /// The `stoppedReason` as ECS words it.
         reason: String,
     },
     /// The task's status or health changed.
     Task {
-        /// Pending, running, stopped.
+        /// `PENDING`, `RUNNING` or `STOPPED`.
         status: TaskStatus,
-        /// The health of its essential containers together.
+        /// The combined health of the essential containers.
         health: Health,
     },
 }
 
-/// Where a line was printed.
+/// The output stream of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -93,101 +93,104 @@ pub enum Stream {
     Stderr,
 }
 
-/// What a running task can be told.
+/// Commands that a running task accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
-    /// End this container in order and start it again, as its program has changed.
+    /// Stops this container in order and starts it again, because its program has changed.
     Replace {
-        /// Its name; one that does not run is left alone.
+        /// The container's name; ignored unless it is running.
         container: String,
     },
-    /// Stop in order, as StopTask would.
+    /// Stops the task in order, as `StopTask` does.
     Stop {
-        /// Who wants it.
+        /// The stop code to report.
         code: StopCode,
-        /// The sentence for `stoppedReason`.
+        /// The `stoppedReason` to report.
         reason: String,
     },
-    /// Kill everything now.
+    /// Kills all containers immediately.
     Kill {
-        /// The sentence for `stoppedReason`, unless the task was stopping already.
+        /// The `stoppedReason` to report, unless the task is already stopping.
         reason: String,
     },
 }
 
-/// How a task ended.
+/// The outcome of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
-    /// ECS's code for why it stopped; none when nothing essential was in it.
+pub struct TaskReport {
+    /// The ECS stop code; `None` if the task ended without an essential container exiting.
     pub stop_code: Option<StopCode>,
-    /// ECS's sentence for why it stopped.
+    /// The `stoppedReason` as ECS words it.
     pub stopped_reason: String,
-    /// The container that caused it, where one did.
-    pub guilty: Option<String>,
-    /// Whether the task ever was RUNNING.
+    /// The container that caused the stop, if one did.
+    pub cause: Option<String>,
+    /// True if the task reached `RUNNING`.
     pub was_running: bool,
-    /// Every container, in the order of the definition.
+    /// The containers, in definition order.
     pub containers: Vec<ContainerReport>,
-    /// Events that nobody took in time; the log files have all lines.
-    pub unheard: u64,
+    /// Events dropped because the receiver was too slow; the log files contain every line.
+    pub dropped_events: u64,
 }
 
-/// How one container ended.
+/// The outcome of one container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContainerReport {
     /// Its name.
     pub name: String,
-    /// Whether the task could not do without it.
+    /// True if the task stops when this container ends.
     pub essential: bool,
-    /// Its exit code; none when it never ran or nobody could learn it.
-    pub code: Option<ExitCode>,
-    /// What there is to say beyond the code.
+    /// Its exit code; `None` if it never ran or the code could not be determined.
+    pub exit_code: Option<ExitCode>,
+    /// The reason as ECS reports it, if the code alone does not say it.
     pub reason: Option<String>,
-    /// When it first ran.
-    pub started: Option<Duration>,
-    /// When it was asked to stop.
-    pub asked: Option<Duration>,
-    /// Whether it had to be killed.
+    /// When it first started, since the start of the task.
+    pub started_at: Option<Duration>,
+    /// When it was asked to stop, since the start of the task.
+    pub stop_requested_at: Option<Duration>,
+    /// True if it was killed.
     pub killed: bool,
-    /// When it ended.
-    pub stopped: Duration,
-    /// How long it may take to stop.
+    /// When it ended, since the start of the task.
+    pub stopped_at: Duration,
+    /// How long it may take to stop before it is killed.
     pub stop_timeout: Duration,
-    /// How often its restart policy brought it back.
+    /// How often its restart policy restarted it.
     pub restarts: u32,
-    /// The most bytes that its processes were seen to hold.
+    /// The largest resident memory of its processes that was sampled, in bytes.
     pub peak_memory: u64,
-    /// The time that its processes were seen to spend on a processor, all runs together.
-    pub processor_time: Duration,
-    /// The last lines it printed to stderr, or to stdout when stderr was silent.
+    /// The CPU time of its processes, over all runs.
+    pub cpu_time: Duration,
+    /// Its last lines on stderr, or on stdout if it wrote nothing to stderr.
     pub last_lines: Vec<String>,
 }
 
-impl Finished {
-    /// The exit code for a program that ran the task.
+impl TaskReport {
+    /// Returns the exit code for a program that runs the task.
     ///
-    /// The code of the essential container that ended; after a stop by somebody 0 when all ended
-    /// well or because they were told to, otherwise the first code that is neither.
+    /// This is the code of the essential container that ended. After a requested stop it is 0 if every container
+    /// exited 0 or by the requested SIGTERM, otherwise the first other exit code.
     pub fn exit_code(&self) -> ExitCode {
-        if let Some(name) = &self.guilty {
-            let guilty = self.containers.iter().find(|one| one.name == *name);
-            return guilty.and_then(|one| one.code).unwrap_or(1);
+        if let Some(name) = &self.cause {
+            let cause = self
+                .containers
+                .iter()
+                .find(|container| container.name == *name);
+            return cause.and_then(|container| container.exit_code).unwrap_or(1);
         }
 
-        let bad = |one: &&ContainerReport| !one.ended_well();
+        let failed = |container: &&ContainerReport| !container.is_success();
         self.containers
             .iter()
-            .find(bad)
-            .and_then(|one| one.code)
+            .find(failed)
+            .and_then(|container| container.exit_code)
             .unwrap_or(0)
     }
 }
 
 impl ContainerReport {
-    /// It exited 0, or by the SIGTERM it was sent, or never ran, or ended early without harm.
-    fn ended_well(&self) -> bool {
-        let by_us = self.asked.is_some() && self.code == Some(143);
-        let harmless = !self.essential && self.asked.is_none() && !self.killed;
-        by_us || harmless || matches!(self.code, Some(0) | None)
+    /// True if it exited 0, by the SIGTERM it was sent, or early without being essential, or if it never ran.
+    fn is_success(&self) -> bool {
+        let requested = self.stop_requested_at.is_some() && self.exit_code == Some(143);
+        let harmless = !self.essential && self.stop_requested_at.is_none() && !self.killed;
+        requested || harmless || matches!(self.exit_code, Some(0) | None)
     }
 }

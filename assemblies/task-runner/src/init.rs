@@ -1,24 +1,24 @@
-//! The process between the runner and a container: its init.
+//! The init of a container: the process between the runner and the container's first process.
 //!
-//! It is this same program, started again as `<program> __init <place> <binary> <argument>…`. Its stdin
-//! is a socket to the runner:
+//! It is this program, started as `<program> __init <context> <binary> <argument>…`. Its stdin is a socket to
+//! the runner:
 //!
-//! | runner says | init says |
+//! | runner sends | init sends |
 //! |---|---|
-//! | `terminate`: send SIGTERM, or what its image says instead, to the container's first process | `started <pid> alone\|shared` |
-//! | `kill`: kill it and everything it started | `failed <why>`, in the place of `started` |
+//! | `terminate`: send SIGTERM, or the image's stop signal, to the first process | `started <pid> own\|shared` |
+//! | `kill`: kill the container's processes | `failed <error>`, instead of `started` |
 //! | | `exited <code>` |
-//! | *end of file*: the runner is gone; as `kill` | |
+//! | *end of file*: the runner is gone; same as `kill` | |
 //!
-//! Init adopts every orphan below it, so nothing the container started can slip away: when the first process ends, the others are killed, as they are at the end of a PID
-//! namespace. A container that is to be `alone` gets such a namespace too, where this machine allows it:
-//! then its first process is PID 1, as on Fargate, and hears no SIGTERM that it has no handler for.
+//! Init is a subreaper: every orphan below it becomes its child, so no process of the container escapes. When
+//! the first process ends, init kills the others, as the kernel does at the end of a PID namespace. The
+//! container gets its own PID namespace if the host grants one. Its first process is then PID 1, as on
+//! Fargate, and ignores SIGTERM unless it has a handler.
 //!
-//! The place says in which namespaces it is to live, and what it is to find there ([`crate::sandbox`]).
-//! Between init and the container stands one more start of this program, `__exec`, which asks the kernel to
-//! be killed when init is, opens a session of its own, becomes the container's user, and then the
-//! container's program. Its stdin is a line to init, which closes when the program has begun: then init says
-//! `started`, for a signal that comes sooner is for nobody.
+//! The context names the namespaces to join and the mounts to make ([`crate::sandbox`]). Between init and the
+//! container's program runs this program once more, as `__exec`. It asks the kernel to kill it when init dies,
+//! opens a session, becomes the container's user, and executes the program. Its stdin is a pipe to init that
+//! closes on the exec. Only then init sends `started`: a signal sent earlier would hit this program instead.
 
 use std::env;
 use std::ffi::OsString;
@@ -36,214 +36,229 @@ use rustix::process::{Pid, Signal, WaitStatus, getpid, setsid};
 use rustix::stdio::dup2_stdin;
 use serde::de::DeserializeOwned;
 
-use crate::offspring::{Offspring, adopt, end_with_parent};
-use crate::reaper::precede;
-use crate::sandbox::{self, Last, Place, finish};
+use crate::process_tree::{ProcessTree, become_subreaper, die_with_parent, kill_until_exit};
+use crate::reaper::run_reaper;
+use crate::sandbox::{self, ExecContext, ProcessContext, prepare_exec};
 use crate::system;
 
 pub(crate) const INIT: &str = "__init";
 pub(crate) const EXEC: &str = "__exec";
+/// In `started`: the first process is PID 1 of a new namespace.
+pub(crate) const OWN_NAMESPACE: &str = "own";
+const SHARED_NAMESPACE: &str = "shared";
 
-/// The file of this program, for [`RunPlan::init`](crate::RunPlan::init).
+/// Returns the path of this program, for [`RunPlan::init`](crate::RunPlan::init).
 ///
 /// # Errors
 ///
-/// The system does not say which it is.
-pub fn itself() -> io::Result<PathBuf> {
-    system::itself()
+/// Returns an error if the system does not know the path.
+pub fn own_executable() -> io::Result<PathBuf> {
+    system::own_executable()
 }
 
-/// Becomes a container's init when the command line says so; otherwise does nothing.
+/// Runs a container's init if the command line asks for it; otherwise returns `None`.
 ///
 /// Call it first in `main` of every program that calls [`run`](crate::run).
-pub fn intercept() -> Option<ExitCode> {
+pub fn run_if_init() -> Option<ExitCode> {
     let mut arguments = env::args_os().skip(1);
     let verb = arguments.next()?;
     let rest: Vec<_> = arguments.collect();
-    let failure = match verb.to_str()? {
-        INIT => match guard(&rest) {
+    let error = match verb.to_str()? {
+        INIT => match run_init(&rest) {
             Ok(()) => return Some(ExitCode::SUCCESS),
-            Err(failure) => failure,
+            Err(error) => error,
         },
-        EXEC => become_program(&rest),
-        other => return sandbox::intercept(other, &rest),
+        EXEC => exec_program(&rest),
+        other => return sandbox::run_helper(other, &rest),
     };
 
-    // Before the program stand the place, or the init and what is left to do.
-    let own = if verb == INIT { 1 } else { 2 };
-    let command = rest_of(rest.get(own..).unwrap_or_default());
-    let _ = writeln!(io::stderr(), "cannot run `{command}`: {failure}");
-    Some(ExitCode::from(match failure.kind() {
+    // The arguments before the program: the context, or the init's pid and the context.
+    let skipped = if verb == INIT { 1 } else { 2 };
+    let command = join_words(rest.get(skipped..).unwrap_or_default());
+    let _ = writeln!(io::stderr(), "cannot run `{command}`: {error}");
+    // The exit codes of a shell for a command that is missing or not executable (POSIX, 2.8.2).
+    Some(ExitCode::from(match error.kind() {
         io::ErrorKind::NotFound => 127,
         _ => 126,
     }))
 }
 
-/// Starts the container's first process and stays until nothing of it is left.
-fn guard(words: &[OsString]) -> io::Result<()> {
-    let [place, command @ ..] = words else {
+/// Starts the container's first process and stays until all its processes have ended.
+fn run_init(arguments: &[OsString]) -> io::Result<()> {
+    let [context, command @ ..] = arguments else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "no program is named",
+            "no program given",
         ));
     };
 
     let runner = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    adopt()?;
-    let place: Place = parsed(place)?;
+    become_subreaper()?;
+    let context: ProcessContext = parse_argument(context)?;
 
-    // Before there are threads: the kernel lets only whole processes into other user namespaces.
-    place.enter()?;
-    let (begun, first) = mpsc::channel();
-    let (orders, command) = (runner.try_clone()?, command.to_vec());
+    // Before the first thread: the kernel lets only single-threaded processes join a user namespace.
+    context.enter()?;
+    let (sender, started) = mpsc::channel();
+    let (commands, command) = (runner.try_clone()?, command.to_vec());
 
-    // The kernel kills the child when the thread that started it ends: it is the one that obeys, to the end.
-    thread::spawn(move || match begin(&place, &command) {
-        Ok((offspring, alone)) => {
-            let _ = begun.send(Ok((Arc::clone(&offspring), alone)));
-            let signal = place.stop_signal.and_then(Signal::from_named_raw);
-            obey(orders, &offspring, signal.unwrap_or(Signal::TERM));
+    // The kernel kills the child when the thread that started it ends (man 2 prctl, PR_SET_PDEATHSIG), so that
+    // thread handles the commands until init exits.
+    thread::spawn(move || match start_container(&context, &command) {
+        Ok((process_tree, namespace)) => {
+            let _ = sender.send(Ok((Arc::clone(&process_tree), namespace)));
+            let signal = context.stop_signal.and_then(Signal::from_named_raw);
+            handle_commands(commands, &process_tree, signal.unwrap_or(Signal::TERM));
         }
-        Err(failure) => drop(begun.send(Err(failure))),
+        Err(error) => drop(sender.send(Err(error))),
     });
 
-    let (offspring, alone) = match first.recv().map_err(io::Error::other)? {
-        Ok(begun) => begun,
-        Err(why) => {
-            let _ = writeln!(&runner, "failed {}", why.to_string().replace('\n', " "));
-            return Err(why);
+    let (process_tree, namespace) = match started.recv().map_err(io::Error::other)? {
+        Ok(started) => started,
+        Err(error) => {
+            // The protocol is one message per line.
+            let _ = writeln!(&runner, "failed {}", error.to_string().replace('\n', " "));
+            return Err(error);
         }
     };
 
     writeln!(
         &runner,
-        "started {} {}",
-        offspring.first().as_raw_nonzero(),
-        if alone { "alone" } else { "shared" }
+        "started {} {namespace}",
+        process_tree.first().as_raw_nonzero(),
     )?;
 
-    let code = code(offspring.wait()?);
-    offspring.kill_the_rest();
+    let code = exit_code(process_tree.wait()?);
+    // Before `exited`: the runner may start the container again right after it.
+    process_tree.kill_remaining();
 
-    // The runner may be gone; then there is nobody to tell.
+    // Fails only if the runner is gone.
     let _ = writeln!(&runner, "exited {code}");
     Ok(())
 }
 
-/// Starts the first process: all that will come of it, and whether it came to be alone.
-fn begin(place: &Place, command: &[OsString]) -> io::Result<(Arc<Offspring>, bool)> {
-    let alone = place.give_birth()?;
-    let (mut begun, begins) = io::pipe()?;
-    let last = Last {
-        announced: true,
-        ..place.last.clone()
+/// Starts the first process; returns its process tree and the kind of its PID namespace.
+fn start_container(
+    context: &ProcessContext,
+    command: &[OsString],
+) -> io::Result<(Arc<ProcessTree>, &'static str)> {
+    let namespace = if context.prepare_child_namespace()? {
+        OWN_NAMESPACE
+    } else {
+        SHARED_NAMESPACE
     };
-    let child = Command::new(itself()?)
+    let (mut status, status_writer) = io::pipe()?;
+    let exec = ExecContext {
+        reports_start: true,
+        ..context.exec.clone()
+    };
+    let child = Command::new(own_executable()?)
         .arg(EXEC)
         .arg(getpid().as_raw_nonzero().to_string())
-        .arg(serde_json::to_string(&last)?)
+        .arg(serde_json::to_string(&exec)?)
         .args(command)
-        .stdin(begins)
+        .stdin(status_writer)
         .spawn()?;
 
-    // It closes when the program has taken this program's place: before, it would not hear of a stop. Where it
-    // cannot, it is told why.
-    let mut why = String::new();
-    let _ = begun.read_to_string(&mut why);
-    if !why.is_empty() {
-        return Err(io::Error::other(why));
+    // The pipe is close-on-exec: it closes once the program has started, or first delivers the error.
+    let mut error = String::new();
+    let _ = status.read_to_string(&mut error);
+    if !error.is_empty() {
+        return Err(io::Error::other(error));
     }
 
-    let offspring = Offspring::of(Pid::from_child(&child), place.shares_processes())?;
-    Ok((Arc::new(offspring), alone))
+    let process_tree = ProcessTree::new(Pid::from_child(&child), context.shares_pid_namespace())?;
+    Ok((Arc::new(process_tree), namespace))
 }
 
-fn obey(orders: UnixStream, offspring: &Offspring, stop: Signal) {
-    for order in BufReader::new(orders).lines().map_while(Result::ok) {
-        match order.as_str() {
-            "terminate" => offspring.terminate(stop),
+/// Handles commands until `kill` or the end of the file.
+fn handle_commands(commands: UnixStream, process_tree: &ProcessTree, stop: Signal) {
+    for command in BufReader::new(commands).lines().map_while(Result::ok) {
+        match command.as_str() {
+            "terminate" => process_tree.terminate(stop),
             _ => break,
         }
     }
-    // Ends with the process, as soon as the main thread has seen the last child go.
-    offspring.kill_to_the_end();
+    // Loops until the main thread has seen the last process end and exits.
+    kill_until_exit();
 }
 
-/// A process's exit code as a shell counts it.
-pub(crate) fn code(status: WaitStatus) -> i32 {
+/// Returns the exit code of a process as a shell reports it.
+pub(crate) fn exit_code(status: WaitStatus) -> i32 {
     let signal = status.terminating_signal().map(|signal| 128 + signal);
     status.exit_status().or(signal).unwrap_or(255)
 }
 
-/// Turns this process into the container's program; comes back only when that fails.
-fn become_program(arguments: &[OsString]) -> io::Error {
-    let [init, last, command @ ..] = arguments else {
-        return io::Error::new(io::ErrorKind::InvalidInput, "no program is named");
+/// Replaces this process with the container's program; returns only on an error.
+fn exec_program(arguments: &[OsString]) -> io::Error {
+    let [init, exec, command @ ..] = arguments else {
+        return io::Error::new(io::ErrorKind::InvalidInput, "no program given");
     };
-    if let Err(failure) = end_with_parent().and_then(|()| Ok(setsid()?)) {
-        return failure;
+    // A new session keeps the terminal's signals away from the container.
+    if let Err(error) = die_with_parent().and_then(|()| Ok(setsid()?)) {
+        return error;
     }
 
-    let last: Last = match parsed(last) {
-        Ok(last) => last,
-        Err(failure) => return failure,
+    let exec: ExecContext = match parse_argument(exec) {
+        Ok(exec) => exec,
+        Err(error) => return error,
     };
 
-    let line = match last.announced.then(line_to_init).transpose() {
-        Ok(line) => line,
-        Err(failure) => return failure,
+    let status = match exec.reports_start.then(take_status_pipe).transpose() {
+        Ok(status) => status,
+        Err(error) => return error,
     };
 
-    let (line, failure) = instead(init, &last, command, line);
-    // Who waits at the other end tells it.
-    if let Some(mut line) = line.map(File::from) {
-        let _ = write!(line, "{failure}");
+    let (status, error) = set_up_and_exec(init, &exec, command, status);
+    // Init reads the error from the pipe and reports it; printing it here would log it twice.
+    if let Some(mut status) = status.map(File::from) {
+        let _ = write!(status, "{error}");
         std::process::exit(126);
     }
 
-    failure
+    error
 }
 
-/// The rest of it; the line comes back with a failure, as long as nothing has begun.
-fn instead(
+/// Sets up the process and executes the program. Returns the status pipe with the error, unless it is closed.
+fn set_up_and_exec(
     init: &OsString,
-    last: &Last,
+    exec: &ExecContext,
     command: &[OsString],
-    line: Option<OwnedFd>,
+    status: Option<OwnedFd>,
 ) -> (Option<OwnedFd>, io::Error) {
-    // Init may have died before the kernel was asked to watch it.
+    // Init may have died before the parent-death signal was set; then nothing would kill this process.
     if system::parent().as_deref() != init.to_str() {
-        return (line, io::Error::other("its init is gone"));
+        return (status, io::Error::other("its init is gone"));
     }
-    if let Err(failure) = finish(last) {
-        return (line, failure);
+    if let Err(error) = prepare_exec(exec) {
+        return (status, error);
     }
 
-    if last.init {
-        return (None, precede(last, command, line));
+    if exec.runs_reaper {
+        return (None, run_reaper(exec, command, status));
     }
     let [program, arguments @ ..] = command else {
-        return (line, io::ErrorKind::InvalidInput.into());
+        return (status, io::ErrorKind::InvalidInput.into());
     };
 
-    // The line closes with it.
-    let failure = Command::new(program).args(arguments).exec();
-    (line, failure)
+    // The pipe closes on the exec.
+    let error = Command::new(program).args(arguments).exec();
+    (status, error)
 }
 
-/// Lays the line aside that is this process's input; the program has none.
-fn line_to_init() -> io::Result<OwnedFd> {
-    let line = io::stdin().as_fd().try_clone_to_owned()?;
+/// Moves the status pipe away from stdin, which becomes `/dev/null` for the program.
+fn take_status_pipe() -> io::Result<OwnedFd> {
+    // The clone is close-on-exec, unlike stdin itself.
+    let status = io::stdin().as_fd().try_clone_to_owned()?;
     dup2_stdin(File::open("/dev/null")?)?;
-    Ok(line)
+    Ok(status)
 }
 
-/// What the one who started this process has to say.
-fn parsed<T: DeserializeOwned>(word: &OsString) -> io::Result<T> {
+/// Parses an argument that the parent process serialized.
+fn parse_argument<T: DeserializeOwned>(word: &OsString) -> io::Result<T> {
     Ok(serde_json::from_slice(word.as_encoded_bytes())?)
 }
 
-fn rest_of(command: &[OsString]) -> String {
+fn join_words(command: &[OsString]) -> String {
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
     words.join(" ")
 }

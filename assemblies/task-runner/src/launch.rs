@@ -1,4 +1,4 @@
-//! From a container's definition to a command line of this machine.
+//! Translates a container definition into a command line of this host.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,18 +14,18 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use crate::init::INIT;
-use crate::sandbox::Place;
+use crate::sandbox::ProcessContext;
 use crate::{Program, RunPlan};
 
-mod place;
+mod context;
 
-pub(crate) use place::strangers;
+pub(crate) use context::unknown_users;
 
-/// A program ready to be started under an init of its own.
+/// A program that is ready to be started under an init.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
     init: PathBuf,
-    place: Place,
+    context: ProcessContext,
     program: PathBuf,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
@@ -33,37 +33,53 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// A container's own process. The first word of `entryPoint` names a file of the image: the
-    /// program stands in its place, and the rest is kept. What an image runs is known already.
-    pub(crate) fn main(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> Self {
-        let words = container.entry_point.iter().skip(1);
-        let words = words.chain(&container.command);
-        let words = words.filter(|_| program.image.is_none());
-        let arguments = program.arguments.iter().chain(words).cloned().collect();
+    /// Creates the launch of a container's main process.
+    ///
+    /// The first word of `entryPoint` names a file of the image: the program replaces it, and the other words stay.
+    /// With an image, `program` already contains the whole command.
+    pub(crate) fn container(
+        plan: &RunPlan,
+        container: &ContainerDefinition,
+        program: &Program,
+    ) -> Self {
+        let arguments = container.entry_point.iter().skip(1);
+        let arguments = program
+            .arguments
+            .iter()
+            .chain(
+                arguments
+                    .chain(&container.command)
+                    .filter(|_| program.image.is_none()),
+            )
+            .cloned()
+            .collect();
         Self {
-            place: place::of(plan, container, program),
+            context: context::for_container(plan, container, program),
             ..Self::new(plan, container, program, program.binary.clone(), arguments)
         }
     }
 
-    /// A command beside it, in the same environment and, once its first process runs, the same
-    /// namespaces: a health check's `CMD`, `CMD-SHELL` or bare words.
-    pub(crate) fn beside(
+    /// Creates the launch of a command in a container: `CMD`, `CMD-SHELL` or plain words, as in a health check.
+    ///
+    /// It has the container's environment and, if `first` names the container's first process, its namespaces.
+    pub(crate) fn command(
         plan: &RunPlan,
         container: &ContainerDefinition,
         program: &Program,
         command: &[String],
-        beside: Option<u32>,
+        first: Option<u32>,
     ) -> Self {
+        // Plain words are executed directly, like CMD.
         let (file, arguments) = match command {
             [kind, line @ ..] if kind == "CMD-SHELL" => {
                 ("/bin/sh".into(), vec!["-c".to_owned(), line.join(" ")])
             }
-            [kind, words @ ..] if kind == "CMD" => in_image(words, program),
-            words => in_image(words, program),
+            [kind, words @ ..] if kind == "CMD" => resolve(words, program),
+            words => resolve(words, program),
         };
+
         Self {
-            place: place::beside(plan, container, program, beside),
+            context: context::for_command(plan, container, program, first),
             ..Self::new(plan, container, program, file, arguments)
         }
     }
@@ -71,33 +87,33 @@ impl Launch {
     fn new(
         plan: &RunPlan,
         container: &ContainerDefinition,
-        stand_in: &Program,
+        replacement: &Program,
         program: PathBuf,
         arguments: Vec<String>,
     ) -> Self {
         Self {
             init: plan.init.clone(),
-            place: Place::default(),
+            context: ProcessContext::default(),
             program,
             arguments,
-            environment: plan.environment_of(container),
-            // A folder of an image is nowhere yet.
-            folder: match stand_in.image {
-                None => stand_in.folder.clone(),
+            environment: plan.environment_for(container),
+            // The folder of an image does not exist yet: `__exec` enters it after the mounts are made.
+            folder: match replacement.image {
+                None => replacement.folder.clone(),
                 Some(_) => "/".into(),
             },
         }
     }
 
-    /// Starts it; gives the init's process and the line to it.
+    /// Starts the init; returns its process and the socket to it.
     pub(crate) fn start(&self) -> io::Result<(Child, UnixStream)> {
-        self.must_be_executable()?;
+        self.check_executable()?;
         let (ours, theirs) = StdStream::pair()?;
         ours.set_nonblocking(true)?;
 
         let child = Command::new(&self.init)
             .arg(INIT)
-            .arg(serde_json::to_string(&self.place)?)
+            .arg(serde_json::to_string(&self.context)?)
             .arg(&self.program)
             .args(&self.arguments)
             .env_clear()
@@ -113,9 +129,9 @@ impl Launch {
         Ok((child, UnixStream::from_std(ours)?))
     }
 
-    /// Says it in the runner's words, before two processes have been started to find out.
-    fn must_be_executable(&self) -> io::Result<()> {
-        if !self.program.is_absolute() || self.place.last.is_in_image() {
+    /// Checks that the program is executable, for a better error than that of the exec.
+    fn check_executable(&self) -> io::Result<()> {
+        if !self.program.is_absolute() || self.context.exec.is_in_image() {
             return Ok(());
         }
 
@@ -130,26 +146,26 @@ impl Launch {
         ))
     }
 
-    /// Whether it is to be PID 1.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.place.alone
+    /// Returns true if the first process should be PID 1 of a new namespace.
+    pub(crate) fn wants_own_pid_namespace(&self) -> bool {
+        self.context.own_pid_namespace
     }
 
-    /// For messages.
+    /// Returns the program, for messages.
     pub(crate) fn program(&self) -> &Path {
         &self.program
     }
 }
 
-/// A file of the image that bears the program's name is the program; anything else is looked for
-/// on this machine, or, where there is an image, in it.
-fn in_image(words: &[String], program: &Program) -> (PathBuf, Vec<String>) {
+/// Resolves a command. A file with the program's name is the program; any other file is looked up on the host,
+/// or in the image if there is one.
+fn resolve(words: &[String], program: &Program) -> (PathBuf, Vec<String>) {
     let [first, rest @ ..] = words else {
         return (program.binary.clone(), Vec::new());
     };
-    let same =
+    let is_program =
         program.image.is_none() && Path::new(first).file_name() == program.binary.file_name();
-    let file = if same {
+    let file = if is_program {
         program.binary.clone()
     } else {
         first.into()
@@ -163,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_program_stands_for_the_file_of_its_name() {
+    fn a_file_with_the_name_of_the_program_is_the_program() {
         let program = Program {
             binary: "/here/tls-proxy".into(),
             arguments: vec![],
@@ -172,12 +188,13 @@ mod tests {
         };
 
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let (file, rest) = in_image(&words("/tls-proxy probe"), &program);
+        // A health check names the path in the image, `/tls-proxy`.
+        let (file, rest) = resolve(&words("/tls-proxy probe"), &program);
         assert_eq!(
             (file.to_str(), rest),
             (Some("/here/tls-proxy"), words("probe"))
         );
-        let (file, _) = in_image(&words("curl -f http://localhost"), &program);
+        let (file, _) = resolve(&words("curl -f http://localhost"), &program);
         assert_eq!(file.to_str(), Some("curl"));
     }
 }

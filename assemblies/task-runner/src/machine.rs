@@ -1,21 +1,21 @@
-//! The life of a task as a pure state machine: no clock, no processes, no I/O.
+//! The lifecycle of a task as a pure state machine: no clock, no processes, no I/O.
 //!
-//! [`step`] takes the state, one event and the time, and gives the next state, what to do about it
-//! and when to call again at the latest. Time is what has passed since the task began.
+//! [`step`] takes the state, an event and the time. It returns the next state, the actions to perform, and the
+//! deadline of the next call. Time is the duration since the start of the task.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `spec` | what the machine needs to know of a task definition |
-//! | `words` | events, actions, changes |
-//! | `dependency` | when a container may start, or never will |
+//! | `spec` | the parts of a task definition that the machine uses |
+//! | `event` | events, actions, changes |
+//! | `dependency` | when a container can start, and when it never can |
 //! | `health` | the health check, probe by probe |
-//! | `ending` | exits, restarts, and stopping in reverse order |
+//! | `stop` | exits, restarts, and the stop in reverse order |
 
 mod dependency;
-mod ending;
+mod event;
 mod health;
 mod spec;
-mod words;
+mod stop;
 
 #[cfg(test)]
 mod properties;
@@ -23,60 +23,60 @@ mod properties;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use dependency::Verdict;
-pub use spec::{Condition, Container, HealthCheck, Need, RestartPolicy, Spec, SpecError};
-pub use words::{
+pub use dependency::Readiness;
+pub use event::{
     Action, Change, Event, ExitCode, Health, Outcome, Stop, StopCode, TaskStatus, UNRESOLVED,
 };
+pub use spec::{Condition, Container, Dependency, HealthCheck, RestartPolicy, Spec, SpecError};
 
-/// Moves the task on by one event: the new state, what to do now, and when to come back.
+/// Advances the task by one event and returns the new state, the actions to perform, and the next deadline.
 ///
-/// Without a deadline only an event can change anything. Calling early, late or with
-/// [`Event::Tick`] is always allowed; time never runs backwards.
+/// Without a deadline, only an event can change the state. Calling early, late or with [`Event::Tick`] is
+/// always allowed; time must not run backwards.
 pub fn step(
     mut state: State,
     event: Event,
     now: Duration,
 ) -> (State, Vec<Action>, Option<Duration>) {
     let mut actions = Vec::new();
-    state.take(event, now, &mut actions);
+    state.apply(event, now, &mut actions);
     state.settle(now, &mut actions);
     let deadline = state.deadline();
     (state, actions, deadline)
 }
 
-/// Everything known about a task at one moment.
+/// The state of a task at one moment.
 #[derive(Debug, Clone)]
 pub struct State {
     spec: Arc<Spec>,
-    members: Vec<Member>,
+    containers: Vec<ContainerState>,
     status: TaskStatus,
     stop: Option<Stop>,
-    haste: Haste,
-    /// When Spot takes everything away, whoever still needs time.
-    taken_at: Option<Duration>,
+    stop_mode: StopMode,
+    /// When Spot kills every container that is still running.
+    spot_deadline: Option<Duration>,
 }
 
-/// What is known of one container.
+/// The state of one container.
 #[derive(Debug, Clone, Default)]
-struct Member {
+struct ContainerState {
     phase: Phase,
-    /// How often it has been running: told apart by probes that outlive a restart.
+    /// Counts the runs; a probe result from an earlier run is recognized by it.
     run: u32,
-    /// When it first ran; `startTimeout` and the restart policy count from here.
+    /// When it first ran; `startTimeout` counts from here, and the restart policy until the first restart.
     first_run: Option<Duration>,
-    /// When it last came to run; health checks count from here.
+    /// When the current run began; health checks count from here.
     last_run: Duration,
     last_restart: Option<Duration>,
     restarts: u32,
-    /// It was told to stop in order to be started again.
+    /// It was asked to stop in order to be started again.
     replacing: bool,
     exit: Option<ExitCode>,
     reason: Option<String>,
     probes: health::Probes,
 }
 
-/// Where a container is in its life.
+/// The phase of a container's lifecycle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Phase {
     #[default]
@@ -89,101 +89,106 @@ enum Phase {
     Stopped,
 }
 
-/// Whether stopping keeps the order and the stop timeouts.
+/// How a task stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Haste {
-    InOrder,
-    AtOnce,
+enum StopMode {
+    /// In reverse dependency order, each container with its stop timeout.
+    Ordered,
+    /// All containers are killed at once.
+    Immediate,
 }
 
-/// What an outsider sees of a container.
+/// The externally visible state of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View<'a> {
     /// The container's name.
     pub name: &'a str,
-    /// What ECS would report: pending, running or stopped.
+    /// The status ECS reports.
     pub status: TaskStatus,
-    /// Its health by its own check.
+    /// The result of its health check.
     pub health: Health,
-    /// Its exit code, once stopped and known.
+    /// Its exit code, once it has stopped and the code is known.
     pub exit: Option<ExitCode>,
-    /// Why it stopped, in ECS's words, where there is more to say than the code.
+    /// The `reason` as ECS words it, if the exit code alone does not say it.
     pub reason: Option<&'a str>,
-    /// How often its restart policy brought it back.
+    /// How often its restart policy restarted it.
     pub restarts: u32,
-    /// Which run this is, or was: probes say which they belong to.
+    /// The number of the current or last run; probes name the run they belong to.
     pub run: u32,
-    /// When it would be killed, while it is being stopped.
+    /// When it will be killed, while it is stopping.
     pub kill_at: Option<Duration>,
 }
 
 impl State {
-    /// A task in which nothing has happened yet; the first [`step`] starts what can start.
+    /// Creates a task in which nothing has happened; the first [`step`] starts what can start.
     pub fn new(spec: Spec) -> Self {
-        let members = vec![Member::default(); spec.containers.len()];
+        let containers = vec![ContainerState::default(); spec.containers.len()];
         Self {
             spec: Arc::new(spec),
-            members,
+            containers,
             status: TaskStatus::Pending,
             stop: None,
-            haste: Haste::InOrder,
-            taken_at: None,
+            stop_mode: StopMode::Ordered,
+            spot_deadline: None,
         }
     }
 
-    /// The task's status as ECS reports it.
+    /// Returns the task status as ECS reports it.
     pub fn status(&self) -> TaskStatus {
         self.status
     }
 
-    /// Why the task is stopping or has stopped.
+    /// Returns why the task is stopping or has stopped.
     pub fn stop(&self) -> Option<&Stop> {
         self.stop.as_ref()
     }
 
-    /// What the machine was told of the task.
+    /// Returns the spec the task was created from.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
 
-    /// One container as an outsider sees it.
+    /// Returns the externally visible state of a container.
     pub fn view(&self, container: usize) -> Option<View<'_>> {
-        let (spec, member) = (
+        let (spec, state) = (
             self.spec.containers.get(container)?,
-            self.members.get(container)?,
+            self.containers.get(container)?,
         );
 
         Some(View {
             name: &spec.name,
-            status: member.known(),
-            health: member.probes.health(),
-            exit: member.exit,
-            reason: member.reason.as_deref(),
-            restarts: member.restarts,
-            run: member.run,
-            kill_at: match member.phase {
+            status: state.reported_status(),
+            health: state.probes.health(),
+            exit: state.exit,
+            reason: state.reason.as_deref(),
+            restarts: state.restarts,
+            run: state.run,
+            kill_at: match state.phase {
                 Phase::Stopping { kill_at } => kill_at,
                 _ => None,
             },
         })
     }
 
-    /// The task's health: unhealthy when one essential container is, healthy when every essential
-    /// container that has a check passes it.
+    /// Returns the health of the task.
+    ///
+    /// Unhealthy if one essential container is; healthy if every essential container with a check is healthy.
     pub fn health(&self) -> Health {
-        let mut checked = (self.spec.containers.iter().zip(&self.members))
+        let mut checked = (self.spec.containers.iter().zip(&self.containers))
             .filter(|(spec, _)| spec.essential && spec.health.is_some())
-            .map(|(_, member)| member.probes.health())
+            .map(|(_, state)| state.probes.health())
             .peekable();
+
+        // Without an essential container that has a check, ECS reports UNKNOWN, not HEALTHY.
         if checked.peek().is_none() {
             return Health::Unknown;
         }
         checked.fold(Health::Healthy, Health::worse)
     }
 
-    fn take(&mut self, event: Event, now: Duration, actions: &mut Vec<Action>) {
+    fn apply(&mut self, event: Event, now: Duration, actions: &mut Vec<Action>) {
         match event {
-            Event::Spawned { container } => self.spawned(container, now, actions),
+            Event::Spawned { container } => self.record_spawn(container, now, actions),
             Event::SpawnFailed { container, reason } => {
                 self.end(container, None, Some(reason), actions);
             }
@@ -192,7 +197,7 @@ impl State {
                 code,
                 out_of_memory,
             } => {
-                self.exited(container, code, out_of_memory, now, actions);
+                self.record_exit(container, code, out_of_memory, now, actions);
             }
             Event::Probed {
                 container,
@@ -200,51 +205,56 @@ impl State {
                 began,
                 outcome,
             } => {
-                self.probed(container, run, began, outcome, now, actions);
+                self.record_probe(container, run, began, outcome, now, actions);
             }
             Event::StopRequested { code, reason } => {
                 if code == StopCode::SpotInterruption {
-                    self.taken_at.get_or_insert(now + SPOT);
+                    // The notice period counts from the first warning, even if a stop is already under way.
+                    self.spot_deadline.get_or_insert(now + SPOT_NOTICE);
                 }
                 self.begin_stop(code, reason, None, actions);
             }
             Event::ReplaceRequested { container } => self.replace(container, now, actions),
             Event::KillRequested { reason } => {
+                // Recorded as the reason only if no stop is under way yet; the mode changes in any case.
                 self.begin_stop(StopCode::UserInitiated, reason, None, actions);
-                self.haste = Haste::AtOnce;
+                self.stop_mode = StopMode::Immediate;
             }
             Event::Tick => {}
         }
     }
 
-    fn spawned(&mut self, container: usize, now: Duration, actions: &mut Vec<Action>) {
-        let Some((spec, member)) = self.pair(container) else {
+    fn record_spawn(&mut self, container: usize, now: Duration, actions: &mut Vec<Action>) {
+        let Some((spec, state)) = self.pair(container) else {
             return;
         };
-        if member.phase != Phase::Starting {
+        // A late answer: the container was killed or has already exited.
+        if state.phase != Phase::Starting {
             return;
         }
 
-        member.phase = Phase::Running;
-        member.run += 1;
-        member.first_run.get_or_insert(now);
-        member.last_run = now;
-        member.probes = health::Probes::begin(spec.health.as_ref(), now);
+        state.phase = Phase::Running;
+        state.run += 1;
+        // Only the first run counts for `startTimeout`; later runs must not extend it.
+        state.first_run.get_or_insert(now);
+        state.last_run = now;
+        state.probes = health::Probes::begin(spec.health.as_ref(), now);
 
         actions.push(Action::Publish(Change::Running {
             container,
-            run: member.run,
+            run: state.run,
         }));
     }
 
-    /// Follows every consequence until nothing moves; each round says something, so it ends.
+    /// Applies rules until no action follows. Every round adds an action or ends the loop, so it terminates.
     fn settle(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        if self.taken_at.is_some_and(|at| at <= now) {
-            self.haste = Haste::AtOnce;
+        if self.spot_deadline.is_some_and(|at| at <= now) {
+            self.stop_mode = StopMode::Immediate;
         }
         loop {
             let before = actions.len();
-            self.stop_when_an_essential_ended(actions);
+            self.stop_on_essential_exit(actions);
+            // The order matters: an essential exit must stop the task before anything else starts.
             if self.stop.is_some() {
                 self.advance_stop(now, actions);
             } else {
@@ -256,21 +266,25 @@ impl State {
             }
         }
 
+        // After the loop, so that a container killed above is not probed and a probe sees the final phase.
         self.begin_probes(now, actions);
         self.kill_overdue(now, actions);
         self.publish_status(actions);
     }
 
     fn publish_status(&mut self, actions: &mut Vec<Action>) {
-        let every = |test: fn(&Member) -> bool| self.members.iter().all(test);
-        let next = if every(|m| m.phase == Phase::Stopped) {
+        let every = |test: fn(&ContainerState) -> bool| self.containers.iter().all(test);
+        let next = if every(|state| state.phase == Phase::Stopped) {
             TaskStatus::Stopped
-        } else if self.stop.is_none() && every(|m| m.known() != TaskStatus::Pending) {
+        } else if self.stop.is_none()
+            && every(|state| state.reported_status() != TaskStatus::Pending)
+        {
             TaskStatus::Running
         } else {
             return;
         };
 
+        // The status only moves forward, as in ECS: a restart does not return a task to PENDING.
         if next > self.status {
             self.status = next;
             actions.push(Action::Publish(Change::Task(next)));
@@ -282,30 +296,35 @@ impl State {
             return None;
         }
 
-        let kills = self.members.iter().filter_map(|member| match member.phase {
-            Phase::Stopping { kill_at } => kill_at,
-            _ => None,
-        });
-        let probes = (self.members.iter())
-            .filter(|member| member.phase == Phase::Running)
-            .filter_map(|member| member.probes.due());
-        let taken = self.taken_at.filter(|_| self.haste == Haste::InOrder);
-        let stop = kills.chain(taken);
+        let kills = self
+            .containers
+            .iter()
+            .filter_map(|state| match state.phase {
+                Phase::Stopping { kill_at } => kill_at,
+                _ => None,
+            });
+        let probes = (self.containers.iter())
+            .filter(|state| state.phase == Phase::Running)
+            .filter_map(|state| state.probes.due());
+        let notice_end = self
+            .spot_deadline
+            .filter(|_| self.stop_mode == StopMode::Ordered);
+        let stop = kills.chain(notice_end);
 
         stop.chain(probes).chain(self.start_deadlines()).min()
     }
 
-    fn pair(&mut self, container: usize) -> Option<(&Container, &mut Member)> {
+    fn pair(&mut self, container: usize) -> Option<(&Container, &mut ContainerState)> {
         Some((
             self.spec.containers.get(container)?,
-            self.members.get_mut(container)?,
+            self.containers.get_mut(container)?,
         ))
     }
 }
 
-impl Member {
-    /// What ECS reports: a container that its policy restarts never leaves running.
-    fn known(&self) -> TaskStatus {
+impl ContainerState {
+    /// Returns the status ECS reports: a container restarted by its policy stays `RUNNING`.
+    fn reported_status(&self) -> TaskStatus {
         match self.phase {
             Phase::Stopped => TaskStatus::Stopped,
             _ if self.first_run.is_some() => TaskStatus::Running,
@@ -314,5 +333,5 @@ impl Member {
     }
 }
 
-/// From the warning of Spot to the end, for the whole task (Fargate developer guide, "Termination notices").
-const SPOT: Duration = Duration::from_mins(2);
+/// The notice before Spot reclaims a task (Fargate developer guide, "Termination notices").
+const SPOT_NOTICE: Duration = Duration::from_mins(2);

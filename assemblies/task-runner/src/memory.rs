@@ -1,33 +1,36 @@
-//! What the processes of a container hold and use.
+//! Measures the memory and CPU time of a container's processes.
 //!
-//! Memory is looked at, not walled in: between two looks a container can be above its limit, where a
-//! cgroup would not let it. What it then gets is what Fargate gives it.
+//! Without cgroups, limits are checked by polling: between two measurements a container can exceed its limit,
+//! which a cgroup would prevent. The consequence is the same as on Fargate.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::system::{Seen, look, proportional};
+use crate::system::{ProcessStat, snapshot};
 
-/// Every process of this machine at one moment, by its parent.
+/// All processes of this host at one moment, by parent.
 #[derive(Debug)]
-pub(crate) struct Processes {
+pub(crate) struct ProcessTable {
     children: BTreeMap<u32, Vec<u32>>,
-    seen: BTreeMap<u32, Seen>,
+    stats: BTreeMap<u32, ProcessStat>,
 }
 
-impl Processes {
-    /// Looks.
-    pub(crate) fn look() -> Self {
-        let (mut children, mut seen) = (BTreeMap::<u32, Vec<u32>>::new(), BTreeMap::new());
-        for one in look() {
-            children.entry(one.parent).or_default().push(one.pid);
-            seen.insert(one.pid, one);
+impl ProcessTable {
+    /// Reads all processes.
+    pub(crate) fn snapshot() -> Self {
+        let (mut children, mut stats) = (BTreeMap::<u32, Vec<u32>>::new(), BTreeMap::new());
+        for process in snapshot() {
+            children
+                .entry(process.parent)
+                .or_default()
+                .push(process.pid);
+            stats.insert(process.pid, process);
         }
-        Self { children, seen }
+        Self { children, stats }
     }
 
-    /// A process and all that came of it.
-    pub(crate) fn of(&self, pid: u32) -> Vec<u32> {
+    /// Returns a process and all its descendants.
+    pub(crate) fn descendants(&self, pid: u32) -> Vec<u32> {
         let mut found = vec![pid];
         let mut next = 0;
         while let Some(parent) = found.get(next) {
@@ -37,42 +40,38 @@ impl Processes {
         found
     }
 
-    /// The time that processes, and the children they have buried, spent on a processor.
-    pub(crate) fn processor_time(&self, pids: &[u32]) -> Duration {
-        self.those(pids).map(|one| one.spent).sum()
+    /// Returns the CPU time of processes and of the children they have reaped.
+    pub(crate) fn cpu_time(&self, pids: &[u32]) -> Duration {
+        self.select(pids).map(|process| process.cpu_time).sum()
     }
 
-    /// Bytes that processes hold, shared ones counted for each: never too few.
+    /// Returns resident memory in bytes. Shared pages count for each process, so it is an upper bound.
     pub(crate) fn resident(&self, pids: &[u32]) -> u64 {
-        self.those(pids).map(|one| one.resident).sum()
+        self.select(pids).map(|process| process.resident).sum()
     }
 
-    /// Bytes that processes hold, what is shared divided among those who share it, where that is known.
-    pub(crate) fn proportional(&self, pids: &[u32]) -> u64 {
-        proportional(pids).unwrap_or_else(|| self.resident(pids))
-    }
-
-    fn those(&self, pids: &[u32]) -> impl Iterator<Item = &Seen> {
-        pids.iter().filter_map(|pid| self.seen.get(pid))
+    fn select(&self, pids: &[u32]) -> impl Iterator<Item = &ProcessStat> {
+        pids.iter().filter_map(|pid| self.stats.get(pid))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::proportional;
 
     #[test]
-    fn a_process_is_among_its_own_and_holds_something() {
+    fn a_process_is_its_own_descendant_and_uses_memory() {
         let own = std::process::id();
-        let processes = Processes::look();
-        let pids = processes.of(own);
+        let processes = ProcessTable::snapshot();
+        let pids = processes.descendants(own);
         assert!(pids.contains(&own));
 
-        let parent = processes.seen[&own].parent;
-        assert!(processes.of(parent).contains(&own));
-        let (resident, proportional) = (processes.resident(&[own]), processes.proportional(&[own]));
+        let parent = processes.stats[&own].parent;
+        assert!(processes.descendants(parent).contains(&own));
+        let (resident, proportional) = (processes.resident(&[own]), proportional(&[own]));
 
-        // Between the two looks it may have grown.
+        // The two values are read one after the other; the process may have grown.
         assert!(
             proportional > 0 && proportional <= resident * 2,
             "{proportional} of {resident}"

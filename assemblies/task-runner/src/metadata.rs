@@ -1,36 +1,37 @@
-//! What a container can ask of its surroundings: the task metadata endpoint and its neighbours.
+//! The task metadata endpoint, and the other endpoints of the ECS agent.
 //!
 //! ```text
-//! RunPlan ──▶ TaskView ◀── follow ── RunnerEvent
+//! RunPlan ──▶ TaskView ◀── apply_event ── RunnerEvent
 //!                │
-//! container ──▶ serve ──▶ shapes: /v4, /v3, /v2/metadata      stats: system
+//! container ──▶ serve ──▶ documents: /v4, /v3, /v2/metadata      stats: system
 //!                  ├────▶ protection: /api/ID/task-protection/v1/state
-//!                  ├────▶ faults: /api/ID/fault/v1/…, done by the sandbox
+//!                  ├────▶ faults: /api/ID/fault/v1/…, applied by the sandbox
 //!                  └────▶ credentials: /v2/credentials/ID
 //! ```
 //!
-//! [`serve`] takes the listener and never binds one. [`variables`] are what a container must be told to
-//! find it. Shapes are those of the ECS developer guide, "Task metadata endpoint version 4".
+//! [`serve`] takes the listener and never binds one. [`variables`] returns the environment variables with which a
+//! container finds it. The documents follow the ECS developer guide, "Task metadata endpoint version 4".
 
-mod calendar;
 mod credentials;
+mod documents;
 mod faults;
-mod limit;
 mod protection;
+mod rate_limit;
 mod server;
-mod shapes;
 mod stats;
+mod timestamp;
 mod view;
 
 use std::net::SocketAddr;
 
-pub use calendar::rfc3339;
-pub use credentials::{Asked, Credentials, Source};
+pub use credentials::{Credentials, CredentialsFuture, CredentialsSource};
 pub use server::{Endpoint, Origin, serve};
-pub use view::{ACCOUNT, ContainerView, TaskView, follow};
+pub use timestamp::rfc3339;
+pub use view::{ACCOUNT, ContainerView, TaskView, apply_event};
 
-/// What tells the AWS SDKs where credentials are: a path where the endpoint has the address that they know,
-/// which it has in a network of the task's own.
+/// Returns the variable with which the AWS SDKs find the credentials.
+///
+/// It is a path if the endpoint has its usual address, which it has in a task's own network, or else a full URI.
 pub fn credentials_variable(
     address: SocketAddr,
     own_network: bool,
@@ -47,9 +48,9 @@ pub fn credentials_variable(
     }
 }
 
-/// What a container is told of the endpoint that listens there.
+/// Returns the variables with which a container finds the endpoint.
 pub fn variables(address: SocketAddr, container: &str) -> Vec<(&'static str, String)> {
-    // As on Fargate, port 80 goes without saying.
+    // As on Fargate, the default port is left out.
     let url = match address.port() {
         80 => format!("http://{}", address.ip()),
         _ => format!("http://{address}"),

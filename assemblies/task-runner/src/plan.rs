@@ -1,4 +1,4 @@
-//! What is run, and with what.
+//! The input of a run: a task definition, and the host's replacements for AWS resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,70 +8,74 @@ use std::sync::Arc;
 
 use task_definition::{ContainerDefinition, TaskDefinition};
 
-use crate::groups::Groups;
+use crate::cgroups::Cgroups;
 use crate::image::Image;
-use crate::launch::strangers;
+use crate::launch::unknown_users;
 use crate::machine::{Spec, SpecError};
-use crate::sandbox::{Layers, Sandbox, give_to_image};
+use crate::sandbox::{Overlay, Sandbox, chown_to_image_users};
 
-/// A task definition, and what this machine has to put in the place of what AWS would.
+/// A task definition, and what this host provides in place of AWS.
 #[derive(Debug, Clone)]
 pub struct RunPlan {
-    /// The very document that would be registered.
+    /// The document that would be registered.
     pub definition: TaskDefinition,
-    /// The program that stands for each container's image, by container.
+    /// The program that replaces each container's image, by container.
     pub programs: BTreeMap<String, Program>,
-    /// Variables that win over the definition's, by container.
+    /// Variables that override the definition's, by container.
     pub environment: BTreeMap<String, BTreeMap<String, String>>,
-    /// Variables that every container gets unless its definition says otherwise.
+    /// Variables of every container, unless its definition sets them.
     pub defaults: BTreeMap<String, String>,
     /// The values of `secrets`, by `valueFrom`.
     pub secrets: Secrets,
-    /// Where log files go; it must exist.
+    /// The folder for log files; it must exist.
     pub folder: PathBuf,
-    /// The program that calls [`init::intercept`](crate::init::intercept); normally this one, as
-    /// [`init::itself`](crate::init::itself) names it.
+    /// The program that calls [`init::run_if_init`](crate::init::run_if_init); usually this one, see
+    /// [`init::own_executable`](crate::init::own_executable).
     pub init: PathBuf,
-    /// Divides intervals and start periods of health checks; 1 leaves them as they are.
+    /// Divides intervals and start periods of health checks; 1 for no change.
     pub fast_health: u32,
-    /// Where the task lives; without one its containers are ordinary processes of this machine.
+    /// The namespaces of the task; without them its containers are ordinary processes of this host.
     pub sandbox: Option<Arc<Sandbox>>,
-    /// What holds the task and its containers to `memory` and `cpu`; without it memory is looked at, and who
-    /// holds too much is killed.
-    pub groups: Option<Arc<Groups>>,
-    /// Files and folders of this machine that a container's variables name, by container: it finds them where
-    /// they are, and may write to them, whatever else it may not.
-    pub kept: BTreeMap<String, Vec<PathBuf>>,
-    /// What stands for `/etc/hosts` in every container, for names that lead out of the task.
+    /// The cgroups that enforce `memory` and `cpu`. Without them memory is polled, and containers over a limit are
+    /// killed.
+    pub cgroups: Option<Arc<Cgroups>>,
+    /// Files and folders of this host that a container's variables name, by container. They stay visible and
+    /// writable, even with a read-only root.
+    pub writable_paths: BTreeMap<String, Vec<PathBuf>>,
+    /// The file mounted at `/etc/hosts` in every container, for names outside of the task.
     pub hosts: Option<PathBuf>,
-    /// Folders of this machine for volumes that outlive the task, by volume; the others are made in `folder`.
+    /// Folders of this host for volumes that outlive the task, by volume; others are created in `folder`.
     pub volumes: BTreeMap<String, PathBuf>,
 }
 
-/// A program that stands for an image.
+/// A program that replaces an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// The file to run.
     pub binary: PathBuf,
     /// Arguments before those of the definition.
     pub arguments: Vec<String>,
-    /// Where to run it.
+    /// The working directory.
     pub folder: PathBuf,
-    /// The image it is in; none for a program of this machine.
+    /// The image that contains it; `None` for a program of this host.
     pub image: Option<Image>,
 }
 
 impl Program {
-    /// What an image runs for this container. As in Docker, an `entryPoint` takes the place of the image's own
-    /// and of its command, a `command` that of its command only.
-    pub fn of_image(image: Image, container: &ContainerDefinition) -> Self {
-        let entry = [&container.entry_point, &image.entry_point];
-        let entry = entry.into_iter().find(|words| !words.is_empty());
-        let own = container.entry_point.is_empty().then_some(&image.command);
-        let command = [Some(&container.command), own];
-        let command = command.into_iter().flatten();
-        let command = command.into_iter().find(|words| !words.is_empty());
-        let mut words = entry.into_iter().chain(command).flatten().cloned();
+    /// Returns what an image runs for a container.
+    ///
+    /// As in Docker, `entryPoint` replaces the image's entry point and command, `command` only its command.
+    pub fn from_image(image: Image, container: &ContainerDefinition) -> Self {
+        let entry_point = [&container.entry_point, &image.entry_point]
+            .into_iter()
+            .find(|words| !words.is_empty());
+        // With an entry point of the definition, the image's command would be arguments of another program.
+        let image_command = container.entry_point.is_empty().then_some(&image.command);
+        let command = [Some(&container.command), image_command]
+            .into_iter()
+            .flatten()
+            .find(|words| !words.is_empty());
+        let mut words = entry_point.into_iter().chain(command).flatten().cloned();
 
         Self {
             binary: words.next().unwrap_or_default().into(),
@@ -85,34 +89,34 @@ impl Program {
     }
 }
 
-/// Secret values by the name under which a definition asks for them; they never print.
+/// Secret values by `valueFrom`; they are never printed.
 #[derive(Clone, Default)]
 pub struct Secrets(BTreeMap<String, String>);
 
-/// Why a task cannot even be begun.
+/// Why a task cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The definition leaves no order to start or stop in.
+    /// The definition has no valid start and stop order.
     #[error("cannot run this definition: {}", list(.0))]
     Definition(Vec<SpecError>),
-    /// Nothing stands for these containers' images.
-    #[error("no program stands for {}; name one for each", list(.0))]
+    /// No program replaces the images of these containers.
+    #[error("there is no program for {}; name one for each", list(.0))]
     Programs(Vec<String>),
-    /// Names that are no names to ECS, and could lead out of the folder of a run.
-    #[error("these names are not of letters, digits, `-` and `_`: {}; ECS takes no others", list(.0))]
+    /// Names that ECS rejects, and that could lead out of the folder of a run.
+    #[error("invalid names: {}; use letters, digits, `-` and `_` as ECS requires", list(.0))]
     Names(Vec<String>),
-    /// These users are nobody.
+    /// Users that do not exist.
     #[error("there is no user {}; write a number, or a name that the image knows", list(.0))]
     Users(Vec<String>),
-    /// Nobody said what these secrets are.
+    /// Secrets without a value.
     #[error("these secrets have no value here: {}", list(.0))]
     Secrets(Vec<String>),
-    /// A folder could not be made.
-    #[error("cannot make the folder `{}`: {source}", folder.display())]
+    /// A folder could not be created.
+    #[error("cannot create the folder `{}`: {source}", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A log file could not be opened.
@@ -120,55 +124,60 @@ pub enum RunError {
     Logs {
         /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
-/// Whether containers and volumes have names that can stand for files and folders.
+/// Checks that the names of containers and volumes are valid names of files and folders.
 ///
 /// # Errors
 ///
-/// [`RunError::Names`], with all that have not.
-pub fn names(definition: &TaskDefinition) -> Result<(), RunError> {
+/// Returns [`RunError::Names`] with all invalid names.
+pub fn validate_names(definition: &TaskDefinition) -> Result<(), RunError> {
     let containers = definition.container_definitions.iter();
-    let volumes = definition.volumes.iter().map(|one| &one.name);
-    let mounts = containers.clone().flat_map(|one| &one.mount_points);
-    let sources = mounts.map(|mount| &mount.source_volume);
-    let all = containers
-        .map(|one| &one.name)
+    let volumes = definition.volumes.iter().map(|volume| &volume.name);
+    // A mount may name a volume that is not declared: that name becomes a folder, too.
+    let sources = (containers.clone())
+        .flat_map(|container| &container.mount_points)
+        .map(|mount| &mount.source_volume);
+    let names = containers
+        .map(|container| &container.name)
         .chain(volumes)
         .chain(sources);
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let bad = all.filter(|name| name.is_empty() || name.len() > 255 || !name.chars().all(fits));
-    let bad: BTreeSet<String> = bad.map(|name| format!("`{name}`")).collect();
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let invalid: BTreeSet<String> = names
+        .filter(|name| name.is_empty() || name.len() > 255 || !name.chars().all(is_valid))
+        .map(|name| format!("`{name}`"))
+        .collect();
 
-    if bad.is_empty() {
+    if invalid.is_empty() {
         return Ok(());
     }
-    Err(RunError::Names(bad.into_iter().collect()))
+    Err(RunError::Names(invalid.into_iter().collect()))
 }
 
 impl RunPlan {
-    /// The rules' view of the definition, once everything needed is there.
+    /// Checks that everything needed is there, and returns the machine's spec.
     pub(crate) fn spec(&self) -> Result<Spec, RunError> {
-        names(&self.definition)?;
+        // First: names become paths in everything that follows.
+        validate_names(&self.definition)?;
         let spec = Spec::read(&self.definition).map_err(RunError::Definition)?;
         let containers = &self.definition.container_definitions;
-        let homeless = containers
+        let without_program: Vec<_> = containers
             .iter()
-            .filter(|one| !self.programs.contains_key(&one.name));
-        let homeless: Vec<_> = homeless.map(|one| format!("`{}`", one.name)).collect();
+            .filter(|container| !self.programs.contains_key(&container.name))
+            .map(|container| format!("`{}`", container.name))
+            .collect();
 
-        if !homeless.is_empty() {
-            return Err(RunError::Programs(homeless));
+        if !without_program.is_empty() {
+            return Err(RunError::Programs(without_program));
         }
 
-        let wanted = containers
+        let missing: Vec<_> = containers
             .iter()
-            .flat_map(|one| &one.secrets)
-            .map(|one| &one.value_from);
-        let missing: Vec<_> = wanted
+            .flat_map(|container| &container.secrets)
+            .map(|secret| &secret.value_from)
             .filter(|name| !self.secrets.0.contains_key(*name))
             .collect();
 
@@ -176,40 +185,40 @@ impl RunPlan {
             return Err(RunError::Secrets(missing.into_iter().cloned().collect()));
         }
 
-        let strangers = strangers(self);
-        if !strangers.is_empty() {
-            return Err(RunError::Users(strangers));
+        let unknown_users = unknown_users(self);
+        if !unknown_users.is_empty() {
+            return Err(RunError::Users(unknown_users));
         }
 
         Ok(spec.with_fast_health(self.fast_health))
     }
 
-    /// The folders that stand for volumes, and one to build mounts in.
+    /// Creates the folders of volumes and overlays, and the scratch folder for mounts.
     pub(crate) fn make_folders(&self) -> Result<(), RunError> {
         let containers = self.definition.container_definitions.iter();
         let volumes = containers
-            .flat_map(|one| &one.mount_points)
-            .map(|mount| &mount.source_volume);
-        let own = volumes.filter(|name| !self.volumes.contains_key(*name));
-        let own = own.map(|name| self.volume(name));
-        let images = self.programs.iter();
-        let images = images.filter(|(_, program)| program.image.is_some());
-        let images = images.flat_map(|(name, _)| Layers::of(&self.folder, name).folders());
+            .flat_map(|container| &container.mount_points)
+            .map(|mount| &mount.source_volume)
+            .filter(|name| !self.volumes.contains_key(*name))
+            .map(|name| self.volume(name));
+        let overlays = (self.programs.iter())
+            .filter(|(_, program)| program.image.is_some())
+            .flat_map(|(name, _)| Overlay::new(&self.folder, name).folders());
 
-        for folder in own.chain(images).chain([self.folder.join("room")]) {
+        for folder in volumes.chain(overlays).chain([self.folder.join("scratch")]) {
             fs::create_dir_all(&folder).map_err(|source| RunError::Folder { folder, source })?;
         }
-        self.give_to_images()
+        self.chown_image_folders()
     }
 
-    /// The folder that stands for a volume.
+    /// Returns the folder of a volume.
     pub(crate) fn volume(&self, name: &str) -> PathBuf {
-        let kept = self.volumes.get(name).cloned();
-        kept.unwrap_or_else(|| self.folder.join("volumes").join(name))
+        let persistent = self.volumes.get(name).cloned();
+        persistent.unwrap_or_else(|| self.folder.join("volumes").join(name))
     }
 
-    /// What a container that lives in an image may call its own.
-    fn give_to_images(&self) -> Result<(), RunError> {
+    /// Makes the files that a container in an image may write belong to the users of the image.
+    fn chown_image_folders(&self) -> Result<(), RunError> {
         for container in &self.definition.container_definitions {
             let program = self.programs.get(&container.name);
             let Some(image) = program.and_then(|program| program.image.as_ref()) else {
@@ -217,22 +226,23 @@ impl RunPlan {
             };
             let mounts = container.mount_points.iter();
             let volumes = mounts.map(|mount| self.volume(&mount.source_volume));
-            let layers = Layers::of(&self.folder, &container.name).folders();
+            let overlay = Overlay::new(&self.folder, &container.name).folders();
 
             for folder in [image.root.clone()]
                 .into_iter()
-                .chain(layers)
+                .chain(overlay)
                 .chain(volumes)
             {
-                give_to_image(&folder).map_err(|source| RunError::Folder { folder, source })?;
+                chown_to_image_users(&folder)
+                    .map_err(|source| RunError::Folder { folder, source })?;
             }
         }
 
         Ok(())
     }
 
-    /// A container's whole environment: nothing of the caller's own gets in.
-    pub(crate) fn environment_of(
+    /// Returns the environment of a container. It contains nothing of the caller's environment.
+    pub(crate) fn environment_for(
         &self,
         container: &ContainerDefinition,
     ) -> BTreeMap<String, String> {
@@ -241,6 +251,7 @@ impl RunPlan {
             ("HOME", "/"),
             ("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"),
         ];
+        // Each source overrides those before it.
         let mut all: BTreeMap<_, _> = fixed.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         let program = self.programs.get(&container.name);
         let image = program.and_then(|program| program.image.as_ref());
@@ -251,14 +262,12 @@ impl RunPlan {
             container
                 .environment
                 .iter()
-                .map(|one| (one.name.clone(), one.value.clone())),
+                .map(|variable| (variable.name.clone(), variable.value.clone())),
         );
 
-        all.extend(container.secrets.iter().filter_map(|one| {
-            Some((
-                one.name.clone(),
-                self.secrets.0.get(&one.value_from)?.clone(),
-            ))
+        all.extend(container.secrets.iter().filter_map(|secret| {
+            let value = self.secrets.0.get(&secret.value_from)?;
+            Some((secret.name.clone(), value.clone()))
         }));
 
         all.extend(
@@ -273,7 +282,7 @@ impl RunPlan {
 }
 
 impl Secrets {
-    /// Says what a secret is.
+    /// Sets the value of a secret.
     pub fn insert(&mut self, value_from: impl Into<String>, value: impl Into<String>) {
         self.0.insert(value_from.into(), value.into());
     }
@@ -292,5 +301,5 @@ fn list<T: fmt::Display>(all: &[T]) -> String {
         .join(", ")
 }
 
-/// What an image without a PATH of its own gets.
+/// The PATH of an image without one, as in Docker.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -1,4 +1,4 @@
-//! Commands beside a container: health checks, and questions about readiness.
+//! Commands in a container beside its main process: health checks and readiness probes.
 
 use std::time::Duration;
 
@@ -9,23 +9,30 @@ use crate::RunPlan;
 use crate::launch::Launch;
 use crate::machine::ExitCode;
 
-/// What docker keeps of a probe's output.
-const KEPT: usize = 4096;
-const NEVER_ENDED: ExitCode = -1;
-const GRACE: Duration = Duration::from_secs(5);
+/// Docker keeps this much of a probe's output.
+const MAX_OUTPUT_BYTES: usize = 4096;
+const NO_EXIT_CODE: ExitCode = -1;
+/// How long a killed command may take to end.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a command beside a container ended.
+/// The result of a command in a container.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ProbeResult {
     pub(crate) passed: bool,
-    /// -1 where it did not end by itself, or could not begin, as docker says it.
+    /// The exit code; -1 if it timed out, was cancelled or could not start, as in Docker.
     pub(crate) code: ExitCode,
     pub(crate) output: String,
 }
 
-/// Runs a container's own program once with other arguments, in the container's environment, and
-/// says whether it exited 0 in time.
-pub async fn once(plan: &RunPlan, container: &str, words: &[&str], limit: Duration) -> bool {
+/// Runs a container's program once with other arguments in the container's environment.
+///
+/// Returns true if it exits 0 within the limit.
+pub async fn run_probe(
+    plan: &RunPlan,
+    container: &str,
+    arguments: &[&str],
+    limit: Duration,
+) -> bool {
     let (Some(definition), Some(program)) = (
         plan.definition.container(container),
         plan.programs.get(container),
@@ -34,81 +41,88 @@ pub async fn once(plan: &RunPlan, container: &str, words: &[&str], limit: Durati
     };
 
     let mut command = vec!["CMD".to_owned(), program.binary.display().to_string()];
-    command.extend(words.iter().map(|word| (*word).to_owned()));
-    let launch = Launch::beside(plan, definition, program, &command, None);
-    ask(&launch, limit, std::future::pending()).await.passed
+    command.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+    let launch = Launch::command(plan, definition, program, &command, None);
+    run_command(&launch, limit, std::future::pending())
+        .await
+        .passed
 }
 
-/// Runs a command to its end, or kills it, and all it started, when the time is over or nobody
-/// wants to know any more.
-pub(crate) async fn ask(
+/// Runs a command to its end. Kills it and all its processes at the limit or when `cancelled` completes.
+pub(crate) async fn run_command(
     launch: &Launch,
     limit: Duration,
-    unwanted: impl Future<Output = ()>,
-) -> Answer {
-    let (mut child, line) = match launch.start() {
+    cancelled: impl Future<Output = ()>,
+) -> ProbeResult {
+    let (mut child, socket) = match launch.start() {
         Ok(started) => started,
-        Err(failure) => {
-            return Answer {
+        Err(error) => {
+            return ProbeResult {
                 passed: false,
-                code: NEVER_ENDED,
-                output: failure.to_string(),
+                code: NO_EXIT_CODE,
+                output: error.to_string(),
             };
         }
     };
 
-    let (mut from_init, mut to_init) = line.into_split();
+    let (mut from_init, mut to_init) = socket.into_split();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let listen = async {
-        let mut said = String::new();
-        let words = from_init.read_to_string(&mut said);
-        let (_, out, err) = tokio::join!(words, keep(stdout), keep(stderr));
-        (said, out + &err)
+    // Init closes the socket after the last process, so all three end together.
+    let read_all = async {
+        let mut messages = String::new();
+        let read = from_init.read_to_string(&mut messages);
+        let (_, out, err) = tokio::join!(read, read_output(stdout), read_output(stderr));
+        (messages, out + &err)
     };
 
-    tokio::pin!(listen);
-    let in_time = tokio::select! {
-        all = &mut listen => Some(all),
+    tokio::pin!(read_all);
+    let finished = tokio::select! {
+        all = &mut read_all => Some(all),
         () = sleep(limit) => None,
-        () = unwanted => None,
+        () = cancelled => None,
     };
-    let late = in_time.is_none();
-    let (said, output) = if let Some(all) = in_time {
+    let timed_out = finished.is_none();
+    let (messages, output) = if let Some(all) = finished {
         all
     } else {
         let _ = to_init.write_all(b"kill\n").await;
-        timeout(GRACE, listen).await.unwrap_or_default()
+        timeout(EXIT_TIMEOUT, read_all).await.unwrap_or_default()
     };
 
-    if timeout(GRACE, child.wait()).await.is_err() {
+    if timeout(EXIT_TIMEOUT, child.wait()).await.is_err() {
+        // Init itself hangs: killing it closes its socket and its container is killed by the kernel.
         let _ = child.kill().await;
     }
 
-    let code = said.lines().find_map(|line| line.strip_prefix("exited "));
-    let code = code.and_then(|code| code.trim().parse().ok());
-    let code = code.filter(|_| !late).unwrap_or(NEVER_ENDED);
-    let output = if late {
-        format!("not done in {limit:?}; {output}")
+    // A killed command has a code too, but its result is the timeout.
+    let code = messages
+        .lines()
+        .find_map(|line| line.strip_prefix("exited "))
+        .and_then(|code| code.trim().parse().ok())
+        .filter(|_| !timed_out)
+        .unwrap_or(NO_EXIT_CODE);
+    let output = if timed_out {
+        format!("timed out after {limit:?}; {output}")
     } else {
         output
     };
 
-    Answer {
+    ProbeResult {
         passed: code == 0,
         code,
         output: output.trim().to_owned(),
     }
 }
 
-/// Reads everything so that nobody blocks, and keeps the beginning.
-async fn keep(from: Option<impl AsyncRead + Unpin>) -> String {
+/// Reads to the end, so that the writer never blocks, and returns the beginning.
+async fn read_output(from: Option<impl AsyncRead + Unpin>) -> String {
     let Some(mut from) = from else {
         return String::new();
     };
-    let (mut kept, mut buffer) = (Vec::new(), [0; KEPT]);
+    let (mut beginning, mut buffer) = (Vec::new(), [0; MAX_OUTPUT_BYTES]);
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        let room = KEPT.saturating_sub(kept.len()).min(count);
-        kept.extend_from_slice(&buffer[..room]);
+        let space = MAX_OUTPUT_BYTES.saturating_sub(beginning.len()).min(count);
+        beginning.extend_from_slice(&buffer[..space]);
     }
-    String::from_utf8_lossy(&kept).into_owned()
+    String::from_utf8_lossy(&beginning).into_owned()
 }

@@ -1,4 +1,4 @@
-//! One run of a container, from its start until nothing of it is left.
+//! One run of a container, from its start until all its processes have ended.
 
 use std::io;
 use std::sync::Arc;
@@ -12,27 +12,29 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::Stream;
-use crate::journal::Journal;
+use crate::container_log::ContainerLog;
+use crate::init::OWN_NAMESPACE;
 use crate::launch::Launch;
 use crate::machine::ExitCode;
-use crate::offspring::outlive_init;
+use crate::process_tree::kill_orphaned_container;
 
-/// What a run can be told.
+/// A command to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum ProcessCommand {
     Terminate,
     Kill,
 }
 
-/// What a run tells.
+/// An event of a run.
 #[derive(Debug)]
-pub(crate) enum News {
-    /// Output is read once `told` is dropped, so that nobody hears a container before its start.
+pub(crate) enum ProcessEvent {
+    /// The first process runs.
     Started {
         pid: u32,
-        /// It was to be PID 1, and is not.
-        refused: bool,
-        told: oneshot::Sender<()>,
+        /// It should be PID 1 of a new namespace, but the host granted none.
+        lacks_pid_namespace: bool,
+        /// Output is read once this is dropped, so that no line precedes the start.
+        output_gate: oneshot::Sender<()>,
     },
     Failed {
         reason: String,
@@ -42,116 +44,126 @@ pub(crate) enum News {
     },
 }
 
-/// After a kill the kernel needs a moment; more than this and the process cannot be killed.
-const KILL_LIMIT: Duration = Duration::from_secs(10);
-/// Everyone who could hold the pipes is dead by then.
-const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+/// How long the processes may take to die after a kill.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long reading the rest of the output may take. All processes that held the pipes are dead by then.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Starts a process and stays with it: `Started` or `Failed` first, `Exited` last, and only when
-/// all it printed has been read.
-pub(crate) async fn tend<Told: Future<Output = ()>>(
+/// Starts a process and supervises it until it ends.
+///
+/// Reports `Started` or `Failed` first, and `Exited` last, after all output has been read.
+pub(crate) async fn supervise<Reported: Future<Output = ()>>(
     launch: Launch,
-    journal: Arc<Journal>,
-    mut orders: mpsc::Receiver<Order>,
-    tell: impl Fn(News) -> Told,
+    log: Arc<ContainerLog>,
+    mut commands: mpsc::Receiver<ProcessCommand>,
+    report: impl Fn(ProcessEvent) -> Reported,
 ) {
-    let (mut child, line) = match launch.start() {
+    let (mut child, socket) = match launch.start() {
         Ok(started) => started,
-        Err(failure) => {
+        Err(error) => {
             let program = launch.program().display();
-            let reason = format!("CannotStartContainerError: cannot run `{program}`: {failure}");
-            return tell(News::Failed { reason }).await;
+            let reason = format!("CannotStartContainerError: cannot run `{program}`: {error}");
+            return report(ProcessEvent::Failed { reason }).await;
         }
     };
 
-    let (from_init, to_init) = line.into_split();
-    let mut init = Init {
+    let (from_init, to_init) = socket.into_split();
+    let mut init = InitConnection {
         lines: BufReader::new(from_init).lines(),
         to_init,
-        give_up: None,
+        give_up_at: None,
     };
-    let (pid, space) = match init.next(&mut orders).await {
-        Some(Said::Started(pid, space)) => (pid, space),
-        said => {
-            // What init itself has to say is in the log.
-            let readers = read(&mut child, &journal);
+    let (pid, namespace) = match init.next(&mut commands).await {
+        Some(InitMessage::Started(pid, namespace)) => (pid, namespace),
+        message => {
+            // Init writes its own errors to stderr: they belong in the log.
+            let readers = read_output(&mut child, &log);
             drain(&mut child, readers).await;
             let program = launch.program().display();
-            let reason = match said {
-                Some(Said::Failed(why)) => format!("cannot run `{program}`: {why}"),
+            let reason = match message {
+                Some(InitMessage::Failed(error)) => format!("cannot run `{program}`: {error}"),
                 _ => "its init did not start".to_owned(),
             };
 
             let reason = format!("CannotStartContainerError: {reason}");
-            return tell(News::Failed { reason }).await;
+            return report(ProcessEvent::Failed { reason }).await;
         }
     };
 
-    let (told, heard) = oneshot::channel();
-    let refused = launch.is_alone() && space != "alone";
-    tell(News::Started { pid, refused, told }).await;
+    let (output_gate, gate_opened) = oneshot::channel();
+    let lacks_pid_namespace = launch.wants_own_pid_namespace() && namespace != OWN_NAMESPACE;
+    report(ProcessEvent::Started {
+        pid,
+        lacks_pid_namespace,
+        output_gate,
+    })
+    .await;
 
-    let _ = heard.await;
-    let readers = read(&mut child, &journal);
-    let code = if let Some(Said::Exited(code)) = init.next(&mut orders).await {
+    // An error means that the sender was dropped, which is the signal.
+    let _ = gate_opened.await;
+    let readers = read_output(&mut child, &log);
+    let code = if let Some(InitMessage::Exited(code)) = init.next(&mut commands).await {
         code
     } else {
-        // Somebody killed init, and the container has to go with it.
-        outlive_init(pid);
+        // Init was killed from outside; its container must not outlive it.
+        kill_orphaned_container(pid);
         137
     };
 
     drop(init);
+    // A full pipe blocks its writer, so the output is read to its end before the exit is reported.
     drain(&mut child, readers).await;
-    tell(News::Exited { code: Some(code) }).await;
+    report(ProcessEvent::Exited { code: Some(code) }).await;
 }
 
-/// Begins to read what the container prints.
-fn read(child: &mut Child, journal: &Arc<Journal>) -> JoinSet<()> {
+/// Starts to read the output of the container.
+fn read_output(child: &mut Child, log: &Arc<ContainerLog>) -> JoinSet<()> {
     let mut readers = JoinSet::new();
     if let Some(stdout) = child.stdout.take() {
-        let journal = Arc::clone(journal);
-        readers.spawn(async move { journal.take(stdout, Stream::Stdout).await });
+        let log = Arc::clone(log);
+        readers.spawn(async move { log.copy_lines(stdout, Stream::Stdout).await });
     }
     if let Some(stderr) = child.stderr.take() {
-        let journal = Arc::clone(journal);
-        readers.spawn(async move { journal.take(stderr, Stream::Stderr).await });
+        let log = Arc::clone(log);
+        readers.spawn(async move { log.copy_lines(stderr, Stream::Stderr).await });
     }
     readers
 }
 
-/// Reads all there is to read and buries the init.
+/// Reads the rest of the output and reaps the init.
 async fn drain(child: &mut Child, mut readers: JoinSet<()>) {
     let all = async { while readers.join_next().await.is_some() {} };
-    let _ = timeout(DRAIN_LIMIT, all).await;
-    if timeout(DRAIN_LIMIT, child.wait()).await.is_err() {
+    let _ = timeout(DRAIN_TIMEOUT, all).await;
+    if timeout(DRAIN_TIMEOUT, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
 }
 
-/// The line to a container's init.
-struct Init {
+/// The connection to a container's init.
+struct InitConnection {
     lines: Lines<BufReader<OwnedReadHalf>>,
     to_init: OwnedWriteHalf,
-    give_up: Option<Instant>,
+    give_up_at: Option<Instant>,
 }
 
-enum Said {
+enum InitMessage {
+    /// The pid, and whether it has its own PID namespace.
     Started(u32, String),
     Failed(String),
     Exited(ExitCode),
 }
 
-impl Init {
-    /// The next thing it says, passing on orders meanwhile.
-    async fn next(&mut self, orders: &mut mpsc::Receiver<Order>) -> Option<Said> {
+impl InitConnection {
+    /// Returns the next message of init; forwards commands while waiting.
+    async fn next(&mut self, commands: &mut mpsc::Receiver<ProcessCommand>) -> Option<InitMessage> {
         loop {
-            let far_away = Instant::now() + Duration::from_hours(1);
+            let far_future = Instant::now() + Duration::from_hours(1);
             tokio::select! {
                 line = self.lines.next_line() => return parse(line),
-                order = orders.recv() => self.pass_on(order.unwrap_or(Order::Kill)).await,
-                () = sleep_until(self.give_up.unwrap_or(far_away)) => {
-                    if self.give_up.is_some() {
+                        // Without a sender the runner is gone, and the container must not outlive it.
+                        command = commands.recv() => self.forward(command.unwrap_or(ProcessCommand::Kill)).await,
+                        () = sleep_until(self.give_up_at.unwrap_or(far_future)) => {
+                            if self.give_up_at.is_some() {
                         return None;
                     }
                 }
@@ -159,28 +171,33 @@ impl Init {
         }
     }
 
-    async fn pass_on(&mut self, order: Order) {
-        let word: &[u8] = match order {
-            Order::Terminate => b"terminate\n",
-            Order::Kill => b"kill\n",
+    async fn forward(&mut self, command: ProcessCommand) {
+        let word: &[u8] = match command {
+            ProcessCommand::Terminate => b"terminate\n",
+            ProcessCommand::Kill => b"kill\n",
         };
-        if order == Order::Kill {
-            self.give_up.get_or_insert(Instant::now() + KILL_LIMIT);
+        if command == ProcessCommand::Kill {
+            // The first kill counts: repeating it must not extend the wait.
+            self.give_up_at.get_or_insert(Instant::now() + KILL_TIMEOUT);
         }
-        // An init that is gone closes the line, and that is heard on the other half.
+        // If init is gone, its end of the socket is closed, and the next read returns the end of file.
         let _ = self.to_init.write_all(word).await;
     }
 }
 
-fn parse(line: io::Result<Option<String>>) -> Option<Said> {
+/// Parses a message of init, see [`crate::init`].
+fn parse(line: io::Result<Option<String>>) -> Option<InitMessage> {
     let line = line.ok()??;
     match line.split_once(' ')? {
         ("started", words) => {
-            let (pid, space) = words.split_once(' ')?;
-            Some(Said::Started(pid.parse().ok()?, space.to_owned()))
+            let (pid, namespace) = words.split_once(' ')?;
+            Some(InitMessage::Started(
+                pid.parse().ok()?,
+                namespace.to_owned(),
+            ))
         }
-        ("failed", why) => Some(Said::Failed(why.to_owned())),
-        ("exited", code) => code.parse().ok().map(Said::Exited),
+        ("failed", error) => Some(InitMessage::Failed(error.to_owned())),
+        ("exited", code) => code.parse().ok().map(InitMessage::Exited),
         _ => None,
     }
 }

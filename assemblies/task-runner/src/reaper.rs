@@ -1,4 +1,4 @@
-//! What `initProcessEnabled` puts before a container's program: a PID 1 that passes signals on and buries orphans.
+//! The init of `initProcessEnabled`: a PID 1 that forwards signals and reaps orphans.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -11,24 +11,34 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::init::{EXEC, code, itself};
-use crate::sandbox::Last;
-use crate::system::own_number;
+use crate::init::{EXEC, exit_code, own_executable};
+use crate::sandbox::ExecContext;
+use crate::system::own_pid_in_proc;
 
-/// Starts the program, and ends with its code; comes back only when it cannot be started.
-/// `line` closes when signals are passed on.
-pub(crate) fn precede(last: &Last, command: &[OsString], line: Option<OwnedFd>) -> io::Error {
+/// Starts the program and exits with its code; returns only if it cannot be started.
+///
+/// Closes `status` once signals are forwarded.
+pub(crate) fn run_reaper(
+    exec: &ExecContext,
+    command: &[OsString],
+    status: Option<OwnedFd>,
+) -> io::Error {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let done = runtime.and_then(|runtime| runtime.block_on(live(last, command, line)));
-    match done {
-        Err(failure) => failure,
+    let result =
+        runtime.and_then(|runtime| runtime.block_on(reap_until_exit(exec, command, status)));
+    match result {
+        Err(error) => error,
     }
 }
 
-async fn live(last: &Last, command: &[OsString], line: Option<OwnedFd>) -> io::Result<Infallible> {
-    let (sent, mut heard) = mpsc::channel(SIGNALS);
+async fn reap_until_exit(
+    exec: &ExecContext,
+    command: &[OsString],
+    status: Option<OwnedFd>,
+) -> io::Result<Infallible> {
+    let (sender, mut signals) = mpsc::channel(SIGNAL_QUEUE);
     let kinds = [
         (SignalKind::terminate(), Signal::TERM),
         (SignalKind::interrupt(), Signal::INT),
@@ -39,55 +49,59 @@ async fn live(last: &Last, command: &[OsString], line: Option<OwnedFd>) -> io::R
         (SignalKind::child(), Signal::CHILD),
     ];
 
+    // The handlers are installed before the program starts, so that no signal hits this process unhandled.
     for (kind, name) in kinds {
-        let (mut stream, sent) = (signal(kind)?, sent.clone());
+        let (mut stream, sender) = (signal(kind)?, sender.clone());
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
-                let _ = sent.send(name).await;
+                let _ = sender.send(name).await;
             }
         });
     }
 
-    let child = if last.is_in_image() {
-        within_image(command)?
+    let child = if exec.is_in_image() {
+        spawn_in_image(command)?
     } else {
-        again(last, command)?
+        spawn_via_exec(exec, command)?
     };
 
-    drop(line);
+    drop(status);
     let child = Pid::from_child(&child);
-    while let Some(signal) = heard.recv().await {
+    while let Some(signal) = signals.recv().await {
         if signal != Signal::CHILD {
-            // It may have just ended.
+            // Fails if the program has just ended; its SIGCHLD follows.
             let _ = kill_process(child, signal);
             continue;
         }
+        // Signals coalesce: one SIGCHLD may announce several children.
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == child {
-                std::process::exit(code(status));
+                std::process::exit(exit_code(status));
             }
         }
     }
 
-    Err(io::Error::other("no signals are heard any more"))
+    Err(io::Error::other("the signal streams ended"))
 }
 
-/// This program again, which asks to be killed with this process.
-fn again(last: &Last, command: &[OsString]) -> io::Result<Child> {
-    let rest = Last {
-        folder: last.folder.clone(),
-        ..Last::default()
+/// Starts the program through `__exec`, which asks the kernel to kill it with this process.
+fn spawn_via_exec(exec: &ExecContext, command: &[OsString]) -> io::Result<Child> {
+    // Namespaces, mounts and user are set up already; only the folder is inherited.
+    let exec = ExecContext {
+        folder: exec.folder.clone(),
+        ..ExecContext::default()
     };
-    Command::new(itself()?)
+    Command::new(own_executable()?)
         .arg(EXEC)
-        .arg(own_number()?)
-        .arg(serde_json::to_string(&rest)?)
+        .arg(own_pid_in_proc()?)
+        .arg(serde_json::to_string(&exec)?)
         .args(command)
         .spawn()
 }
 
-/// In an image this program lacks its libraries; but there it is PID 1, without which nobody lives on.
-fn within_image(command: &[OsString]) -> io::Result<Child> {
+/// Starts the program directly: in an image this program lacks its libraries. It is PID 1, so the kernel kills
+/// all other processes of the namespace with it.
+fn spawn_in_image(command: &[OsString]) -> io::Result<Child> {
     let [program, arguments @ ..] = command else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
@@ -97,4 +111,4 @@ fn within_image(command: &[OsString]) -> io::Result<Child> {
         .spawn()
 }
 
-const SIGNALS: usize = 16;
+const SIGNAL_QUEUE: usize = 16;

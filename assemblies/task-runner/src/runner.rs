@@ -1,4 +1,4 @@
-//! The loop around the machine: what it wants is done, what happens is told to it.
+//! The loop around the machine: performs its actions and reports events to it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,89 +8,89 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use crate::journal::Together;
+use crate::container_log::CombinedLog;
 use crate::launch::Launch;
 use crate::machine::{Action, Event, Health, State, Stop, TaskStatus, step};
-use crate::probe::ask;
-use crate::process::{Order, tend};
-use crate::sandbox::Layers;
-use crate::system::LOOK;
-use crate::{Control, Finished, RunError, RunPlan, RunnerEvent};
+use crate::probe::run_command;
+use crate::process::{ProcessCommand, supervise};
+use crate::sandbox::Overlay;
+use crate::system::POLL_INTERVAL;
+use crate::{Control, RunError, RunPlan, RunnerEvent, TaskReport};
 
+mod container;
+mod event_sender;
 mod inbox;
 mod limits;
-mod listener;
-mod member;
 mod publish;
 mod warnings;
 
+use container::ManagedContainer;
+use event_sender::EventSender;
 use inbox::Message;
-use listener::Listener;
-use member::Member;
-use warnings::HANG;
+use warnings::HANG_WARNING_DELAY;
 
-/// Runs a task from its first process to its last.
+/// Runs a task until all its containers have ended.
 ///
-/// Everything that happens is sent to `events`; a listener that falls behind loses lines of output
-/// first, and never holds the task up. The task ends by itself, by [`Control`], or, when the sender
-/// of controls is dropped, as if it had been told to stop.
+/// Events go to `events`. If the receiver falls behind, lines of output are dropped first; the task never
+/// waits for it. The task ends by itself, by [`Control`], or when the sender of controls is dropped, which
+/// stops it in order.
 pub async fn run(
     plan: RunPlan,
     events: mpsc::Sender<RunnerEvent>,
     control: mpsc::Receiver<Control>,
-) -> Result<Finished, RunError> {
+) -> Result<TaskReport, RunError> {
     let state = State::new(plan.spec()?);
     plan.make_folders()?;
-    let (post, inbox) = mpsc::channel(INBOX);
-    let listener = Listener::new(events);
+    let (post, inbox) = mpsc::channel(INBOX_QUEUE);
+    let event_sender = EventSender::new(events);
     let logs = |source| RunError::Logs {
         folder: plan.folder.clone(),
         source,
     };
-    let together = Together::open(&plan.folder).map_err(logs)?;
-    let members = (plan.definition.container_definitions.iter())
-        .map(|one| Member::new(one, &plan, &together, &listener))
+    let combined_log = CombinedLog::open(&plan.folder).map_err(logs)?;
+    let containers = (plan.definition.container_definitions.iter())
+        .map(|definition| ManagedContainer::new(definition, &plan, &combined_log, &event_sender))
         .collect::<Result<_, _>>()?;
 
     let runner = Runner {
         state,
-        members,
-        listener,
+        containers,
+        event_sender,
         plan,
         post,
         tasks: JoinSet::new(),
         stop: None,
         was_running: false,
         health: Health::Unknown,
-        hang_told: false,
-        refusal_told: false,
+        hang_warned: false,
+        namespace_warned: false,
     };
 
     let folder = runner.plan.folder.clone();
-    let finished = runner.run(inbox, control).await;
+    let report = runner.run(inbox, control).await;
 
-    // What a container writes into its image ends with it.
-    forget(&folder);
-    Ok(finished)
+    // As on Fargate, the writable layer of a container does not outlive the task.
+    remove_overlays(&folder);
+    Ok(report)
 }
 
-/// Deletes what containers wrote into their images; a run that was killed could not do it itself.
-pub fn forget(folder: &Path) {
-    Layers::forget(folder);
+/// Deletes the writable layers of a run, which a killed runner leaves behind.
+pub fn remove_overlays(folder: &Path) {
+    Overlay::remove_all(folder);
 }
 
 struct Runner {
     plan: RunPlan,
     state: State,
-    members: Vec<Member>,
-    listener: Listener,
+    containers: Vec<ManagedContainer>,
+    event_sender: EventSender,
     post: mpsc::Sender<Message>,
     tasks: JoinSet<()>,
     stop: Option<Stop>,
     was_running: bool,
     health: Health,
-    hang_told: bool,
-    refusal_told: bool,
+    hang_warned: bool,
+    namespace_warned: bool,
 }
 
 impl Runner {
@@ -98,11 +98,12 @@ impl Runner {
         mut self,
         mut inbox: mpsc::Receiver<Message>,
         mut control: mpsc::Receiver<Control>,
-    ) -> Finished {
+    ) -> TaskReport {
         let mut event = Event::Tick;
-        let mut controlled = true;
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_controlled = true;
+        let mut polls = interval(POLL_INTERVAL);
+        // Samples measure time themselves; catching up on missed ones would only cost CPU.
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
         loop {
             let deadline = self.step(event);
@@ -110,43 +111,52 @@ impl Runner {
                 break;
             }
 
-            let far_away = Duration::from_hours(1);
-            let wake = self.listener.begun + deadline.unwrap_or(far_away);
+            // Without a deadline any wake-up is as good: it only sends a tick.
+            let far_future = Duration::from_hours(1);
+            let wake = self.event_sender.started_at + deadline.unwrap_or(far_future);
             event = tokio::select! {
-                Some(message) = inbox.recv() => self.event(message),
-                told = control.recv(), if controlled => {
-                    controlled = told.is_some();
-                    self.asked(told)
-                }
-                () = sleep_until(wake) => Event::Tick,
-                _ = looks.tick() => {
-                    self.look_at_memory();
-                    Event::Tick
-                }
-                Some(_) = self.tasks.join_next() => Event::Tick,
-            };
+                                    Some(message) = inbox.recv() => self.message_event(message),
+                                    command = control.recv(), if is_controlled => {
+                                        // A closed channel is always ready; polling it again would spin.
+                                        is_controlled = command.is_some();
+                                        self.control_event(command)
+            }
+                            () = sleep_until(wake) => Event::Tick,
+                                    _ = polls.tick() => {
+                                self.check_memory();
+                                Event::Tick
+                            }
+                                    // Reaps finished tasks, so that the set does not grow with every probe.
+                                    Some(_) = self.tasks.join_next() => Event::Tick,
+                        };
         }
 
-        // Whatever is left are probes on their way out.
+        // Only probes are left, and the stop has already cancelled them.
         while self.tasks.join_next().await.is_some() {}
         self.finish()
     }
 
     fn step(&mut self, event: Event) -> Option<Duration> {
-        let now = self.listener.begun.elapsed();
+        let now = self.event_sender.started_at.elapsed();
         let (state, actions, mut deadline) = step(self.state.clone(), event, now);
         self.state = state;
         for action in actions {
             self.act(action, now);
         }
 
-        self.members
+        // Starts are published by now: their output may be read, so that no line precedes its start.
+        self.containers
             .iter_mut()
-            .for_each(|member| member.told = None);
-        self.tell_health();
-        self.tell_stuck(now);
-        if self.state.status() == TaskStatus::Pending && !self.hang_told {
-            deadline = Some(deadline.unwrap_or(HANG).min(HANG));
+            .for_each(|container| container.output_gate = None);
+        self.publish_health();
+        self.warn_stuck(now);
+        if self.state.status() == TaskStatus::Pending && !self.hang_warned {
+            // Wakes up for the warning, even if the machine waits for nothing.
+            deadline = Some(
+                deadline
+                    .unwrap_or(HANG_WARNING_DELAY)
+                    .min(HANG_WARNING_DELAY),
+            );
         }
 
         deadline
@@ -157,9 +167,11 @@ impl Runner {
             Action::Spawn { container } => self.spawn(container),
             Action::Terminate { container } => {
                 self.warn_without_handler(container, now);
-                self.members[container].tell(Order::Terminate);
+                self.containers[container].send_command(ProcessCommand::Terminate);
             }
-            Action::Kill { container } => self.members[container].tell(Order::Kill),
+            Action::Kill { container } => {
+                self.containers[container].send_command(ProcessCommand::Kill);
+            }
             Action::Probe {
                 container,
                 run,
@@ -172,62 +184,67 @@ impl Runner {
     }
 
     fn spawn(&mut self, container: usize) {
-        let member = &mut self.members[container];
-        let (orders, taken) = mpsc::channel(ORDERS);
-        member.orders = Some(orders);
-        let launch = Launch::main(&self.plan, &member.definition, &member.program);
-        let (journal, post) = (Arc::clone(&member.journal), self.post.clone());
+        let managed = &mut self.containers[container];
+        let (commands, received) = mpsc::channel(COMMAND_QUEUE);
+        managed.commands = Some(commands);
+        let launch = Launch::container(&self.plan, &managed.definition, &managed.program);
+        let (container_log, post) = (Arc::clone(&managed.container_log), self.post.clone());
         self.tasks.spawn(async move {
-            // The inbox is read as long as any container lives.
-            let tell = |news| async { drop(post.send(Message::News(container, news)).await) };
-            tend(launch, journal, taken, tell).await;
+            // The send fails only after the runner has ended, and it outlives every container.
+            let report =
+                |event| async { drop(post.send(Message::Process(container, event)).await) };
+            supervise(launch, container_log, received, report).await;
         });
     }
 
     fn probe(&mut self, container: usize, run: u32, limit: Duration, began: Duration) {
-        let member = &mut self.members[container];
-        let Some(check) = &member.definition.health_check else {
+        let managed = &mut self.containers[container];
+        let Some(check) = &managed.definition.health_check else {
             return;
         };
-        let (end, ended) = oneshot::channel::<()>();
+        // Dropping `cancel` when the container stops or restarts ends the probe.
+        let (cancel, cancelled) = oneshot::channel::<()>();
 
-        member.probe = Some(end);
-        let launch = Launch::beside(
+        managed.probe = Some(cancel);
+        let launch = Launch::command(
             &self.plan,
-            &member.definition,
-            &member.program,
+            &managed.definition,
+            &managed.program,
             &check.command,
-            member.pid,
+            managed.pid,
         );
 
         let post = self.post.clone();
         self.tasks.spawn(async move {
-            let answer = ask(&launch, limit, async { drop(ended.await) }).await;
+            let result = run_command(&launch, limit, async { drop(cancelled.await) }).await;
             let _ = post
                 .send(Message::Probed {
                     container,
                     run,
                     began,
-                    answer,
+                    result,
                 })
                 .await;
         });
     }
 
-    fn finish(self) -> Finished {
-        let (stop, members) = (self.stop, self.members);
-        let guilty = stop.as_ref().and_then(|stop| stop.guilty);
-        Finished {
-            guilty: guilty.map(|index| members[index].definition.name.clone()),
+    fn finish(self) -> TaskReport {
+        let (stop, containers) = (self.stop, self.containers);
+        let cause = stop.as_ref().and_then(|stop| stop.cause);
+        TaskReport {
+            cause: cause.map(|index| containers[index].definition.name.clone()),
             stop_code: stop.as_ref().map(|stop| stop.code),
             stopped_reason: stop.map_or_else(String::new, |stop| stop.reason),
             was_running: self.was_running,
-            containers: members.into_iter().map(Member::into_report).collect(),
-            unheard: self.listener.unheard(),
+            containers: containers
+                .into_iter()
+                .map(ManagedContainer::into_report)
+                .collect(),
+            dropped_events: self.event_sender.dropped_events(),
         }
     }
 }
 
-const INBOX: usize = 64;
-/// One terminate and one kill is all a run is ever told.
-const ORDERS: usize = 4;
+const INBOX_QUEUE: usize = 64;
+/// A run receives at most one terminate and one kill.
+const COMMAND_QUEUE: usize = 4;

@@ -1,30 +1,30 @@
-//! Where a task lives: a network, mounts and processes of its own, held open by one small process.
+//! The sandbox of a task: its network, mount and PID namespaces, held open by one small process.
 //!
 //! ```text
-//! runner ── line ── keeper            its network: lo with 127.0.0.1 and 169.254.170.2
+//! runner ─ socket ─ namespace holder       its network: lo with 127.0.0.1 and 169.254.170.2
 //!   │  ◀── sockets ──┘ ┊
 //!   ├── init of `a` ── joins ┊ ── own mounts, own PIDs ── container `a`
 //!   └── init of `b` ── joins ┊ ── own mounts, own PIDs ── container `b`
 //! ```
 //!
-//! The keeper is this program, started again as `<program> __sandbox`. It asks for the namespaces and then
-//! only makes sockets: one that is made there belongs to the task's network wherever it is used, so the
-//! runner listens and connects in it without living in it, and needs no virtual cables for that. For others
-//! than root a user namespace lies around it, in which they are root; each container gets another one inside
-//! of it, where it is who its definition says.
+//! The namespace holder is this program, started as `<program> __sandbox`. It creates the namespaces and then
+//! only creates sockets. A socket belongs to the network it was created in, wherever it is used. So the runner
+//! listens and connects in the task's network from outside, without virtual Ethernet devices. A caller other
+//! than root gets a user namespace around it, in which it is root. Each container gets another one inside, in
+//! which it is the user of its definition.
 
+mod capabilities;
 mod faults;
 mod forward;
-mod identities;
-mod keeper;
-mod layers;
+mod id_map;
+mod isolation;
 mod loopback;
 mod mounts;
-mod place;
-mod rights;
+mod namespace_holder;
+mod overlay;
+mod packet_filter;
+mod process_context;
 mod root;
-mod shape;
-mod wall;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -41,129 +41,138 @@ use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-pub(crate) use faults::{BlackHole, Trouble, What};
-pub use faults::{Faults, Network, Traffic};
-pub use forward::{Border, Forward, carry};
-pub(crate) use identities::give_to_image;
-pub(crate) use layers::Layers;
+pub(crate) use faults::{BlackholeRule, Impairment, ImpairmentKind};
+pub use faults::{Cidr, NetworkFaults, Traffic};
+pub use forward::{Boundary, Forward, forward};
+pub(crate) use id_map::chown_to_image_users;
+pub use isolation::{Isolation, METADATA_ADDRESS};
 pub(crate) use mounts::{Bind, Mounts, Tmpfs};
-pub(crate) use place::{Last, Others, Place, finish, join, new_namespace};
-pub(crate) use root::Root;
-pub use shape::{METADATA, Shape};
+pub(crate) use overlay::Overlay;
+pub(crate) use process_context::{
+    ExecContext, ProcessContext, UserMap, join_namespaces, new_namespace, prepare_exec,
+};
+pub(crate) use root::ImageRoot;
 
-use identities::{IDENTITIES, admit_everybody};
-use keeper::{KEEPER, PAUSE, keep, pause};
-use wall::{WITHIN, Wall, within};
+use id_map::{ID_MAP, write_id_maps};
+use namespace_holder::{NAMESPACE_HOLDER, PAUSE, hold_namespaces, pause};
+use packet_filter::{IN_NETWORK, PacketFilter, exec_in_network};
 
-/// Becomes one of the processes of a sandbox when the verb says so.
-pub(crate) fn intercept(verb: &str, words: &[OsString]) -> Option<ExitCode> {
-    let code = |done: io::Result<()>| done.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+/// Runs the helper process that the verb names, or returns `None`.
+pub(crate) fn run_helper(verb: &str, arguments: &[OsString]) -> Option<ExitCode> {
+    let code = |result: io::Result<()>| result.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     match verb {
-        KEEPER => Some(code(keep(words))),
+        NAMESPACE_HOLDER => Some(code(hold_namespaces(arguments))),
         PAUSE => pause(),
-        IDENTITIES => Some(code(admit_everybody(words))),
-        WITHIN => Some(code(Err(within(words)))),
+        ID_MAP => Some(code(write_id_maps(arguments))),
+        IN_NETWORK => Some(code(Err(exec_in_network(arguments)))),
         _ => None,
     }
 }
 
-/// The namespaces of a task; they go when this does.
+/// The namespaces of a task; dropping it ends them.
 pub struct Sandbox {
-    line: Mutex<UnixStream>,
-    keeper: Mutex<Child>,
+    socket: Mutex<UnixStream>,
+    namespace_holder: Mutex<Child>,
+    /// The process in the task's namespaces: the holder, or PID 1 of the shared PID namespace.
     pid: u32,
-    shape: Shape,
-    faults: Arc<Faults>,
+    isolation: Isolation,
+    faults: Arc<NetworkFaults>,
 }
 
 impl Sandbox {
-    /// Asks the kernel for them. `init` is the program that calls [`intercept`](crate::init::intercept).
+    /// Creates the namespaces. `init` is a program that calls [`run_if_init`](crate::init::run_if_init).
     ///
     /// # Errors
     ///
-    /// This machine does not give them out; the message says which.
-    pub fn open(init: &Path, shape: Shape) -> io::Result<Self> {
-        let (line, theirs) = UnixStream::pair()?;
-        line.set_read_timeout(Some(PATIENCE))?;
-        let keeper = Command::new(init)
-            .arg(KEEPER)
-            .arg(keeper::words(shape))
+    /// Returns an error that names the namespace this host does not grant.
+    pub fn open(init: &Path, isolation: Isolation) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_read_timeout(Some(START_TIMEOUT))?;
+        let namespace_holder = Command::new(init)
+            .arg(NAMESPACE_HOLDER)
+            .arg(namespace_holder::arguments(isolation))
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // Ctrl-C at a terminal goes to the runner alone.
             .process_group(0)
             .spawn()?;
 
         let mut sandbox = Self {
-            line: Mutex::new(line.try_clone()?),
-            keeper: Mutex::new(keeper),
+            socket: Mutex::new(ours.try_clone()?),
+            namespace_holder: Mutex::new(namespace_holder),
             pid: 0,
-            shape,
+            isolation,
             faults: Arc::default(),
         };
 
-        let mut said = String::new();
-        // It says one line, and then nothing before it is asked.
-        BufReader::new(line).read_line(&mut said)?;
+        let mut answer = String::new();
+        // The reader may buffer ahead, but the holder sends one line and then waits for requests.
+        BufReader::new(ours).read_line(&mut answer)?;
 
-        match said.trim_end().split_once(' ') {
+        match answer.trim_end().split_once(' ') {
             Some(("ready", pid)) => {
                 sandbox.pid = pid.parse().map_err(io::Error::other)?;
-                if shape.network {
-                    let _ = sandbox.faults.wall.set(Wall::new(init, sandbox.pid));
+                if isolation.network {
+                    let _ = sandbox
+                        .faults
+                        .packet_filter
+                        .set(PacketFilter::new(init, sandbox.pid));
                 }
                 Ok(sandbox)
             }
-            Some(("refused", why)) => Err(io::Error::other(why.to_owned())),
+            Some(("refused", error)) => Err(io::Error::other(error.to_owned())),
             _ => Err(io::Error::other("the sandbox did not start")),
         }
     }
 
-    /// What the task has for itself.
-    pub fn shape(&self) -> Shape {
-        self.shape
+    /// Returns which namespaces the task has for itself.
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
     }
 
-    /// What is wrong with the task's network, as its containers asked for it.
-    pub fn faults(&self) -> &Arc<Faults> {
+    /// Returns the network faults that are active in the task.
+    pub fn faults(&self) -> &Arc<NetworkFaults> {
         &self.faults
     }
 
-    /// The process whose namespaces are the task's.
+    /// Returns the process that lives in the task's namespaces.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// A TCP socket over IPv4 that belongs to the task's network.
+    /// Creates a TCP socket over IPv4 in the task's network.
     ///
     /// # Errors
     ///
-    /// The system has none to spare, or the sandbox is gone.
+    /// Returns an error if the descriptors are exhausted or the sandbox has ended.
     pub fn socket(&self) -> io::Result<OwnedFd> {
-        if !self.shape.network {
-            return Ok(tcp()?);
+        if !self.isolation.network {
+            return Ok(new_tcp_socket()?);
         }
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.write_all(b"s")?;
-        receive(&mut line)
+        // One request at a time: the answers on the socket carry no ids.
+        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        socket.write_all(b"s")?;
+        receive_socket(&mut socket)
     }
 
     /// Listens in the task's network.
     ///
     /// # Errors
     ///
-    /// As those of [`socket`](Self::socket), and the address is taken there.
+    /// Returns the errors of [`socket`](Self::socket), or an error if the address is in use there.
     pub fn listen(&self, address: SocketAddrV4) -> io::Result<TcpListener> {
         let socket = self.socket()?;
         rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
         rustix::net::bind(&socket, &SocketAddr::V4(address))?;
         rustix::net::listen(&socket, BACKLOG)?;
 
-        if let Some(wall) = self.faults.wall.get()
+        // This port leads out of the task: blackholes between containers must not drop its traffic.
+        if let Some(packet_filter) = self.faults.packet_filter.get()
             && *address.ip() == Ipv4Addr::LOCALHOST
         {
-            wall.leave_open(address.port());
+            packet_filter.exempt_port(address.port());
         }
 
         let listener = TcpListener::from(socket);
@@ -175,7 +184,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// As those of [`socket`](Self::socket), and nobody listens there.
+    /// Returns the errors of [`socket`](Self::socket), or an error if no process listens there.
     pub async fn connect(&self, address: SocketAddrV4) -> io::Result<tokio::net::TcpStream> {
         let socket = std::net::TcpStream::from(self.socket()?);
         socket.set_nonblocking(true)?;
@@ -187,28 +196,28 @@ impl Sandbox {
 
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (pid, shape) = (self.pid, self.shape);
+        let (pid, isolation) = (self.pid, self.isolation);
         f.debug_struct("Sandbox")
             .field("pid", &pid)
-            .field("shape", &shape)
+            .field("isolation", &isolation)
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for Sandbox {
-    /// The keeper hears the end of its line and goes.
+    /// Closes the socket, on which the namespace holder exits, and reaps it.
     fn drop(&mut self) {
-        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = line.shutdown(std::net::Shutdown::Both);
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = socket.shutdown(std::net::Shutdown::Both);
         let _ = self
-            .keeper
+            .namespace_holder
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .wait();
     }
 }
 
-fn tcp() -> rustix::io::Result<OwnedFd> {
+fn new_tcp_socket() -> rustix::io::Result<OwnedFd> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
     socket_with(
         AddressFamily::INET,
@@ -218,20 +227,20 @@ fn tcp() -> rustix::io::Result<OwnedFd> {
     )
 }
 
-/// One byte with a socket beside it, or without one.
-fn receive(line: &mut UnixStream) -> io::Result<OwnedFd> {
+/// Receives one byte and the socket passed with it, or an error code.
+fn receive_socket(socket: &mut UnixStream) -> io::Result<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
     let flags = RecvFlags::CMSG_CLOEXEC;
-    let got = recvmsg(
-        &*line,
+    let received = recvmsg(
+        &*socket,
         &mut [IoSliceMut::new(&mut byte)],
-        &mut beside,
+        &mut control,
         flags,
     )?;
 
-    for message in beside.drain() {
+    for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(mut sockets) = message
             && let Some(socket) = sockets.next()
         {
@@ -239,19 +248,19 @@ fn receive(line: &mut UnixStream) -> io::Result<OwnedFd> {
         }
     }
 
-    if got.bytes == 0 {
+    if received.bytes == 0 {
         return Err(io::Error::other("the sandbox is gone"));
     }
     if byte == *b"y" {
-        // It was sent, and this process has no descriptor to spare for it.
+        // The kernel drops a passed descriptor if this process has reached its limit (man 7 unix).
         return Err(rustix::io::Errno::MFILE.into());
     }
 
-    let mut why = [0; 4];
-    line.read_exact(&mut why)?;
-    Err(io::Error::from_raw_os_error(i32::from_ne_bytes(why)))
+    let mut code = [0; 4];
+    socket.read_exact(&mut code)?;
+    Err(io::Error::from_raw_os_error(i32::from_ne_bytes(code)))
 }
 
-/// Longer than any kernel needs for a few namespaces.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Creating the namespaces takes milliseconds; a kernel that needs longer is considered stuck.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 const BACKLOG: i32 = 1024;

@@ -1,6 +1,6 @@
-//! Something simple that stands in a container's place: this program again, started as `<program> __stub`.
+//! Stubs that replace a container: this program, started as `<program> __stub`.
 //!
-//! It listens on the loopback, hears SIGTERM, and says on stdout what came.
+//! A stub listens on the loopback interface, exits on SIGTERM, and prints the requests it receives.
 
 use std::convert::Infallible;
 use std::env;
@@ -22,23 +22,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
 
-/// What it does with those who call.
+/// The behavior of a stub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Listens nowhere.
+pub enum StubKind {
+    /// Does not listen.
     Sleep,
-    /// Answers every HTTP request with 200 and nothing.
+    /// Responds to every HTTP request with 200 and an empty body.
     Http200,
-    /// Sends back what it is sent.
+    /// Echoes everything it receives.
     Echo,
-    /// Takes OTLP over HTTP and gRPC, and says how much came.
+    /// Accepts OTLP over HTTP and gRPC, and prints the size of each export.
     OtlpSink,
-    /// Takes everything and answers nothing.
+    /// Reads everything and never responds.
     BlackHole,
 }
 
-impl Kind {
-    /// All of them, each with its name.
+impl StubKind {
+    /// All kinds with their names.
     pub const ALL: [(&str, Self); 5] = [
         ("sleep", Self::Sleep),
         ("http-200", Self::Http200),
@@ -47,166 +47,172 @@ impl Kind {
         ("blackhole", Self::BlackHole),
     ];
 
-    /// The kind of this name.
-    pub fn of(name: &str) -> Option<Self> {
+    /// Returns the kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
-            .find(|(one, _)| *one == name)
+            .find(|(known, _)| *known == name)
             .map(|(_, kind)| kind)
     }
 
-    /// Its name.
-    pub fn name(self) -> &'static str {
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
         Self::ALL
             .into_iter()
             .find(|(_, kind)| *kind == self)
             .map_or("", |(name, _)| name)
     }
 
-    /// The arguments that make this program one of them, on these ports. Who takes OTLP where it is expected
-    /// over HTTP takes it where it is expected over gRPC too.
+    /// Returns the arguments with which this program becomes the stub on these ports.
+    ///
+    /// An OTLP sink on the HTTP port of OTLP also listens on its gRPC port.
     pub fn arguments(self, ports: &[u16]) -> Vec<String> {
-        let words = [STUB.to_owned(), self.name().to_owned()];
-        let beside = (self == Self::OtlpSink && ports == [OTLP_HTTP]).then_some(OTLP_GRPC);
+        let words = [STUB.to_owned(), self.as_str().to_owned()];
+        // The app may be configured for either protocol; the definition names one port.
+        let grpc = (self == Self::OtlpSink && ports == [OTLP_HTTP]).then_some(OTLP_GRPC);
         words
             .into_iter()
-            .chain(ports.iter().chain(&beside).map(u16::to_string))
+            .chain(ports.iter().chain(&grpc).map(u16::to_string))
             .collect()
     }
 }
 
-/// The ports on which a program with these arguments listens as a stub; none for any other program.
+/// Returns the ports on which a stub with these arguments listens; empty for any other program.
 pub fn ports(arguments: &[String]) -> Vec<u16> {
+    if arguments.first().is_none_or(|word| word != STUB) {
+        return Vec::new();
+    }
     let words = arguments.iter().skip(2);
-    let is_one = arguments.first().is_some_and(|word| word == STUB);
-    words
-        .filter(|_| is_one)
-        .filter_map(|word| word.parse().ok())
-        .collect()
+    words.filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Answers when this process was started as one; call it before the command line is read.
-pub fn intercept() -> Option<ExitCode> {
+/// Runs a stub if the command line asks for one; call it before arguments are parsed.
+pub fn run_if_stub() -> Option<ExitCode> {
     let mut words = env::args().skip(1);
     if words.next()? != STUB {
         return None;
     }
 
-    let kind = words.next().and_then(|word| Kind::of(&word))?;
+    let kind = words.next().and_then(|word| StubKind::from_name(&word))?;
     let ports: Vec<u16> = words.filter_map(|word| word.parse().ok()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
 
-    match runtime.and_then(|runtime| runtime.block_on(live(kind, ports))) {
+    match runtime.and_then(|runtime| runtime.block_on(run(kind, ports))) {
         Ok(()) => Some(ExitCode::SUCCESS),
-        Err(why) => {
-            let _ = writeln!(io::stderr(), "{}: {why}", kind.name());
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{}: {error}", kind.as_str());
             Some(ExitCode::FAILURE)
         }
     }
 }
 
-async fn live(kind: Kind, ports: Vec<u16>) -> io::Result<()> {
-    let mut end = signal(SignalKind::terminate())?;
-    let mut all = JoinSet::new();
+async fn run(kind: StubKind, ports: Vec<u16>) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut listeners = JoinSet::new();
     for port in ports {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
-            Ok(listener) => drop(all.spawn(listen(kind, listener))),
-            // Nobody has asked for it by name, and somebody else may be there.
-            Err(why) if kind == Kind::OtlpSink && port == OTLP_GRPC && !all.is_empty() => {
-                writeln!(io::stdout(), "no OTLP over gRPC on {port}: {why}")?;
+            Ok(listener) => drop(listeners.spawn(accept(kind, listener))),
+            // The gRPC port was added without being asked for; another process may use it.
+            Err(error)
+                if kind == StubKind::OtlpSink && port == OTLP_GRPC && !listeners.is_empty() =>
+            {
+                writeln!(io::stdout(), "no OTLP over gRPC on {port}: {error}")?;
             }
-            Err(why) => return Err(why),
+            Err(error) => return Err(error),
         }
     }
 
-    end.recv().await;
+    terminate.recv().await;
     Ok(())
 }
 
-async fn listen(kind: Kind, listener: TcpListener) {
+async fn accept(kind: StubKind, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((caller, _)) => drop(tokio::spawn(speak(kind, caller))),
-            // Out of descriptors: a moment later there may be one.
-            Err(_) => sleep(PAUSE).await,
+            Ok((client, _)) => drop(tokio::spawn(serve_connection(kind, client))),
+            // Most likely out of descriptors (EMFILE); retrying at once would spin.
+            Err(_) => sleep(ACCEPT_RETRY_DELAY).await,
         }
     }
 }
 
-/// Whoever hangs up has had enough.
-async fn speak(kind: Kind, caller: TcpStream) {
+/// Serves one connection. Its errors are ignored: a client may hang up at any time.
+async fn serve_connection(kind: StubKind, client: TcpStream) {
     match kind {
-        Kind::Sleep => {}
-        Kind::Echo => {
-            let (mut from, mut to) = split(caller);
+        StubKind::Sleep => {}
+        StubKind::Echo => {
+            let (mut from, mut to) = split(client);
             let _ = copy(&mut from, &mut to).await;
         }
-        Kind::BlackHole => {
-            let (mut from, _to) = split(caller);
+        // The write half is kept, so that the client sees an open connection.
+        StubKind::BlackHole => {
+            let (mut from, _to) = split(client);
             let _ = copy(&mut from, &mut sink()).await;
         }
-        Kind::Http200 | Kind::OtlpSink => {
-            let answer = service_fn(move |request| answer(kind, request));
-            // HTTP/2 with prior knowledge begins with words of its own; all else is HTTP/1.1.
+        StubKind::Http200 | StubKind::OtlpSink => {
+            let service = service_fn(move |request| handle(kind, request));
+            // Detects HTTP/2 with prior knowledge by its preface (RFC 9113, section 3.4); otherwise HTTP/1.1.
             let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(caller), answer)
+                .serve_connection(TokioIo::new(client), service)
                 .await;
         }
     }
 }
 
-/// An answer, with or without trailers.
-type Answer = Response<BoxBody<Bytes, Infallible>>;
+/// A response, with or without trailers.
+type StubResponse = Response<BoxBody<Bytes, Infallible>>;
 
-async fn answer(kind: Kind, request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn handle(kind: StubKind, request: Request<Incoming>) -> Result<StubResponse, Infallible> {
     let (head, body) = request.into_parts();
-    let form = head.headers.get(CONTENT_TYPE).cloned();
-    let Ok(body) = Limited::new(body, LARGEST).collect().await else {
-        let mut refused = Response::new(Full::default().boxed());
-        *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-        return Ok(refused);
+    let content_type = head.headers.get(CONTENT_TYPE).cloned();
+    let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else {
+        let mut response = Response::new(Full::default().boxed());
+        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return Ok(response);
     };
 
     let length = body.to_bytes().len();
     let path = head.uri.path();
     let _ = writeln!(io::stdout(), "{} {path}, {length} bytes", head.method);
-    Ok(match form {
-        Some(form) if form.as_bytes().starts_with(GRPC) => taken_over_grpc(),
-        form => taken(form.filter(|_| kind == Kind::OtlpSink)),
+    Ok(match content_type {
+        Some(content_type) if content_type.as_bytes().starts_with(GRPC) => grpc_response(),
+        content_type => http_response(content_type.filter(|_| kind == StubKind::OtlpSink)),
     })
 }
 
-/// Says 200. An export that was taken whole is answered in its own form with an empty message: nothing in protobuf,
-/// `{}` in JSON.
-fn taken(form: Option<HeaderValue>) -> Answer {
-    let json = form.as_ref().is_some_and(|form| form == "application/json");
-    let mut taken = Response::new(Full::from(if json { "{}" } else { "" }).boxed());
-    if let Some(form) = form {
-        taken.headers_mut().insert(CONTENT_TYPE, form);
+/// Returns a response with status 200. An OTLP export gets an empty message in its own content type, as OTLP/HTTP
+/// requires: no bytes in protobuf, `{}` in JSON.
+fn http_response(content_type: Option<HeaderValue>) -> StubResponse {
+    let is_json = content_type
+        .as_ref()
+        .is_some_and(|content_type| content_type == "application/json");
+    let mut response = Response::new(Full::from(if is_json { "{}" } else { "" }).boxed());
+    if let Some(content_type) = content_type {
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
     }
-    taken
+    response
 }
 
-/// One empty message, and the trailer that says that all is well.
-fn taken_over_grpc() -> Answer {
+/// Returns one empty message, and trailers with the status OK.
+fn grpc_response() -> StubResponse {
     let status = HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))]);
     let message = Full::from(EMPTY_MESSAGE).with_trailers(async { Some(Ok(status)) });
-    let mut taken = Response::new(message.boxed());
-    let form = HeaderValue::from_static("application/grpc");
-    taken.headers_mut().insert(CONTENT_TYPE, form);
-    taken
+    let mut response = Response::new(message.boxed());
+    let content_type = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
 }
 
 const STUB: &str = "__stub";
-const LARGEST: usize = 64 * 1024 * 1024;
-const PAUSE: Duration = Duration::from_millis(50);
+const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 const GRPC: &[u8] = b"application/grpc";
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-/// Not compressed, and no bytes long.
+/// The prefix of a gRPC message: not compressed, length 0.
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
-/// Where OTLP is expected.
+/// The ports of OTLP over HTTP and gRPC (OpenTelemetry Protocol specification).
 const OTLP_HTTP: u16 = 4318;
 const OTLP_GRPC: u16 = 4317;
 
@@ -215,12 +221,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_takes_otlp_where_it_is_expected_takes_it_over_grpc_too() {
-        let words = |kind: Kind, ports: &[u16]| kind.arguments(ports)[2..].join(" ");
-        assert_eq!(words(Kind::OtlpSink, &[4318]), "4318 4317");
-        assert_eq!(words(Kind::OtlpSink, &[9000]), "9000");
-        assert_eq!(words(Kind::Http200, &[4318]), "4318");
-        assert_eq!(ports(&Kind::OtlpSink.arguments(&[4318])), [4318, 4317]);
+    fn an_otlp_sink_on_the_http_port_also_listens_on_the_grpc_port() {
+        let words = |kind: StubKind, ports: &[u16]| kind.arguments(ports)[2..].join(" ");
+        assert_eq!(words(StubKind::OtlpSink, &[4318]), "4318 4317");
+        assert_eq!(words(StubKind::OtlpSink, &[9000]), "9000");
+        assert_eq!(words(StubKind::Http200, &[4318]), "4318");
+
+        // Only a stub has ports; a program may have numbers as arguments, too.
+        assert_eq!(ports(&StubKind::OtlpSink.arguments(&[4318])), [4318, 4317]);
         assert!(ports(&["serve".into(), "on".into(), "80".into()]).is_empty());
     }
 }

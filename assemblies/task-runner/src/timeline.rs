@@ -1,8 +1,8 @@
-//! The life of a task with nothing run: how long it takes to start and to stop, at best and at worst.
+//! The timing of a task without running it: the best and worst duration of its start and its stop.
 //!
-//! The machine is played through as if every program came up at once and every probe passed, and then as
-//! if everybody needed the whole of its `stopTimeout`. So a timeline says what `up` would do, and what
-//! Fargate does.
+//! The machine is simulated twice: with programs that start at once and probes that pass, and then with
+//! containers that use their whole `stopTimeout`. The same machine drives `up`, so the timeline predicts what
+//! `up` and Fargate do.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,95 +14,102 @@ use crate::machine::{
 /// The start and the stop of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline {
-    /// From the first container to a task that runs and is healthy: programs come up at once, probes pass,
-    /// and what has to end before others start ends at once.
+    /// From the first container to a running and healthy task: programs start at once, probes pass, and
+    /// containers that must end before others start end at once.
     pub start: Vec<Moment>,
-    /// From the request to stop to the last exit: everybody is killed at the end of its `stopTimeout`.
+    /// From the stop request to the last exit: every container is killed at the end of its `stopTimeout`.
     pub stop: Vec<Moment>,
-    /// The latest time at which each container starts, if anybody waits for as long as `startTimeout` lets it.
-    pub latest: Vec<Latest>,
+    /// The latest start of each container, if every wait lasts as long as `startTimeout` allows.
+    pub latest_starts: Vec<LatestStart>,
 }
 
-/// Something that happens, and when.
+/// A change and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moment {
-    /// Since the beginning.
+    /// Time since the start of the task, or since the stop request.
     pub at: Duration,
-    /// What.
+    /// The change.
     pub change: Change,
 }
 
-/// How late a container can start.
+/// The latest start of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Latest {
-    /// Not after this.
+pub enum LatestStart {
+    /// It starts no later than this.
     At(Duration),
-    /// Nothing ends the wait for this container, which has no `startTimeout`.
-    Never {
-        /// Whom it, or what it depends on, waits for.
+    /// A container it waits for has no `startTimeout`, so the wait has no limit.
+    Unbounded {
+        /// The container without `startTimeout`.
         on: usize,
     },
 }
 
 impl Timeline {
-    /// Plays a task through.
-    pub fn of(spec: &Spec) -> Self {
-        let mut play = Play::new(spec);
-        play.happen(Event::Tick);
-        play.until(|state| state.status() == TaskStatus::Running && settled(state));
+    /// Simulates the start and the stop of a task.
+    pub fn new(spec: &Spec) -> Self {
+        let mut simulation = Simulation::new(spec);
+        simulation.send(Event::Tick);
+        simulation.run_until(|state| state.status() == TaskStatus::Running && is_settled(state));
 
-        let start = std::mem::take(&mut play.moments);
-        play.stop();
+        let start = std::mem::take(&mut simulation.moments);
+        simulation.stop();
         Self {
             start,
-            stop: play.moments,
-            latest: (0..spec.containers.len())
-                .map(|one| latest(spec, one))
+            stop: simulation.moments,
+            latest_starts: (0..spec.containers.len())
+                .map(|container| latest_start(spec, container))
                 .collect(),
         }
     }
 
-    /// How long the start takes at best; none when it never comes to an end.
-    pub fn started(&self) -> Option<Duration> {
-        let running = |one: &Moment| one.change == Change::Task(TaskStatus::Running);
-        self.start.iter().find(|one| running(one)).map(|one| one.at)
+    /// Returns the best-case duration of the start, or `None` if the task never reaches `RUNNING`.
+    pub fn start_duration(&self) -> Option<Duration> {
+        self.start
+            .iter()
+            .find(|moment| moment.change == Change::Task(TaskStatus::Running))
+            .map(|moment| moment.at)
     }
 
-    /// How long the stop takes at worst.
-    pub fn stopped(&self) -> Duration {
-        self.stop.last().map(|one| one.at).unwrap_or_default()
+    /// Returns the worst-case duration of the stop.
+    pub fn stop_duration(&self) -> Duration {
+        self.stop.last().map(|moment| moment.at).unwrap_or_default()
     }
 }
 
-/// Whether every check there is has come to a good verdict.
-fn settled(state: &State) -> bool {
-    let checked = state.spec().containers.iter().enumerate();
-    let mut checked = checked.filter(|(_, one)| one.health.is_some());
+/// Returns true if every health check has succeeded.
+fn is_settled(state: &State) -> bool {
+    let mut checked = (state.spec().containers.iter().enumerate())
+        .filter(|(_, container)| container.health.is_some());
     checked.all(|(index, _)| {
         let view = state.view(index);
+        // One that has already ended, as an init container, gets no further results.
         view.is_none_or(|view| view.status == TaskStatus::Stopped || view.health == Health::Healthy)
     })
 }
 
-/// A world in which nothing takes time but what the definition says.
-struct Play {
+/// A simulated environment in which only the times in the definition pass.
+struct Simulation {
     state: State,
     now: Duration,
     deadline: Option<Duration>,
-    /// What the world answers next.
-    answers: VecDeque<Event>,
+    /// Events to send next.
+    events: VecDeque<Event>,
     moments: Vec<Moment>,
-    /// Containers that others wait to see end.
-    ends: Vec<bool>,
+    /// Whether each container must end before another one starts.
+    must_end: Vec<bool>,
 }
 
-impl Play {
+impl Simulation {
     fn new(spec: &Spec) -> Self {
-        let waited_for = |index: usize| {
-            let mut needs = spec.containers.iter().flat_map(|one| &one.depends_on);
-            needs.any(|need| {
-                need.on == index
-                    && matches!(need.condition, Condition::Complete | Condition::Success)
+        let must_end = |index: usize| {
+            let mut dependencies =
+                (spec.containers.iter()).flat_map(|container| &container.depends_on);
+            dependencies.any(|dependency| {
+                dependency.on == index
+                    && matches!(
+                        dependency.condition,
+                        Condition::Complete | Condition::Success
+                    )
             })
         };
 
@@ -110,40 +117,40 @@ impl Play {
             state: State::new(spec.clone()),
             now: Duration::ZERO,
             deadline: None,
-            answers: VecDeque::new(),
+            events: VecDeque::new(),
             moments: Vec::new(),
-            ends: (0..spec.containers.len()).map(waited_for).collect(),
+            must_end: (0..spec.containers.len()).map(must_end).collect(),
         }
     }
 
-    /// Lets the machine take an event, and everything that follows from it at this moment.
-    fn happen(&mut self, event: Event) {
-        self.answers.push_back(event);
-        while let Some(event) = self.answers.pop_front() {
+    /// Sends an event, and every event that follows from it at the same time.
+    fn send(&mut self, event: Event) {
+        self.events.push_back(event);
+        while let Some(event) = self.events.pop_front() {
             let (state, actions, deadline) = step(self.state.clone(), event, self.now);
             (self.state, self.deadline) = (state, deadline);
             for action in actions {
-                self.answer(action);
+                self.perform(action);
             }
         }
     }
 
-    fn answer(&mut self, action: Action) {
+    fn perform(&mut self, action: Action) {
         match action {
             Action::Spawn { container } => {
-                self.answers.push_back(Event::Spawned { container });
-                if self.ends[container] {
-                    self.answers.push_back(exit(container, 0));
+                self.events.push_back(Event::Spawned { container });
+                if self.must_end[container] {
+                    self.events.push_back(exit(container, 0));
                 }
             }
-            Action::Probe { container, run, .. } => self.answers.push_back(Event::Probed {
+            Action::Probe { container, run, .. } => self.events.push_back(Event::Probed {
                 container,
                 run,
                 began: self.now,
                 outcome: Outcome::Passed,
             }),
-            Action::Kill { container } => self.answers.push_back(exit(container, 137)),
-            // Nobody listens, so that the whole of its time passes.
+            Action::Kill { container } => self.events.push_back(exit(container, 137)),
+            // The signal is ignored, so that the whole `stopTimeout` passes.
             Action::Terminate { .. } => {}
             Action::Publish(change) => self.moments.push(Moment {
                 at: self.now,
@@ -152,27 +159,27 @@ impl Play {
         }
     }
 
-    /// Goes from deadline to deadline.
-    fn until(&mut self, over: impl Fn(&State) -> bool) {
-        // A check needs one probe at most, a stop one deadline; more steps than that lead nowhere.
-        let steps = 4 * (self.ends.len() + 1);
+    /// Advances the time from deadline to deadline.
+    fn run_until(&mut self, is_done: impl Fn(&State) -> bool) {
+        // Each container needs at most one probe and one kill; a task that needs more steps never settles.
+        let steps = 4 * (self.must_end.len() + 1);
         for _ in 0..steps {
-            let Some(next) = self.deadline.filter(|_| !over(&self.state)) else {
+            let Some(next) = self.deadline.filter(|_| !is_done(&self.state)) else {
                 return;
             };
             self.now = self.now.max(next);
-            self.happen(Event::Tick);
+            self.send(Event::Tick);
         }
     }
 
-    /// The stop, counted from its beginning.
+    /// Simulates the stop; its times count from the stop request.
     fn stop(&mut self) {
         let began = self.now;
-        self.happen(Event::StopRequested {
+        self.send(Event::StopRequested {
             code: StopCode::UserInitiated,
             reason: "Task stopped by user".to_owned(),
         });
-        self.until(|state| state.status() == TaskStatus::Stopped);
+        self.run_until(|state| state.status() == TaskStatus::Stopped);
 
         for moment in &mut self.moments {
             moment.at = moment.at.saturating_sub(began);
@@ -191,30 +198,34 @@ fn exit(container: usize, code: i32) -> Event {
     }
 }
 
-/// When the last of its conditions holds at the latest. A circle is no [`Spec`].
-fn latest(spec: &Spec, container: usize) -> Latest {
+/// Returns the latest start of a container. The recursion ends: a [`Spec`] has no cycles.
+fn latest_start(spec: &Spec, container: usize) -> LatestStart {
     let mut at = Duration::ZERO;
-    for need in &spec.containers[container].depends_on {
-        let began = match latest(spec, need.on) {
-            Latest::At(began) => began,
-            never @ Latest::Never { .. } => return never,
+    for dependency in &spec.containers[container].depends_on {
+        let began = match latest_start(spec, dependency.on) {
+            LatestStart::At(began) => began,
+            unbounded @ LatestStart::Unbounded { .. } => return unbounded,
         };
 
-        let wait = match (need.condition, spec.containers[need.on].start_timeout) {
+        // The timeout belongs to the dependency and counts from its start.
+        let wait = match (
+            dependency.condition,
+            spec.containers[dependency.on].start_timeout,
+        ) {
             (Condition::Start, _) => Duration::ZERO,
             (_, Some(limit)) => limit,
-            (_, None) => return Latest::Never { on: need.on },
+            (_, None) => return LatestStart::Unbounded { on: dependency.on },
         };
         at = at.max(began + wait);
     }
 
-    Latest::At(at)
+    LatestStart::At(at)
 }
 
 #[cfg(test)]
 mod tests {
+    use diagnostics::source::Source;
     use task_definition::read;
-    use task_definition::source::Source;
 
     use super::*;
 
@@ -222,43 +233,46 @@ mod tests {
         let text = format!("{{\"family\": \"f\", \"containerDefinitions\": [{containers}]}}");
         let definition = read(&Source::new("f.json", text)).unwrap().definition;
         let spec = Spec::read(&definition).unwrap();
-        let timeline = Timeline::of(&spec);
+        let timeline = Timeline::new(&spec);
         (spec, timeline)
     }
 
     const CHECK: &str = r#""healthCheck": {"command": ["CMD", "/p"], "interval": 7}"#;
 
     #[test]
-    fn a_chain_of_healthy_edges_costs_an_interval_each() {
+    fn each_healthy_dependency_costs_an_interval() {
         let (_, timeline) = timeline(&format!(
             r#"{{"name": "a", "image": "a", "startTimeout": 20, {CHECK}}},
                {{"name": "b", "image": "b", "startTimeout": 30, {CHECK}, "dependsOn": [{{"containerName": "a", "condition": "HEALTHY"}}]}},
                {{"name": "c", "image": "c", "dependsOn": [{{"containerName": "b", "condition": "HEALTHY"}}]}}"#
         ));
-        assert_eq!(timeline.started(), Some(Duration::from_secs(14)));
-        let latest = [0, 20, 50].map(|at| Latest::At(Duration::from_secs(at)));
-        assert_eq!(timeline.latest, latest);
+        // Two intervals of 7 s; at worst c waits for both timeouts, 20 s and 30 s.
+        assert_eq!(timeline.start_duration(), Some(Duration::from_secs(14)));
+        let latest = [0, 20, 50].map(|at| LatestStart::At(Duration::from_secs(at)));
+        assert_eq!(timeline.latest_starts, latest);
     }
 
     #[test]
-    fn a_stop_takes_the_longest_path_at_worst() {
+    fn the_worst_stop_is_the_longest_path() {
         let (spec, timeline) = timeline(
             r#"{"name": "app", "image": "a", "stopTimeout": 40},
                {"name": "proxy", "image": "p", "stopTimeout": 10, "dependsOn": [{"containerName": "app", "condition": "START"}]},
                {"name": "alone", "image": "x", "stopTimeout": 45}"#,
         );
-        assert_eq!(timeline.stopped(), Duration::from_secs(50));
-        assert_eq!(timeline.stopped(), spec.longest_stop());
+        // proxy stops before app, 10 s + 40 s; `alone` stops in parallel.
+        assert_eq!(timeline.stop_duration(), Duration::from_secs(50));
+        assert_eq!(timeline.stop_duration(), spec.longest_stop());
     }
 
     #[test]
-    fn a_wait_without_a_limit_has_no_latest_end() {
+    fn a_wait_without_start_timeout_is_unbounded() {
         let (_, timeline) = timeline(
             r#"{"name": "init", "image": "i", "essential": false},
                {"name": "app", "image": "a", "dependsOn": [{"containerName": "init", "condition": "SUCCESS"}]},
                {"name": "proxy", "image": "p", "dependsOn": [{"containerName": "app", "condition": "START"}]}"#,
         );
-        assert_eq!(timeline.started(), Some(Duration::ZERO));
-        assert_eq!(timeline.latest[2], Latest::Never { on: 0 });
+        // At best init ends at once; at worst nothing limits the wait for it, and proxy inherits that.
+        assert_eq!(timeline.start_duration(), Some(Duration::ZERO));
+        assert_eq!(timeline.latest_starts[2], LatestStart::Unbounded { on: 0 });
     }
 }

@@ -1,11 +1,11 @@
-//! Containers that live among the files of an image. The image is one statically linked busybox.
+//! Containers that run in an image. The image consists of one statically linked busybox.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "these are tests"
+    reason = "a panic fails the test; skipped tests are printed"
 )]
 
 mod support;
@@ -15,12 +15,16 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use support::{Running, code, plan};
-use task_runner::{Finished, Image, Program, RunPlan, What};
+use support::{RunningTask, exit_code, plan};
+use task_runner::{EventKind, Image, Program, RunPlan, TaskReport};
 use tempfile::TempDir;
 
-/// A folder with an image of a shell and a few commands, and a plan of one container in it.
-fn boxed(script: &str, more: Value, change: impl FnOnce(&mut Image)) -> Option<(TempDir, RunPlan)> {
+/// Creates an image with a shell and a few commands, and a plan with one container in it.
+fn image_task(
+    script: &str,
+    more: Value,
+    change: impl FnOnce(&mut Image),
+) -> Option<(TempDir, RunPlan)> {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("image");
     for name in ["bin", "etc", "data"] {
@@ -39,6 +43,7 @@ fn boxed(script: &str, more: Value, change: impl FnOnce(&mut Image)) -> Option<(
         symlink("busybox", root.join("bin").join(name)).unwrap();
     }
 
+    // `root` and one ordinary user with another group id.
     fs::write(
         root.join("etc/passwd"),
         "root:x:0:0::/root:/bin/sh\nweb:x:101:102::/home/web:/bin/sh\n",
@@ -60,34 +65,36 @@ fn boxed(script: &str, more: Value, change: impl FnOnce(&mut Image)) -> Option<(
 
     let mut plan = plan(folder.path(), vec![container]);
     if plan.sandbox.is_none() {
-        eprintln!("skipped: this machine gives out no namespaces");
+        eprintln!("skipped: this host grants no namespaces");
         return None;
     }
 
-    let program = Program::of_image(image, &plan.definition.container_definitions[0]);
+    let program = Program::from_image(image, &plan.definition.container_definitions[0]);
     plan.programs.insert("box".into(), program);
     Some((folder, plan))
 }
 
-async fn run((folder, plan): (TempDir, RunPlan)) -> (Finished, Vec<String>) {
+/// Runs the plan, and checks that the image is unchanged and the writable layer removed.
+async fn run((folder, plan): (TempDir, RunPlan)) -> (TaskReport, Vec<String>) {
     let root = folder.path().join("image");
     let before = files(&root);
-    let mut task = Running::of(folder, plan);
+    let mut task = RunningTask::from_plan(folder, plan);
+    // The folder is dropped with the task; kept here to look at it afterwards.
     let folder = std::mem::replace(&mut task.folder, tempfile::tempdir().unwrap());
-    let (finished, heard) = task.end().await;
+    let (report, events) = task.end().await;
 
-    assert_eq!(files(&root), before, "the image is as it was");
+    assert_eq!(files(&root), before, "the image is unchanged");
     assert!(
         !folder.path().join("images").exists(),
-        "what was written is gone"
+        "the writable layer is removed"
     );
 
-    let lines = heard.iter().filter_map(|event| match &event.what {
-        What::Log { line, .. } => Some(line.clone()),
+    let lines = events.iter().filter_map(|event| match &event.kind {
+        EventKind::Log { line, .. } => Some(line.clone()),
         _ => None,
     });
 
-    (finished, lines.collect())
+    (report, lines.collect())
 }
 
 fn files(folder: &Path) -> Vec<String> {
@@ -104,19 +111,19 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_container_sees_the_files_of_its_image_and_writes_onto_them() {
-    let script = "pwd; cat given; echo; touch new && ls; ls / | cat; touch /etc/mine && echo wrote; echo $$ $SHAPE $HOME";
-    let set = |image: &mut Image| drop(image.environment.insert("SHAPE".into(), "round".into()));
-    let Some(boxed) = boxed(script, json!({}), set) else {
+async fn a_container_reads_the_files_of_its_image_and_writes_above_them() {
+    let script = "pwd; cat given; echo; touch new && ls; ls / | cat; touch /etc/mine && echo wrote; echo $$ $SCHEMA $HOME";
+    let set = |image: &mut Image| drop(image.environment.insert("SCHEMA".into(), "round".into()));
+    let Some(image_task) = image_task(script, json!({}), set) else {
         return;
     };
-    let (finished, lines) = run(boxed).await;
+    let (report, lines) = run(image_task).await;
 
-    assert_eq!(code(&finished, "box"), Some(0), "{lines:?}");
-    let (said, rest) = lines.split_at(4);
-    assert_eq!(said, ["/data", "from the image", "given", "new"]);
+    assert_eq!(exit_code(&report, "box"), Some(0), "{lines:?}");
+    let (output, rest) = lines.split_at(4);
+    assert_eq!(output, ["/data", "from the image", "given", "new"]);
 
-    // Nothing of this machine's.
+    // The root folder contains nothing of the host.
     assert_eq!(
         rest,
         [
@@ -133,40 +140,42 @@ async fn a_container_sees_the_files_of_its_image_and_writes_onto_them() {
 }
 
 #[tokio::test]
-async fn a_volume_can_be_written_to_where_a_read_only_root_cannot() {
-    let script = "touch /data/x; touch /var/store/x && echo kept; touch /small/y && echo small; echo z > /dev/null && echo null";
+async fn volumes_stay_writable_with_a_read_only_root() {
+    // In one stream: lines of stdout and stderr are read separately and have no common order.
+    let script = "exec 2>&1; touch /data/x; touch /var/store/x && echo kept; touch /small/y && echo small; echo z > /dev/null && echo null";
     let more = json!({
         "readonlyRootFilesystem": true,
         "mountPoints": [{ "sourceVolume": "store", "containerPath": "/var/store" }],
         "linuxParameters": { "tmpfs": [{ "containerPath": "/small", "size": 8 }] },
     });
-    let Some(boxed) = boxed(script, more, |_| {}) else {
+    let Some(image_task) = image_task(script, more, |_| {}) else {
         return;
     };
-    let (_, lines) = run(boxed).await;
+    let (_, lines) = run(image_task).await;
 
     assert!(lines[0].contains("Read-only file system"), "{lines:?}");
     assert_eq!(lines[1..], ["kept", "small", "null"]);
 }
 
 #[tokio::test]
-async fn a_user_is_one_of_the_images() {
+async fn a_user_is_looked_up_in_the_image() {
     let set = |image: &mut Image| image.user = Some("web".into());
-    let Some(boxed) = boxed("id -u; id -g; echo $HOME", json!({}), set) else {
+    let Some(image_task) = image_task("id -u; id -g; echo $HOME", json!({}), set) else {
         return;
     };
-    let (_, lines) = run(boxed).await;
+    let (_, lines) = run(image_task).await;
     assert_eq!(lines, ["101", "102", "/home/web"]);
 }
 
 #[tokio::test]
-async fn root_of_an_image_is_root_of_nothing_else() {
+async fn root_in_an_image_has_no_rights_outside_of_it() {
     let script = "mount -t tmpfs none /data 2>/dev/null || echo no mounts; mknod /data/disk b 8 0 2>/dev/null || echo no devices; \
                   id -u; touch given && echo mine";
-    let Some(boxed) = boxed(script, json!({}), |_| {}) else {
+    let Some(image_task) = image_task(script, json!({}), |_| {}) else {
         return;
     };
-    let (_, lines) = run(boxed).await;
+    let (_, lines) = run(image_task).await;
+    // Without root on the host only the caller's id is mapped.
     let own = if rustix::process::geteuid().is_root() {
         "0".to_owned()
     } else {
@@ -177,38 +186,39 @@ async fn root_of_an_image_is_root_of_nothing_else() {
 }
 
 #[tokio::test]
-async fn root_may_give_files_away_and_become_somebody_else_where_root_runs_it() {
+async fn root_in_an_image_can_chown_and_change_its_user_if_root_runs_it() {
     let script = "touch mine && chown web mine && ls -n mine | cat; su web -c 'id -u; touch mine && echo may'; touch /etc/passwd; \
                   trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done";
-    let Some((folder, plan)) = boxed(script, json!({}), |_| {}) else {
+    let Some((folder, plan)) = image_task(script, json!({}), |_| {}) else {
         return;
     };
 
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: for others than root only one user exists in an image");
+        eprintln!("skipped: without root an image has only one user");
         return;
     }
 
-    let mut task = Running::of(folder, plan);
-    let line = task.until_said("box", "-rw").await;
+    let mut task = RunningTask::from_plan(folder, plan);
+    let line = task.wait_for_line("box", "-rw").await;
+    // The third column of `ls -n` is the uid.
     assert_eq!(line.split_whitespace().nth(2), Some("101"), "{line}");
-    task.until_said("box", "101").await;
-    task.until_said("box", "may").await;
-    task.until_said("box", "ready").await;
+    task.wait_for_line("box", "101").await;
+    task.wait_for_line("box", "may").await;
+    task.wait_for_line("box", "ready").await;
     task.stop().await;
-    let (finished, heard) = task.end().await;
-    assert_eq!(code(&finished, "box"), Some(0), "{heard:#?}");
+    let (report, events) = task.end().await;
+    assert_eq!(exit_code(&report, "box"), Some(0), "{events:#?}");
 }
 
 #[tokio::test]
 async fn a_container_of_another_user_ends_with_its_killed_init() {
     let set = |image: &mut Image| image.user = Some("web".into());
-    let Some((folder, plan)) = boxed("echo ready; sleep 60", json!({}), set) else {
+    let Some((folder, plan)) = image_task("echo ready; sleep 60", json!({}), set) else {
         return;
     };
-    let mut task = Running::of(folder, plan);
+    let mut task = RunningTask::from_plan(folder, plan);
 
-    task.until_said("box", "ready").await;
+    task.wait_for_line("box", "ready").await;
     let pid = task.pid("box");
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, after) = stat.rsplit_once(") ").unwrap();
@@ -218,14 +228,15 @@ async fn a_container_of_another_user_ends_with_its_killed_init() {
         .status();
 
     assert!(killed.unwrap().success());
-    support::until_gone(pid).await;
-    let (finished, _) = task.end().await;
-    assert_eq!(code(&finished, "box"), Some(137));
+    support::wait_until_gone(pid).await;
+    let (report, _) = task.end().await;
+    assert_eq!(exit_code(&report, "box"), Some(137));
 }
 
 #[tokio::test]
-async fn a_definition_takes_the_place_of_what_an_image_runs() {
+async fn entry_point_and_command_override_those_of_the_image() {
     let entry = |image: &mut Image| image.entry_point = vec!["/bin/echo".into(), "entry".into()];
+    // As in Docker: an entryPoint drops the image's command, too.
     let cases = [
         (json!({}), "entry /bin/sh -c own"),
         (json!({ "command": ["other"] }), "entry other"),
@@ -237,80 +248,81 @@ async fn a_definition_takes_the_place_of_what_an_image_runs() {
     ];
 
     for (more, expected) in cases {
-        let Some(boxed) = boxed("own", more, entry) else {
+        let Some(image_task) = image_task("own", more, entry) else {
             return;
         };
-        let (_, lines) = run(boxed).await;
+        let (_, lines) = run(image_task).await;
         assert_eq!(lines, [expected]);
     }
 }
 
 #[tokio::test]
-async fn the_signal_of_an_image_asks_it_to_stop() {
+async fn the_stop_signal_of_the_image_is_sent() {
     let script = "trap 'echo quit; exit 3' QUIT; echo ready; while :; do sleep 0.05; done";
     let set = |image: &mut Image| image.stop_signal = Some("SIGQUIT".into());
-    let Some((folder, plan)) = boxed(script, json!({ "stopTimeout": 20 }), set) else {
+    let Some((folder, plan)) = image_task(script, json!({ "stopTimeout": 20 }), set) else {
         return;
     };
-    let mut task = Running::of(folder, plan);
-    task.until_said("box", "ready").await;
+    let mut task = RunningTask::from_plan(folder, plan);
+    task.wait_for_line("box", "ready").await;
     task.stop().await;
-    let (finished, heard) = task.end().await;
-    assert_eq!(code(&finished, "box"), Some(3), "{heard:#?}");
+    let (report, events) = task.end().await;
+    assert_eq!(exit_code(&report, "box"), Some(3), "{events:#?}");
 }
 
 #[tokio::test]
-async fn an_init_stands_before_an_image_and_health_is_asked_within_it() {
+async fn init_process_enabled_and_health_checks_work_in_an_image() {
     let script = "trap 'exit 0' TERM; echo $$; ps | cat; echo ready; while :; do sleep 0.05; done";
     let more = json!({
         "linuxParameters": { "initProcessEnabled": true },
         "healthCheck": { "command": ["CMD-SHELL", "test -f /data/given && ! test -d /usr"], "interval": 5 },
     });
-    let Some((folder, mut plan)) = boxed(script, more, |_| {}) else {
+    let Some((folder, mut plan)) = image_task(script, more, |_| {}) else {
         return;
     };
 
     plan.fast_health = 50;
-    let mut task = Running::of(folder, plan);
-    let itself = task.until_said("box", "").await;
-    assert_ne!(itself, "1", "the init is PID 1");
+    let mut task = RunningTask::from_plan(folder, plan);
+    let shell_pid = task.wait_for_line("box", "").await;
+    assert_ne!(shell_pid, "1", "the init is PID 1");
 
-    let is_healthy = |what: &What| {
+    let is_healthy = |kind: &EventKind| {
         matches!(
-            what,
-            What::Health {
+            kind,
+            EventKind::Health {
                 health: task_runner::machine::Health::Healthy,
                 ..
             }
         )
     };
 
-    task.until(|event| is_healthy(&event.what)).await;
+    task.wait_for(|event| is_healthy(&event.kind)).await;
     task.stop().await;
-    let (finished, heard) = task.end().await;
-    assert_eq!(code(&finished, "box"), Some(0), "{heard:#?}");
+    let (report, events) = task.end().await;
+    assert_eq!(exit_code(&report, "box"), Some(0), "{events:#?}");
 }
 
 #[tokio::test]
-async fn a_command_of_somebodys_own_runs_within_the_image() {
-    let Some((folder, plan)) = boxed("echo ready; sleep 30", json!({ "stopTimeout": 2 }), |_| {})
+async fn enters_a_running_container_in_an_image() {
+    let Some((folder, plan)) =
+        image_task("echo ready; sleep 30", json!({ "stopTimeout": 2 }), |_| {})
     else {
         return;
     };
 
-    let mut task = Running::of(folder, plan);
-    task.until_said("box", "ready").await;
+    let mut task = RunningTask::from_plan(folder, plan);
+    task.wait_for_line("box", "ready").await;
     let pid = task.pid("box");
 
-    // `enter` belongs into a process without threads: the fixture is one.
+    // `enter` needs a single-threaded process, which a test is not.
     let output = std::process::Command::new(support::FIXTURE)
         .args(["enter", &pid.to_string(), "/bin/sh", "-c", "pwd; ls /"])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
 
     assert_eq!(
-        said.split_whitespace().collect::<Vec<_>>(),
+        stdout.split_whitespace().collect::<Vec<_>>(),
         ["/data", "bin", "data", "dev", "etc", "proc", "sys"],
         "{output:?}"
     );
@@ -319,34 +331,34 @@ async fn a_command_of_somebodys_own_runs_within_the_image() {
 }
 
 #[tokio::test]
-async fn a_program_that_an_image_lacks_is_told() {
+async fn a_program_missing_in_the_image_is_reported() {
     let set = |image: &mut Image| image.command = vec!["/bin/absent".into()];
-    let Some(boxed) = boxed("", json!({}), set) else {
+    let Some(image_task) = image_task("", json!({}), set) else {
         return;
     };
-    let (finished, lines) = run(boxed).await;
-    assert_eq!(code(&finished, "box"), None, "it never ran: {lines:?}");
+    let (report, lines) = run(image_task).await;
+    assert_eq!(exit_code(&report, "box"), None, "it never ran: {lines:?}");
     let reason = "CannotStartContainerError: cannot run `/bin/absent`: No such file or directory";
-    assert!(finished.stopped_reason.starts_with(reason), "{finished:?}");
-    assert!(!finished.was_running);
+    assert!(report.stopped_reason.starts_with(reason), "{report:?}");
+    assert!(!report.was_running);
 }
 
 #[tokio::test]
-async fn an_image_changes_nothing_of_the_kernel_and_of_the_machine() {
+async fn a_container_cannot_change_the_kernel_or_the_host() {
     let script = "cat /proc/sys/kernel/core_pattern > /data/same; \
                   (cat /data/same > /proc/sys/kernel/core_pattern) 2>/dev/null || echo no kernel; \
                   (echo x >> /etc/hosts) 2>/dev/null || echo no hosts; \
                   echo ready; sleep 60";
-    let Some((folder, plan)) = boxed(script, json!({ "stopTimeout": 2 }), |_| {}) else {
+    let Some((folder, plan)) = image_task(script, json!({ "stopTimeout": 2 }), |_| {}) else {
         return;
     };
-    let mut task = Running::of(folder, plan);
+    let mut task = RunningTask::from_plan(folder, plan);
 
-    task.until_said("box", "ready").await;
-    let heard = format!("{:?}", task.heard);
+    task.wait_for_line("box", "ready").await;
+    let events = format!("{:?}", task.events_seen);
     assert!(
-        heard.contains("no kernel") && heard.contains("no hosts"),
-        "{heard}"
+        events.contains("no kernel") && events.contains("no hosts"),
+        "{events}"
     );
 
     let status = fs::read_to_string(format!("/proc/{}/status", task.pid("box"))).unwrap();
@@ -360,9 +372,10 @@ async fn an_image_changes_nothing_of_the_kernel_and_of_the_machine() {
     assert_ne!(
         line("Uid:").split_whitespace().next(),
         Some("0"),
-        "root there is nobody here"
+        "root in the image is another user outside"
     );
 
+    // Bit 21 is CAP_SYS_ADMIN.
     let own = u64::from_str_radix(line("CapBnd:").trim(), 16).unwrap();
     assert_eq!(own & 1 << 21, 0, "CAP_SYS_ADMIN is gone: {own:x}");
     task.stop().await;
@@ -370,7 +383,7 @@ async fn an_image_changes_nothing_of_the_kernel_and_of_the_machine() {
 }
 
 #[tokio::test]
-async fn a_link_of_an_image_leads_nowhere_but_into_the_image() {
+async fn a_symlink_in_an_image_never_leads_to_the_host() {
     let outside = tempfile::tempdir().unwrap();
     let link = outside.path().to_owned();
     let set = move |image: &mut Image| {
@@ -379,12 +392,12 @@ async fn a_link_of_an_image_leads_nowhere_but_into_the_image() {
     };
     let more =
         json!({ "mountPoints": [{ "sourceVolume": "store", "containerPath": "/evil/made" }] });
-    let Some(boxed) = boxed("ls /evil", more, set) else {
+    let Some(image_task) = image_task("ls /evil", more, set) else {
         return;
     };
-    let (_, lines) = run(boxed).await;
+    let (_, lines) = run(image_task).await;
 
-    // What the link names is made within the image, or refused; never on this machine.
+    // The target of the link is created in the image, or refused.
     assert!(
         files(outside.path()).is_empty(),
         "{lines:?} {:?}",

@@ -1,25 +1,27 @@
-//! Alone in its process, so that it can count: many tasks leave no process, no descriptor, no mount and no
-//! control group.
+//! Many tasks leave no process, descriptor, mount or cgroup behind. The only test of its process, so that it can
+//! count them.
 
-#![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
-use serde_json::json;
 use std::fs;
 use std::sync::Arc;
-use support::{Running, container};
-use task_runner::Groups;
+
+use serde_json::json;
+use support::{RunningTask, container};
+use task_runner::Cgroups;
 
 #[tokio::test]
 async fn many_tasks_leave_nothing_behind() {
+    // The first task creates the runtime's threads and descriptors, which stay.
     one_task().await;
     let before = (descriptors(), children(), mounts());
-    for _ in 0..tasks() {
+    for _ in 0..task_count() {
         one_task().await;
     }
     assert_eq!((descriptors(), children(), mounts()), before);
-    assert_eq!(support::groups_of(std::process::id()), [""; 0]);
+    assert_eq!(support::cgroups_of(std::process::id()), [""; 0]);
 }
 
 async fn one_task() {
@@ -35,9 +37,9 @@ async fn one_task() {
     ];
 
     let mut plan = support::plan(folder.path(), containers);
-    plan.groups = Groups::open(&plan.definition).ok().map(Arc::new);
-    let mut task = Running::of(folder, plan);
-    task.until_ready(&["app"]).await;
+    plan.cgroups = Cgroups::open(&plan.definition).ok().map(Arc::new);
+    let mut task = RunningTask::from_plan(folder, plan);
+    task.wait_until_ready(&["app"]).await;
     task.stop().await;
     let (finished, _) = task.end().await;
     assert_eq!(finished.exit_code(), 0);
@@ -47,7 +49,7 @@ fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Everybody whose parent this process is, zombies too.
+/// Counts the children of this process, zombies included.
 fn children() -> usize {
     let own = std::process::id().to_string();
     let stat = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("stat")).ok();
@@ -77,8 +79,8 @@ fn mounts() -> usize {
         .count()
 }
 
-/// How many tasks live and end: 200, or as many as `LEAK_TASKS` says.
-fn tasks() -> u32 {
-    let asked = std::env::var("LEAK_TASKS").ok();
-    asked.map_or(200, |count| count.parse().unwrap())
+/// Returns the number of tasks to run: 200, or `LEAK_TASKS`.
+fn task_count() -> u32 {
+    let count = std::env::var("LEAK_TASKS").ok();
+    count.map_or(200, |count| count.parse().unwrap())
 }

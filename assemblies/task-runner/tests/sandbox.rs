@@ -1,10 +1,10 @@
-//! What a container finds around it: a network, mounts and a user of its own.
+//! The environment of a container: network, mounts and user.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "these are tests"
+    reason = "a panic fails the test"
 )]
 
 mod support;
@@ -16,15 +16,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use support::{LIMIT, Running, code, plan, said};
-use task_runner::sandbox::{Border, METADATA, Sandbox, Shape, Traffic, carry};
-use task_runner::{Finished, Program, RunPlan};
+use support::{LIMIT, RunningTask, exit_code, is_line, plan};
+use task_runner::sandbox::{Boundary, Isolation, METADATA_ADDRESS, Sandbox, Traffic, forward};
+use task_runner::{Program, RunPlan, TaskReport};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// Runs shell scripts, a container each, until the first has ended.
+/// Runs shell scripts, one container each.
 struct Scripts {
     folder: TempDir,
     plan: RunPlan,
@@ -34,13 +34,13 @@ impl Scripts {
     fn new(containers: &[(&str, &str, Value)], more: Value) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let container = |(name, script, more): &(&str, &str, Value)| {
-            let one = json!({ "name": name, "image": "sh", "entryPoint": ["sh"], "command": ["-c", script] });
-            merged(one, more)
+            let container = json!({ "name": name, "image": "sh", "entryPoint": ["sh"], "command": ["-c", script] });
+            merge(container, more)
         };
         let mut plan = plan(folder.path(), containers.iter().map(container).collect());
         let definition = serde_json::to_value(&plan.definition).unwrap();
 
-        plan.definition = serde_json::from_value(merged(definition, &more)).unwrap();
+        plan.definition = serde_json::from_value(merge(definition, &more)).unwrap();
         for program in plan.programs.values_mut() {
             *program = Program {
                 binary: "/bin/sh".into(),
@@ -56,48 +56,49 @@ impl Scripts {
         Some(Self { folder, plan })
     }
 
-    async fn run(self) -> (Finished, Vec<String>) {
-        let task = Running::of(self.folder, self.plan);
-        let (finished, heard) = task.end().await;
-        let lines = heard.iter().filter_map(|event| match &event.what {
-            task_runner::What::Log { line, .. } => Some(line.clone()),
+    async fn run(self) -> (TaskReport, Vec<String>) {
+        let task = RunningTask::from_plan(self.folder, self.plan);
+        let (report, events) = task.end().await;
+        let lines = events.iter().filter_map(|event| match &event.kind {
+            task_runner::EventKind::Log { line, .. } => Some(line.clone()),
             _ => None,
         });
-        (finished, lines.collect())
+        (report, lines.collect())
     }
 }
 
-/// Says which test is skipped: its thread has its name.
+/// Reports the test as skipped; the harness names its thread after it.
 fn skip() {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or_default();
-    let line = format!("skipped: {test} needs a machine that gives out namespaces\n");
-    // Past the harness, which keeps what a test that passes prints.
+    let line = format!("skipped: {test} needs a host that grants namespaces\n");
+    // Directly to stderr: the harness hides the output of tests that pass.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-fn merged(mut one: Value, more: &Value) -> Value {
-    one.as_object_mut()
+fn merge(mut container: Value, more: &Value) -> Value {
+    container
+        .as_object_mut()
         .unwrap()
         .extend(more.as_object().unwrap().clone());
-    one
+    container
 }
 
 #[tokio::test]
-async fn a_task_has_a_loopback_of_its_own_with_the_address_of_the_metadata_endpoint() {
+async fn a_task_has_its_own_loopback_with_the_address_of_the_metadata_endpoint() {
     let script = "cat /proc/net/fib_trie | grep -c 169.254.170.2; ls /sys/class/net >/dev/null; cat /proc/net/dev | grep -c :";
     let Some(scripts) = Scripts::new(&[("app", script, json!({}))], json!({})) else {
         return;
     };
     let sandbox = Arc::clone(scripts.plan.sandbox.as_ref().unwrap());
 
-    // The same address twice on one machine: here, and there.
-    let here = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let std::net::SocketAddr::V4(address) = here.local_addr().unwrap() else {
-        panic!("IPv4 was asked for")
+    // The same port on the host and in the task: they are separate networks.
+    let host_listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let std::net::SocketAddr::V4(address) = host_listener.local_addr().unwrap() else {
+        panic!("IPv4 was requested")
     };
-    let there = sandbox.listen(address).unwrap();
-    let metadata = sandbox.listen(METADATA).unwrap();
+    let listener = sandbox.listen(address).unwrap();
+    let metadata = sandbox.listen(METADATA_ADDRESS).unwrap();
 
     assert_eq!(
         metadata.local_addr().unwrap().to_string(),
@@ -105,69 +106,75 @@ async fn a_task_has_a_loopback_of_its_own_with_the_address_of_the_metadata_endpo
     );
     assert!(
         sandbox.listen(address).is_err(),
-        "the address is taken there too"
+        "the address is in use in the task, too"
     );
 
-    let there = TcpListener::from_std(there).unwrap();
-    let (called, answered) = tokio::join!(sandbox.connect(address), there.accept());
-    let (mut called, (mut answered, _)) = (called.unwrap(), answered.unwrap());
-    called.write_all(b"inside").await.unwrap();
-    called.shutdown().await.unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
+    let (client, accepted) = tokio::join!(sandbox.connect(address), listener.accept());
+    let (mut client, (mut server, _)) = (client.unwrap(), accepted.unwrap());
+    client.write_all(b"inside").await.unwrap();
+    client.shutdown().await.unwrap();
 
-    let mut heard = String::new();
-    answered.read_to_string(&mut heard).await.unwrap();
-    assert_eq!(heard, "inside");
+    let mut received = String::new();
+    server.read_to_string(&mut received).await.unwrap();
+    assert_eq!(received, "inside");
 
-    let (finished, lines) = scripts.run().await;
-    assert_eq!(code(&finished, "app"), Some(0), "{lines:?}");
+    let (report, lines) = scripts.run().await;
+    assert_eq!(exit_code(&report, "app"), Some(0), "{lines:?}");
     assert_ne!(lines[0], "0", "{lines:?}");
     assert_eq!(lines[1], "1", "lo is the only interface: {lines:?}");
 }
 
 #[tokio::test]
-async fn containers_of_a_task_reach_each_other_and_the_port_is_carried_to_this_machine() {
+async fn containers_reach_each_other_and_a_port_is_forwarded_to_the_host() {
     let fixture = support::container("app", &["echo", "127.0.0.1:7"], json!({}));
-    let mut task = Running::new(vec![fixture]);
+    let mut task = RunningTask::new(vec![fixture]);
     let Some(sandbox) = task.sandbox.clone() else {
         return skip();
     };
 
-    task.until_ready(&["app"]).await;
+    task.wait_until_ready(&["app"]).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let inside: SocketAddrV4 = "127.0.0.1:7".parse().unwrap();
-    let border = Border {
+    let boundary = Boundary {
         traffic: Traffic::Ingress,
         port: 7,
         faults: Arc::clone(sandbox.faults()),
     };
-    let forward = carry(listener, border, move || {
+    let forward = forward(listener, boundary, move || {
         let sandbox = Arc::clone(&sandbox);
         async move { sandbox.connect(inside).await }
     });
 
-    let mut caller = TcpStream::connect(address).await.unwrap();
+    let mut client = TcpStream::connect(address).await.unwrap();
+    // More than the buffers on the way can hold, so that the two directions overlap.
     let sent: Vec<u8> = (0..300_000_u32)
         .map(|number| number.to_le_bytes()[1])
         .collect();
-    let (mut reader, mut writer) = caller.split();
-    let mut heard = Vec::new();
+    let (mut reader, mut writer) = client.split();
+    let mut received = Vec::new();
     let send = async {
         writer.write_all(&sent).await.unwrap();
-        // A half that is closed stays a half: the rest of the echo still comes.
+        // Closing one direction must not close the other: the rest of the echo still arrives.
         writer.shutdown().await.unwrap();
     };
-    let ((), read) = tokio::join!(send, timeout(LIMIT, reader.read_to_end(&mut heard)));
+    let ((), read) = tokio::join!(send, timeout(LIMIT, reader.read_to_end(&mut received)));
 
     read.unwrap().unwrap();
-    assert!(heard == sent, "{} bytes of {}", heard.len(), sent.len());
+    assert!(
+        received == sent,
+        "{} bytes of {}",
+        received.len(),
+        sent.len()
+    );
     drop(forward);
     task.stop().await;
     task.end().await;
 }
 
 #[tokio::test]
-async fn a_read_only_root_takes_nothing_but_volumes_and_what_is_kept() {
+async fn a_read_only_root_allows_writes_to_volumes_and_writable_paths_only() {
     let script = "cd \"$0\"; (echo x > no) 2>/dev/null && echo wrote || echo refused; echo x > kept/yes && echo kept; \
                   echo x > /data-of-test/deep/file && cat /data-of-test/deep/file; echo x >/dev/null && echo null; \
                   (echo x > /usr/no-such-file) 2>/dev/null && echo wrote || echo refused";
@@ -182,43 +189,42 @@ async fn a_read_only_root_takes_nothing_but_volumes_and_what_is_kept() {
     let folder = scripts.folder.path().to_owned();
 
     fs::create_dir(folder.join("kept")).unwrap();
-    scripts.plan.kept = [("app".to_owned(), vec![folder.join("kept")])].into();
+    scripts.plan.writable_paths = [("app".to_owned(), vec![folder.join("kept")])].into();
     scripts.plan.definition.container_definitions[0]
         .command
         .push(folder.display().to_string());
 
-    let task = Running::of(scripts.folder, scripts.plan);
-    let folder_kept = task.folder.path().join("volumes/data/file");
-    let mut task = task;
-    task.until_stopped("app").await;
+    let mut task = RunningTask::from_plan(scripts.folder, scripts.plan);
+    let volume_file = task.folder.path().join("volumes/data/file");
+    task.wait_until_stopped("app").await;
 
     let lines: Vec<String> = task
-        .heard
+        .events_seen
         .iter()
-        .filter_map(|event| match &event.what {
-            task_runner::What::Log { line, .. } => Some(line.clone()),
+        .filter_map(|event| match &event.kind {
+            task_runner::EventKind::Log { line, .. } => Some(line.clone()),
             _ => None,
         })
         .collect();
 
     assert_eq!(lines, ["refused", "kept", "x", "null", "refused"]);
-    assert_eq!(fs::read_to_string(folder_kept).unwrap(), "x\n");
+    assert_eq!(fs::read_to_string(volume_file).unwrap(), "x\n");
     assert_eq!(fs::read_to_string(folder.join("kept/yes")).unwrap(), "x\n");
     assert!(
         !Path::new("/data-of-test").exists(),
-        "nothing of it is left on the machine"
+        "the mount point does not exist on the host"
     );
     task.end().await;
 }
 
 #[tokio::test]
-async fn a_volume_is_one_folder_for_all_and_can_be_read_only_for_some() {
+async fn a_volume_is_shared_and_can_be_read_only_for_one_container() {
     let mount = |read_only: bool| json!({ "mountPoints": [{ "sourceVolume": "shared", "containerPath": "/tmp", "readOnly": read_only }] });
-    let after = merged(
+    let after = merge(
         mount(true),
         &json!({ "dependsOn": [{ "containerName": "writer", "condition": "SUCCESS" }] }),
     );
-    let writer = merged(mount(false), &json!({ "essential": false }));
+    let writer = merge(mount(false), &json!({ "essential": false }));
     let read =
         "cat /tmp/from-writer; (echo x > /tmp/mine) 2>/dev/null && echo wrote || echo refused";
     let containers = [
@@ -230,17 +236,17 @@ async fn a_volume_is_one_folder_for_all_and_can_be_read_only_for_some() {
         return;
     };
 
-    let (finished, lines) = scripts.run().await;
-    assert_eq!(code(&finished, "writer"), Some(0), "{lines:?}");
+    let (report, lines) = scripts.run().await;
+    assert_eq!(exit_code(&report, "writer"), Some(0), "{lines:?}");
     assert_eq!(lines, ["hello", "refused"]);
     assert!(
         !Path::new("/tmp/from-writer").exists(),
-        "this machine's /tmp is another one"
+        "the host's /tmp is not mounted over"
     );
 }
 
 #[tokio::test]
-async fn a_container_is_the_user_its_definition_names_and_sees_its_own_processes_only() {
+async fn a_container_has_the_user_of_its_definition_and_sees_its_own_processes_only() {
     let script = "id -u; id -g; touch mine && stat -c %u mine; ls -d /proc/[0-9]* | wc -l; cat /proc/1/comm; \
                   cat /proc/self/status | grep CapEff";
     let Some(scripts) = Scripts::new(
@@ -252,18 +258,19 @@ async fn a_container_is_the_user_its_definition_names_and_sees_its_own_processes
 
     let (_, lines) = scripts.run().await;
     assert_eq!(lines[..3], ["65532", "65533", "65532"], "{lines:?}");
+    // The shell, `ls` and `wc`; a host has many more.
     let seen: usize = lines[3].parse().unwrap();
     assert!(seen < 10, "{lines:?}");
     assert_eq!(lines[4], "sh");
 
     assert!(
         lines[5].ends_with("0000000000000000"),
-        "no rights are left: {lines:?}"
+        "no capabilities are left: {lines:?}"
     );
 }
 
 #[tokio::test]
-async fn a_health_check_runs_where_the_container_does() {
+async fn a_health_check_runs_in_the_namespaces_of_the_container() {
     let check = json!({
         "command": ["CMD-SHELL", "test \"$(cat /proc/1/comm)\" = sleep && test -f /data-of-test/here && echo well"],
         "interval": 5, "retries": 1,
@@ -281,12 +288,12 @@ async fn a_health_check_runs_where_the_container_does() {
     };
 
     scripts.plan.fast_health = 50;
-    let mut task = Running::of(scripts.folder, scripts.plan);
+    let mut task = RunningTask::from_plan(scripts.folder, scripts.plan);
     let event = task
-        .until(|event| matches!(event.what, task_runner::What::Health { .. }))
+        .wait_for(|event| matches!(event.kind, task_runner::EventKind::Health { .. }))
         .await;
-    let task_runner::What::Health { health, output, .. } = event.what else {
-        panic!("asked for")
+    let task_runner::EventKind::Health { health, output, .. } = event.kind else {
+        panic!("only health events match")
     };
 
     assert_eq!(health, task_runner::machine::Health::Healthy, "{output}");
@@ -300,7 +307,7 @@ async fn a_health_check_runs_where_the_container_does() {
 }
 
 #[tokio::test]
-async fn containers_that_share_their_processes_see_each_other_and_are_not_pid_1() {
+async fn containers_with_pid_mode_task_see_each_other_and_are_not_pid_1() {
     let see = "echo $$; for n in 1 2 3 4 5 6 7 8 9; do grep -l marker-of-test /proc/[0-9]*/cmdline 2>/dev/null | grep -q . && echo seen && break; sleep 0.1; done";
     let other = json!({ "essential": false });
     let containers = [
@@ -311,13 +318,13 @@ async fn containers_that_share_their_processes_see_each_other_and_are_not_pid_1(
         return;
     };
 
-    let shape = Shape {
+    let isolation = Isolation {
         network: true,
-        shared_processes: true,
+        shared_pid_namespace: true,
     };
 
     scripts.plan.sandbox = Some(Arc::new(
-        Sandbox::open(support::FIXTURE.as_ref(), shape).unwrap(),
+        Sandbox::open(support::FIXTURE.as_ref(), isolation).unwrap(),
     ));
     let (_, lines) = scripts.run().await;
 
@@ -326,7 +333,7 @@ async fn containers_that_share_their_processes_see_each_other_and_are_not_pid_1(
 }
 
 #[tokio::test]
-async fn more_files_than_the_machine_allows_are_as_many_as_it_allows() {
+async fn the_open_file_limit_is_capped_by_the_host() {
     let limits =
         json!({ "ulimits": [{ "name": "nofile", "softLimit": 100, "hardLimit": 999_999_999 }] });
     let Some(scripts) = Scripts::new(&[("app", "ulimit -Sn; ulimit -Hn", limits)], json!({}))
@@ -337,13 +344,13 @@ async fn more_files_than_the_machine_allows_are_as_many_as_it_allows() {
     let (_, lines) = scripts.run().await;
     assert_eq!(lines[0], "100");
     assert!(
-        lines[1].parse::<u64>().is_ok_and(|most| most >= 100),
+        lines[1].parse::<u64>().is_ok_and(|hard| hard >= 100),
         "{lines:?}"
     );
 }
 
 #[tokio::test]
-async fn a_mount_that_cannot_be_made_is_named() {
+async fn the_error_names_a_mount_that_cannot_be_made() {
     let mounts = json!({ "mountPoints": [{ "sourceVolume": "data", "containerPath": "/etc/passwd/below" }] });
     let Some(scripts) = Scripts::new(
         &[("app", "true", mounts)],
@@ -352,15 +359,18 @@ async fn a_mount_that_cannot_be_made_is_named() {
         return;
     };
 
-    let task = Running::of(scripts.folder, scripts.plan);
-    let (finished, heard) = task.end().await;
-    assert!(finished.stopped_reason.contains("app") || !finished.stopped_reason.is_empty());
-    let told = heard.iter().any(|event| said(event, "app", "cannot run"));
-    assert!(told, "{heard:#?}");
+    let task = RunningTask::from_plan(scripts.folder, scripts.plan);
+    let (report, events) = task.end().await;
+    // The path is below a file.
+    assert!(report.stopped_reason.contains("app") || !report.stopped_reason.is_empty());
+    let is_logged = events
+        .iter()
+        .any(|event| is_line(event, "app", "cannot run"));
+    assert!(is_logged, "{events:#?}");
 }
 
 #[tokio::test]
-async fn whoever_it_is_mounts_nothing_leaves_no_group_and_renames_no_machine() {
+async fn no_user_can_mount_leave_its_cgroup_or_rename_the_host() {
     let script = "mount -o remount,rw / 2>/dev/null || echo no mounts; \
                   hostname elsewhere 2>/dev/null; \
                   for file in $(find /sys/fs/cgroup -maxdepth 2 -name cgroup.procs); do \
@@ -378,31 +388,35 @@ async fn whoever_it_is_mounts_nothing_leaves_no_group_and_renames_no_machine() {
 }
 
 #[tokio::test]
-async fn a_user_that_is_nobody_and_a_name_that_leads_away_are_refused() {
-    let refused = |name: &'static str, more: Value| async move {
+async fn rejects_unknown_users_and_names_that_are_paths() {
+    let error = |name: &'static str, more: Value| async move {
         let scripts = Scripts::new(&[(name, "true", more)], json!({}))?;
-        let (events, _heard) = tokio::sync::mpsc::channel(16);
+        let (events, _receiver) = tokio::sync::mpsc::channel(16);
         let (_control, controlled) = tokio::sync::mpsc::channel(1);
-        let done = task_runner::run(scripts.plan, events, controlled).await;
-        Some(done.unwrap_err().to_string())
+        let result = task_runner::run(scripts.plan, events, controlled).await;
+        Some(result.unwrap_err().to_string())
     };
 
-    let Some(words) = refused("app", json!({ "user": "nobody-of-this-name" })).await else {
+    let Some(message) = error("app", json!({ "user": "nobody-of-this-name" })).await else {
         return;
     };
-    assert!(words.contains("`nobody-of-this-name` of `app`"), "{words}");
+    assert!(
+        message.contains("`nobody-of-this-name` of `app`"),
+        "{message}"
+    );
 
-    let words = refused("../app", json!({})).await.unwrap();
-    assert!(words.contains("`../app`"), "{words}");
+    // Names become folders: `..` would lead out of the folder of the run.
+    let message = error("../app", json!({})).await.unwrap();
+    assert!(message.contains("`../app`"), "{message}");
     let volume = json!({ "mountPoints": [{ "sourceVolume": "../../x", "containerPath": "/x" }] });
-    let words = refused("app", volume).await.unwrap();
-    assert!(words.contains("`../../x`"), "{words}");
+    let message = error("app", volume).await.unwrap();
+    assert!(message.contains("`../../x`"), "{message}");
 }
 
 #[tokio::test]
-async fn the_volumes_of_another_container_can_be_taken_over() {
+async fn volumes_from_mounts_the_volumes_of_another_container_read_only() {
     let store = json!({ "mountPoints": [{ "sourceVolume": "store", "containerPath": "/store" }] });
-    let taken = json!({ "volumesFrom": [{ "sourceContainer": "app", "readOnly": true }] });
+    let inherited = json!({ "volumesFrom": [{ "sourceContainer": "app", "readOnly": true }] });
     let containers = [
         (
             "app",
@@ -413,7 +427,7 @@ async fn the_volumes_of_another_container_can_be_taken_over() {
         (
             "other",
             "until [ -e /store/x ]; do sleep 0.05; done; echo there; touch /store/y 2>/dev/null || echo only to read; sleep 5",
-            merged(taken, &json!({ "essential": false, "stopTimeout": 2 })),
+            merge(inherited, &json!({ "essential": false, "stopTimeout": 2 })),
         ),
     ];
 
@@ -422,7 +436,7 @@ async fn the_volumes_of_another_container_can_be_taken_over() {
         return;
     };
 
-    let (finished, lines) = scripts.run().await;
-    assert_eq!(code(&finished, "app"), Some(0), "{lines:?}");
+    let (report, lines) = scripts.run().await;
+    assert_eq!(exit_code(&report, "app"), Some(0), "{lines:?}");
     assert_eq!(lines, ["there", "only to read"]);
 }

@@ -1,5 +1,6 @@
-//! What stands in a container's place, asked as a client would ask it.
-#![allow(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+//! The stubs, queried by HTTP clients.
+
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -16,7 +17,7 @@ use tokio::time::sleep;
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// One that runs; it ends with the test.
+/// A running stub; dropping it ends it.
 struct Stub {
     process: Child,
     port: u16,
@@ -24,6 +25,7 @@ struct Stub {
 
 impl Stub {
     fn start(kind: &str) -> Self {
+        // Free when asked; a stub cannot report the port it chose.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -37,12 +39,12 @@ impl Stub {
         Self { process, port }
     }
 
-    async fn call(&self) -> TokioIo<TcpStream> {
+    async fn connect(&self) -> TokioIo<TcpStream> {
         let end = Instant::now() + LIMIT;
         loop {
             match TcpStream::connect(("127.0.0.1", self.port)).await {
-                Ok(called) => return TokioIo::new(called),
-                Err(why) => assert!(Instant::now() < end, "nobody listens: {why}"),
+                Ok(stream) => return TokioIo::new(stream),
+                Err(error) => assert!(Instant::now() < end, "the stub does not listen: {error}"),
             }
             sleep(Duration::from_millis(10)).await;
         }
@@ -56,53 +58,55 @@ impl Drop for Stub {
     }
 }
 
-fn post(target: String, form: &str, body: &'static [u8]) -> Request<Full<Bytes>> {
+fn post(target: String, content_type: &str, body: &'static [u8]) -> Request<Full<Bytes>> {
     let request = Request::post(target)
-        .header("content-type", form)
+        .header("content-type", content_type)
         .header("host", "localhost");
     request.body(Full::from(body)).unwrap()
 }
 
 #[tokio::test]
-async fn an_export_over_grpc_is_taken_and_ends_with_a_status_in_its_trailers() {
+async fn accepts_exports_over_grpc_and_sends_a_status_in_the_trailers() {
     for kind in ["otlp-sink", "http-200"] {
         let stub = Stub::start(kind);
-        let opened = http2::handshake(TokioExecutor::new(), stub.call().await).await;
-        let (mut client, connection) = opened.unwrap();
+        let handshake = http2::handshake(TokioExecutor::new(), stub.connect().await).await;
+        let (mut client, connection) = handshake.unwrap();
         tokio::spawn(connection);
 
         let target = format!("http://127.0.0.1:{}{EXPORT}", stub.port);
-        // A frame with a message of two bytes.
+        // A gRPC message: not compressed, a length of two bytes, and an empty field 1.
         let request = post(target, "application/grpc+proto", &[0, 0, 0, 0, 2, 0x0a, 0]);
-        let answer = client.send_request(request).await.unwrap();
+        let response = client.send_request(request).await.unwrap();
 
         assert_eq!(
-            (answer.status(), answer.version()),
+            (response.status(), response.version()),
             (StatusCode::OK, Version::HTTP_2)
         );
-        assert_eq!(answer.headers()["content-type"], "application/grpc");
-        let body = answer.into_body().collect().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/grpc");
+        let body = response.into_body().collect().await.unwrap();
 
         assert_eq!(body.trailers().unwrap()["grpc-status"], "0", "{kind}");
+        // An empty message: five bytes of prefix.
         assert_eq!(body.to_bytes(), [0; 5].as_slice());
     }
 }
 
 #[tokio::test]
-async fn the_same_port_takes_otlp_over_http_in_both_of_its_forms() {
+async fn accepts_otlp_over_http_in_json_and_protobuf_on_the_same_port() {
     let stub = Stub::start("otlp-sink");
-    let (mut client, connection) = http1::handshake(stub.call().await).await.unwrap();
+    let (mut client, connection) = http1::handshake(stub.connect().await).await.unwrap();
     tokio::spawn(connection);
 
-    for (form, expected) in [("application/json", "{}"), ("application/x-protobuf", "")] {
-        let request = post("/v1/traces".to_owned(), form, b"{}");
-        let answer = client.send_request(request).await.unwrap();
+    // The response has the content type of the request (OTLP/HTTP).
+    for (content_type, expected) in [("application/json", "{}"), ("application/x-protobuf", "")] {
+        let request = post("/v1/traces".to_owned(), content_type, b"{}");
+        let response = client.send_request(request).await.unwrap();
         assert_eq!(
-            (answer.status(), answer.version()),
+            (response.status(), response.version()),
             (StatusCode::OK, Version::HTTP_11)
         );
-        assert_eq!(answer.headers()["content-type"], form);
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(response.headers()["content-type"], content_type);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, expected);
     }
 }

@@ -402,9 +402,9 @@ mod tests {
     #[test]
     fn rejects_duplicate_claims_and_non_objects() {
         // Parsers differ in which duplicate they use.
-        let twice = r#"{"iss":"https://issuer.test","aud":"coins","exp":1,"exp":1000300}"#;
+        let duplicate = r#"{"iss":"https://issuer.test","aud":"coins","exp":1,"exp":1000300}"#;
         let listed = r#"["https://issuer.test","ada","coins",1000300]"#;
-        for payload in [twice, listed, "", "foo", "[]", "7", "null", "{} {}"] {
+        for payload in [duplicate, listed, "", "foo", "[]", "7", "null", "{} {}"] {
             assert_eq!(check(payload), Err(ClaimsError::Malformed), "{payload}");
         }
     }

@@ -96,10 +96,10 @@ pub fn serve(
         keys: process.readiness.latch("keys"),
         upstream: process.readiness.latch("upstream"),
     };
-    serve_latched(config, listener, process, latches)
+    serve_with_latches(config, listener, process, latches)
 }
 
-async fn serve_latched(
+async fn serve_with_latches(
     config: Config,
     listener: TcpListener,
     process: Process,
@@ -188,8 +188,9 @@ fn build_credentials(
     }
 
     if let Some(url) = &config.external.url {
-        let headers = config.external_headers();
-        let headers = headers.map_err(|name| format!("`{name}` is not a header name"))?;
+        let headers = config
+            .external_headers()
+            .map_err(|name| format!("`{name}` is not a header name"))?;
         credentials.external = Some(External::new(url, headers, config.external.timeout)?);
     }
 

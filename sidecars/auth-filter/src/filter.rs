@@ -96,17 +96,17 @@ impl Filter {
                 audit::log_rejected(&head, &rejection, client, Enforcement::DryRun);
                 // In a dry run the app may still verify credentials itself, as it did before the
                 // filter existed.
-                let own = [
+                let credential_headers: Vec<_> = [
                     Some(&AUTHORIZATION),
                     self.upstream_identity.api_key.as_ref(),
-                ];
-                let own = own.into_iter().flatten();
-                let own: Vec<_> = own
-                    .filter_map(|name| Some((name.clone(), head.headers.get(name)?.clone())))
-                    .collect();
-                let mut head = upstream_head(head, wire, None, &self.upstream_identity);
+                ]
+                .into_iter()
+                .flatten()
+                .filter_map(|name| Some((name.clone(), head.headers.get(name)?.clone())))
+                .collect();
 
-                head.headers.extend(own);
+                let mut head = upstream_head(head, wire, None, &self.upstream_identity);
+                head.headers.extend(credential_headers);
                 head
             }
         };
@@ -121,8 +121,11 @@ impl Filter {
     /// Returns the target of a rejected request to forward in a dry run, if it has one.
     fn dry_run_target(&self, head: &Parts) -> Option<PathAndQuery> {
         // CONNECT has no path, and an asterisk-form target cannot be forwarded as a path.
-        let may = self.enforcement == Enforcement::DryRun && head.method != Method::CONNECT;
-        let wire = head.uri.path_and_query().filter(|_| may)?;
+        if self.enforcement != Enforcement::DryRun || head.method == Method::CONNECT {
+            return None;
+        }
+
+        let wire = head.uri.path_and_query()?;
         wire.as_str().starts_with('/').then(|| wire.clone())
     }
 }

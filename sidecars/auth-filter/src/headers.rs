@@ -32,7 +32,7 @@ pub(crate) fn set_identity(headers: &mut HeaderMap, identity: &Identity, claims:
 fn format_headers(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName, HeaderValue)> {
     let scopes = identity.scopes.join(" ");
     // A missing value leaves out its header, rather than sending an empty one.
-    let always = [
+    let standard = [
         (SUBJECT, identity.subject.as_deref()),
         (ISSUER, Some(identity.issuer.as_str())),
         (
@@ -42,7 +42,7 @@ fn format_headers(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName
         (CLIENT, identity.client.as_deref()),
     ];
 
-    let always = always
+    let standard = standard
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.and_then(header_value)?)));
     let claims = claims.iter().filter_map(|(name, claim)| {
@@ -50,7 +50,7 @@ fn format_headers(identity: &Identity, claims: &ClaimHeaders) -> Vec<(HeaderName
         Some((name.clone(), header_value(&value)?))
     });
 
-    always.chain(claims).collect()
+    standard.chain(claims).collect()
 }
 
 /// The headers for claims: header name and claim name.
@@ -61,11 +61,11 @@ pub(crate) fn claim_header_name(name: &str) -> Option<HeaderName> {
     let header: HeaderName = format!("x-auth-{}", name.to_ascii_lowercase())
         .parse()
         .ok()?;
-    let taken = [SUBJECT, ISSUER, SCOPES, CLIENT, TOKEN];
+    let reserved = [SUBJECT, ISSUER, SCOPES, CLIENT, TOKEN];
     let valid = name
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    (valid && !name.is_empty() && !taken.contains(&header)).then_some(header)
+    (valid && !name.is_empty() && !reserved.contains(&header)).then_some(header)
 }
 
 /// Formats a claim. A list is joined with spaces; members that contain a space make it unusable.

@@ -59,9 +59,8 @@ impl Issuers {
         let set = match &header.kid {
             Some(id) => verifier.keys.current_or_reload(id).await,
             None => verifier.keys.current(),
-        };
-
-        let set = set.ok_or(Rejection::NoKeys)?;
+        }
+        .ok_or(Rejection::NoKeys)?;
         let id = header.kid.as_deref();
         if id.is_some_and(|id| !set.contains(id)) {
             return Err(Rejection::UnknownKey);

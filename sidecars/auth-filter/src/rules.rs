@@ -290,8 +290,9 @@ impl CompiledRule {
         let host = self.hosts.is_empty()
             || target
                 .host()
-                .is_some_and(|host| self.hosts.iter().any(|known| is_for_host(known, host)));
-        let method = self.methods.is_empty() || self.methods.iter().any(|known| known == method);
+                .is_some_and(|host| self.hosts.iter().any(|pattern| is_for_host(pattern, host)));
+        let method =
+            self.methods.is_empty() || self.methods.iter().any(|pattern| pattern == method);
         let length = if self.rest {
             segments.len() >= self.pattern.len()
         } else {
@@ -320,9 +321,9 @@ impl Segment {
 
 /// Returns whether a pattern matches a host. `*.example.com` matches `api.example.com`, but neither
 /// `example.com` nor `a.b.example.com`.
-fn is_for_host(known: &str, host: &str) -> bool {
-    let Some(domain) = known.strip_prefix('*') else {
-        return known.eq_ignore_ascii_case(host);
+fn is_for_host(pattern: &str, host: &str) -> bool {
+    let Some(domain) = pattern.strip_prefix('*') else {
+        return pattern.eq_ignore_ascii_case(host);
     };
     let Some((label, rest)) = host
         .len()

@@ -100,8 +100,8 @@ impl Target {
         let path = wire
             .path()
             .strip_prefix('/')
-            .filter(|_| wire.as_str().starts_with('/'));
-        let path = path.ok_or(TargetError::Form)?;
+            .filter(|_| wire.as_str().starts_with('/'))
+            .ok_or(TargetError::Form)?;
         // The last segment may be empty: a path may end with a slash.
         let last = path.split('/').count() - 1;
         let segments = path

@@ -98,10 +98,10 @@ async fn forwards_the_authorized_target_byte_for_byte() {
             .send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
             .await;
         assert_eq!(answer.status(), 200, "{path}");
-        let [seen] = &harness.upstream.take()[..] else {
+        let [received] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
-        assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
+        assert_eq!(received.line, format!("GET {path} HTTP/1.1"));
     }
 
     // The HTTP parser drops a fragment before authorization; only the rest may be forwarded.
@@ -113,7 +113,7 @@ async fn forwards_the_authorized_target_byte_for_byte() {
         .upstream
         .take()
         .into_iter()
-        .map(|seen| seen.line)
+        .map(|received| received.line)
         .collect();
 
     assert!(
@@ -168,10 +168,10 @@ async fn strips_routing_headers_on_public_paths() {
     ] {
         let request = format!("GET /public/x HTTP/1.1\r\nHost: a\r\n{name}: /admin\r\n\r\n");
         assert_eq!(harness.send(&request).await.status(), 200, "{name}");
-        let [seen] = &harness.upstream.take()[..] else {
+        let [received] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
-        assert!(seen.header(name).is_empty(), "{name}");
+        assert!(received.header(name).is_empty(), "{name}");
     }
 }
 
@@ -190,12 +190,12 @@ async fn connection_header_cannot_remove_the_identity() {
         );
 
         assert_eq!(harness.send(request).await.status(), 200, "{named}");
-        let [seen] = &harness.upstream.take()[..] else {
+        let [received] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
 
-        assert_eq!(seen.header("x-auth-subject"), ["ada"], "{named}");
-        assert_eq!(seen.header("host"), ["a"], "{named}");
+        assert_eq!(received.header("x-auth-subject"), ["ada"], "{named}");
+        assert_eq!(received.header("host"), ["a"], "{named}");
     }
 }
 
@@ -208,11 +208,11 @@ async fn drops_identity_headers_in_trailers() {
                    Trailer: X-Auth-Subject\r\nTE: trailers\r\n\r\n\
                    5\r\nphoto\r\n0\r\nX-Auth-Subject: root\r\n\r\n";
     assert_eq!(harness.send(request).await.status(), 200);
-    let [seen] = &harness.upstream.take()[..] else {
+    let [received] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
-    assert_eq!(seen.body, b"photo");
-    assert!(seen.header("x-auth-subject").is_empty());
+    assert_eq!(received.body, b"photo");
+    assert!(received.header("x-auth-subject").is_empty());
 }
 
 #[tokio::test]
@@ -244,10 +244,10 @@ async fn requires_exactly_one_host() {
         .await;
 
     assert_eq!(answer.status(), 200);
-    let [seen] = &harness.upstream.take()[..] else {
+    let [received] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
-    assert_eq!(seen.line, "GET /public/x HTTP/1.1");
+    assert_eq!(received.line, "GET /public/x HTTP/1.1");
 }
 
 #[tokio::test]
@@ -266,12 +266,12 @@ async fn rejects_tunnels_and_unauthorized_upgrades() {
     let h2c = "GET /public/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n\
                Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
     assert_eq!(harness.send_raw(h2c).await.status(), 200);
-    let [seen] = &harness.upstream.take()[..] else {
+    let [received] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
 
     for name in ["upgrade", "http2-settings", "connection"] {
-        assert!(seen.header(name).is_empty(), "{name}");
+        assert!(received.header(name).is_empty(), "{name}");
     }
 }
 
@@ -420,24 +420,28 @@ async fn rejects_request_smuggling() {
         ),
     ] {
         harness.send_raw(request).await;
-        let seen = harness.upstream.take();
-        assert!(seen.len() <= 1, "{case}: {seen:?}");
-        assert!(seen.iter().all(is_first_request), "{case}: {seen:?}");
+        let received = harness.upstream.take();
+        assert!(received.len() <= 1, "{case}: {received:?}");
+        assert!(
+            received.iter().all(is_first_request),
+            "{case}: {received:?}"
+        );
     }
 
     // The same body with valid framing arrives complete.
     for honest in [frame_request(&cl, HIDDEN), frame_request(te, &chunked)] {
         assert_eq!(harness.send(honest).await.status(), 200);
-        let [seen] = &harness.upstream.take()[..] else {
+        let [received] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
-        assert_eq!(seen.body, HIDDEN.as_bytes());
+        assert_eq!(received.body, HIDDEN.as_bytes());
     }
 }
 
-fn is_first_request(seen: &RecordedRequest) -> bool {
-    let one_length = seen.header("content-length").len() + seen.header("transfer-encoding").len();
-    seen.line.ends_with(" /public/x HTTP/1.1") && one_length <= 1
+fn is_first_request(received: &RecordedRequest) -> bool {
+    let one_length =
+        received.header("content-length").len() + received.header("transfer-encoding").len();
+    received.line.ends_with(" /public/x HTTP/1.1") && one_length <= 1
 }
 
 /// Builds an HTTP/2 frame (RFC 9113 section 4.1).
@@ -488,11 +492,11 @@ async fn rejects_http2_requests_invalid_in_http1() {
     };
 
     harness.send_raw(request(&[])).await;
-    let [seen] = &harness.upstream.take()[..] else {
+    let [received] = &harness.upstream.take()[..] else {
         panic!("an ordinary request does not arrive")
     };
 
-    assert_eq!(seen.line, "GET /public/x HTTP/1.1");
+    assert_eq!(received.line, "GET /public/x HTTP/1.1");
     for change in [
         // Paths that are not in origin form, or that contain HTTP/1 syntax.
         &[(":path", "public/x")][..],
@@ -529,12 +533,12 @@ async fn rejects_http2_requests_invalid_in_http1() {
         &[(":unknown", "a")],
     ] {
         harness.send_raw(request(change)).await;
-        let seen = harness.upstream.take();
-        assert!(seen.is_empty(), "{change:?}: {seen:?}");
+        let received = harness.upstream.take();
+        assert!(received.is_empty(), "{change:?}: {received:?}");
     }
 
     // A duplicated pseudo-header is malformed (RFC 9113 8.3).
-    let twice = over_http2(&[
+    let duplicated = over_http2(&[
         (":method", "GET"),
         (":scheme", "http"),
         (":authority", "a.test"),
@@ -542,7 +546,7 @@ async fn rejects_http2_requests_invalid_in_http1() {
         (":path", "/admin/x"),
     ]);
 
-    harness.send_raw(twice).await;
+    harness.send_raw(duplicated).await;
     assert!(harness.upstream.take().is_empty(), "two paths");
 }
 

@@ -34,9 +34,9 @@ async fn get(harness: &Harness, path: &str, headers: &str) -> (u16, Option<Recor
             "GET {path} HTTP/1.1\r\nHost: a.test\r\n{headers}\r\n"
         ))
         .await;
-    let mut seen = harness.upstream.take();
-    assert!(seen.len() < 2);
-    (answer.status(), seen.pop())
+    let mut received = harness.upstream.take();
+    assert!(received.len() < 2);
+    (answer.status(), received.pop())
 }
 
 fn bearer(token: &str) -> String {
@@ -62,14 +62,17 @@ async fn checks_each_issuer_against_its_own_keys_audiences_and_claims() {
         "iss": "https://cognito.test/pool", "client_id": "app-2", "sub": "eve",
         "exp": now() + 300, "token_use": "access", "realm": {"roles": ["read", "write"]},
     });
-    let (status, seen) = get(&harness, "/", &bearer(&other.token(&good))).await;
+    let (status, received) = get(&harness, "/", &bearer(&other.token(&good))).await;
 
     assert_eq!(status, 200);
-    let seen = seen.unwrap();
-    assert_eq!(seen.header("x-auth-subject"), ["eve"]);
-    assert_eq!(seen.header("x-auth-issuer"), ["https://cognito.test/pool"]);
-    assert_eq!(seen.header("x-auth-scopes"), ["read write"]);
-    assert_eq!(seen.header("x-auth-client"), ["app-2"]);
+    let received = received.unwrap();
+    assert_eq!(received.header("x-auth-subject"), ["eve"]);
+    assert_eq!(
+        received.header("x-auth-issuer"),
+        ["https://cognito.test/pool"]
+    );
+    assert_eq!(received.header("x-auth-scopes"), ["read write"]);
+    assert_eq!(received.header("x-auth-client"), ["app-2"]);
     assert_eq!(get(&harness, "/", &bearer(&harness.token(""))).await.0, 200);
 
     let with = |name: &str, value: Value| {
@@ -203,16 +206,16 @@ async fn authenticates_api_keys_and_strips_them() {
     .await;
 
     let key = "X-Api-Key: key-of-ada\r\n";
-    let (status, seen) = get(&harness, "/v1/coins", key).await;
+    let (status, received) = get(&harness, "/v1/coins", key).await;
     assert_eq!(status, 200);
 
-    let seen = seen.unwrap();
-    assert_eq!(seen.header("x-auth-subject"), ["ada"]);
-    assert_eq!(seen.header("x-auth-issuer"), ["api-key"]);
-    assert!(seen.header("x-api-key").is_empty());
+    let received = received.unwrap();
+    assert_eq!(received.header("x-auth-subject"), ["ada"]);
+    assert_eq!(received.header("x-auth-issuer"), ["api-key"]);
+    assert!(received.header("x-api-key").is_empty());
 
-    let (status, seen) = get(&harness, "/open", key).await;
-    assert!(status == 200 && seen.unwrap().header("x-api-key").is_empty());
+    let (status, received) = get(&harness, "/open", key).await;
+    assert!(status == 200 && received.unwrap().header("x-api-key").is_empty());
     for (path, headers, status) in [
         ("/v1/coins", "X-Api-Key: key-of-eve\r\n", 401),
         ("/v1/coins", "X-Api-Key: \r\n", 401),
@@ -315,17 +318,17 @@ async fn accepts_only_configured_load_balancers() {
     };
 
     for token in [&good, &unpadded] {
-        let (status, seen) = get(&harness, "/", &line(token)).await;
+        let (status, received) = get(&harness, "/", &line(token)).await;
         assert_eq!(status, 200, "{token}");
-        let seen = seen.unwrap();
-        assert_eq!(seen.header("x-auth-subject"), ["ada"]);
-        assert_eq!(seen.header("x-auth-client"), ["app-1"]);
-        assert!(seen.header("x-amzn-oidc-data").is_empty());
+        let received = received.unwrap();
+        assert_eq!(received.header("x-auth-subject"), ["ada"]);
+        assert_eq!(received.header("x-auth-client"), ["app-1"]);
+        assert!(received.header("x-amzn-oidc-data").is_empty());
     }
 
-    let (status, seen) = get(&harness, "/ops", &line(&good)).await;
+    let (status, received) = get(&harness, "/ops", &line(&good)).await;
     assert_eq!(
-        (status, seen.unwrap().header("x-auth-email")),
+        (status, received.unwrap().header("x-auth-email")),
         (200, vec!["ada@a.test"])
     );
     assert_eq!(
@@ -415,8 +418,8 @@ async fn ignores_load_balancer_tokens_when_not_configured() {
         alb_token(&Signer::p256(KID), &alb_header())
     );
     assert_eq!(get(&harness, "/", &line).await, (401, None));
-    let (status, seen) = get(&harness, "/open", &line).await;
-    assert!(status == 200 && seen.unwrap().header("x-amzn-oidc-data").is_empty());
+    let (status, received) = get(&harness, "/open", &line).await;
+    assert!(status == 200 && received.unwrap().header("x-amzn-oidc-data").is_empty());
 }
 
 #[tokio::test]
@@ -440,12 +443,15 @@ async fn accepts_client_certificates_verified_by_the_proxy() {
 
     let line = |value: &str| format!("X-Forwarded-Client-Cert: {value}\r\n");
     let named = line(r#"Hash=0a;Subject="CN=x";URI=spiffe://a.test/ns/web"#);
-    let (status, seen) = get(&harness, "/machines/1", &named).await;
+    let (status, received) = get(&harness, "/machines/1", &named).await;
     assert_eq!(status, 200);
 
-    let seen = seen.unwrap();
-    assert_eq!(seen.header("x-auth-subject"), ["spiffe://a.test/ns/web"]);
-    assert_eq!(seen.header("x-auth-issuer"), ["client-certificate"]);
+    let received = received.unwrap();
+    assert_eq!(
+        received.header("x-auth-subject"),
+        ["spiffe://a.test/ns/web"]
+    );
+    assert_eq!(received.header("x-auth-issuer"), ["client-certificate"]);
 
     let job = line(r#"Hash=0a;Subject="CN=job,O=Example""#);
     assert_eq!(get(&harness, "/", &job).await.0, 200);
@@ -490,12 +496,12 @@ async fn asks_the_external_service_without_another_credential() {
     );
 
     let cookie = "Cookie: session=1\r\nX-Auth-Subject: root\r\n";
-    let (status, seen) = get(&harness, "/v1/coins?x=1", cookie).await;
+    let (status, received) = get(&harness, "/v1/coins?x=1", cookie).await;
     assert_eq!(status, 200);
 
-    let seen = seen.unwrap();
-    assert_eq!(seen.header("x-auth-subject"), ["ada"]);
-    assert_eq!(seen.header("x-auth-scopes"), ["read write"]);
+    let received = received.unwrap();
+    assert_eq!(received.header("x-auth-subject"), ["ada"]);
+    assert_eq!(received.header("x-auth-scopes"), ["read write"]);
     assert_eq!(service.requests(), ["/check/v1/coins?x=1"]);
 
     answer("200 OK", "x-auth-subject: ada\r\n");
@@ -524,7 +530,7 @@ async fn asks_the_external_service_without_another_credential() {
 
     service.answer_raw("nonsense".to_owned());
     assert_eq!(get(&harness, "/", cookie).await, (503, None));
-    let asked = service.requests().len();
+    let requests = service.requests().len();
     assert_eq!(get(&harness, "/open", "").await.0, 200);
     assert_eq!(
         get(&harness, "/", &bearer(&harness.token("read"))).await.0,
@@ -533,7 +539,7 @@ async fn asks_the_external_service_without_another_credential() {
     assert_eq!(get(&harness, "/", &bearer("a.b.c")).await, (401, None));
     assert_eq!(
         service.requests().len(),
-        asked,
+        requests,
         "not asked about requests with a token"
     );
 }
@@ -648,22 +654,22 @@ async fn dry_run_forwards_rejected_requests_without_an_identity() {
         ("/none", bearer(&harness.token("read"))),
         ("/v1/../x", String::new()),
     ] {
-        let (status, seen) = get(&harness, path, &(headers.clone() + root)).await;
+        let (status, received) = get(&harness, path, &(headers.clone() + root)).await;
         assert_eq!(status, 200, "{path}");
-        let seen = seen.unwrap();
-        assert_eq!(seen.line, format!("GET {path} HTTP/1.1"));
-        assert!(seen.header("x-auth-subject").is_empty());
+        let received = received.unwrap();
+        assert_eq!(received.line, format!("GET {path} HTTP/1.1"));
+        assert!(received.header("x-auth-subject").is_empty());
 
         // In a dry run the app can still verify credentials itself.
         assert_eq!(
-            seen.header("authorization").len(),
+            received.header("authorization").len(),
             usize::from(!headers.is_empty())
         );
     }
 
-    let (status, seen) = get(&harness, "/v1/coins", &bearer(&harness.token("read"))).await;
+    let (status, received) = get(&harness, "/v1/coins", &bearer(&harness.token("read"))).await;
     assert_eq!(
-        (status, seen.unwrap().header("x-auth-subject")),
+        (status, received.unwrap().header("x-auth-subject")),
         (200, vec!["ada"])
     );
 }
@@ -690,9 +696,9 @@ async fn signs_the_identity_for_the_app() {
     good["exp"] = json!(now() + 30);
 
     let token = bearer(&harness.signer.token(&good));
-    let (_, seen) = get(&harness, "/", &(token.clone() + "X-Auth-Token: forged\r\n")).await;
-    let seen = seen.unwrap();
-    let [signed] = seen.header("x-auth-token")[..] else {
+    let (_, received) = get(&harness, "/", &(token.clone() + "X-Auth-Token: forged\r\n")).await;
+    let received = received.unwrap();
+    let [signed] = received.header("x-auth-token")[..] else {
         panic!("not one token")
     };
     let settings = auth_filter::IdentityTokenSettings {

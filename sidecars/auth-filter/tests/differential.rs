@@ -222,15 +222,15 @@ fn merge_slashes(path: &str) -> String {
 }
 
 fn resolve_dots(path: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
+    let mut resolved: Vec<&str> = Vec::new();
     for segment in path.split('/').skip(1) {
         match segment {
             "." => {}
-            ".." => drop(kept.pop()),
-            segment => kept.push(segment),
+            ".." => drop(resolved.pop()),
+            segment => resolved.push(segment),
         }
     }
-    format!("/{}", kept.join("/"))
+    format!("/{}", resolved.join("/"))
 }
 
 fn pick<'a>(random: &mut Rng, choices: &[&'a str]) -> &'a str {
@@ -332,26 +332,26 @@ async fn forwarded_requests_are_public_in_every_interpretation() {
     for bytes in recorder.streams() {
         for request in requests(&bytes) {
             through += 1;
-            let seen = format!("seed {seed}: {request:?}");
+            let received = format!("seed {seed}: {request:?}");
             for reading in readings(&request.path) {
                 let public = reading == "/public" || reading.starts_with("/public/");
-                assert!(public, "{reading} of {seen}");
+                assert!(public, "{reading} of {received}");
             }
 
             let hosts = request.headers.iter().filter(|(name, _)| name == "host");
-            assert_eq!(hosts.count(), 1, "{seen}");
+            assert_eq!(hosts.count(), 1, "{received}");
             assert!(
                 request.method.bytes().all(|b| b.is_ascii_graphic()),
-                "{seen}"
+                "{received}"
             );
 
             for (name, value) in &request.headers {
                 let plain = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-                assert!(!plain.starts_with("x-auth-"), "{seen}");
-                assert_ne!(plain, "authorization", "{seen}");
+                assert!(!plain.starts_with("x-auth-"), "{received}");
+                assert_ne!(plain, "authorization", "{received}");
                 // An upgrade to WebSocket may be requested; the app decides about it.
-                assert!(plain != "upgrade" || value == "websocket", "{seen}");
-                assert!(!value.contains(['\r', '\n', '\0']), "{seen}");
+                assert!(plain != "upgrade" || value == "websocket", "{received}");
+                assert!(!value.contains(['\r', '\n', '\0']), "{received}");
             }
         }
     }

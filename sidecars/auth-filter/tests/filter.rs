@@ -54,18 +54,18 @@ x_auth_subject: root\r\nX.Auth.Scopes: admin\r\n\
 
     assert_eq!(answer.status(), 200);
     assert!(answer.0.ends_with("ok"));
-    let [seen] = &harness.upstream.take()[..] else {
+    let [received] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
 
-    assert_eq!(seen.line, "POST /v1/coins?side=both HTTP/1.1");
-    assert_eq!(seen.body, b"photo");
-    assert_eq!(seen.header("host"), ["app.test"]);
-    assert_eq!(seen.header("x-auth-subject"), ["ada"]);
-    assert_eq!(seen.header("x-auth-issuer"), [ISSUER]);
-    assert_eq!(seen.header("x-auth-scopes"), ["coins.read coins.write"]);
-    assert_eq!(seen.header("x-auth-client"), ["web"]);
-    assert_eq!(seen.header("x-forwarded-for"), ["10.1.2.3"]);
+    assert_eq!(received.line, "POST /v1/coins?side=both HTTP/1.1");
+    assert_eq!(received.body, b"photo");
+    assert_eq!(received.header("host"), ["app.test"]);
+    assert_eq!(received.header("x-auth-subject"), ["ada"]);
+    assert_eq!(received.header("x-auth-issuer"), [ISSUER]);
+    assert_eq!(received.header("x-auth-scopes"), ["coins.read coins.write"]);
+    assert_eq!(received.header("x-auth-client"), ["web"]);
+    assert_eq!(received.header("x-forwarded-for"), ["10.1.2.3"]);
 
     for gone in [
         "authorization",
@@ -76,7 +76,7 @@ x_auth_subject: root\r\nX.Auth.Scopes: admin\r\n\
         "x-original-url",
     ] {
         // Neither the token nor anything the client claims about itself.
-        assert!(seen.header(gone).is_empty(), "{gone}");
+        assert!(received.header(gone).is_empty(), "{gone}");
     }
 }
 
@@ -204,11 +204,11 @@ async fn accepts_tokens_only_in_the_authorization_header() {
         assert_eq!(harness.send(&request).await.status(), 401, "{request}");
     }
 
-    let twice = format!(
+    let duplicated = format!(
         "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
          Authorization: Bearer {token}\r\n\r\n"
     );
-    let answer = harness.send(&twice).await;
+    let answer = harness.send(&duplicated).await;
 
     assert_eq!(answer.status(), 400);
     let challenge = "Bearer realm=\"auth-filter\", error=\"invalid_request\"";
@@ -283,12 +283,12 @@ async fn public_requests_carry_no_identity() {
             .await;
 
         assert_eq!(answer.status(), 200);
-        let [seen] = &harness.upstream.take()[..] else {
+        let [received] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
 
-        assert!(seen.header("x-auth-subject").is_empty());
-        assert!(seen.header("authorization").is_empty(), "not verified");
+        assert!(received.header("x-auth-subject").is_empty());
+        assert!(received.header("authorization").is_empty(), "not verified");
     }
 }
 
@@ -297,10 +297,13 @@ async fn forwards_the_verified_token_when_configured() {
     let harness = Harness::with(|config| config.forward_authorization = true).await;
     let token = harness.token("");
     harness.get("/", &token).await;
-    let [seen] = &harness.upstream.take()[..] else {
+    let [received] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
-    assert_eq!(seen.header("authorization"), [format!("Bearer {token}")]);
+    assert_eq!(
+        received.header("authorization"),
+        [format!("Bearer {token}")]
+    );
 }
 
 #[tokio::test]
@@ -322,13 +325,13 @@ async fn claims_cannot_inject_headers() {
                 .status(),
             200
         );
-        let [seen] = &harness.upstream.take()[..] else {
+        let [received] = &harness.upstream.take()[..] else {
             panic!("not one request")
         };
 
         // An unusable subject leaves out the header; nothing else changes.
-        assert!(seen.header("x-auth-subject").is_empty(), "{subject:?}");
-        assert!(seen.header("x-auth-scopes").is_empty(), "{subject:?}");
+        assert!(received.header("x-auth-subject").is_empty(), "{subject:?}");
+        assert!(received.header("x-auth-scopes").is_empty(), "{subject:?}");
     }
 }
 
@@ -389,12 +392,12 @@ async fn accepts_http2_and_sets_host_for_an_http1_app() {
     );
     assert!(harness.upstream.take().is_empty());
     assert_eq!(http2(&harness, request(&harness.token(""))).await, 200);
-    let [seen] = &harness.upstream.take()[..] else {
+    let [received] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
 
-    assert_eq!(seen.line, "GET /v1/coins?x=1 HTTP/1.1");
-    assert_eq!(seen.header("host"), ["app.test"]);
+    assert_eq!(received.line, "GET /v1/coins?x=1 HTTP/1.1");
+    assert_eq!(received.header("host"), ["app.test"]);
 }
 
 #[tokio::test]
@@ -439,16 +442,16 @@ async fn continues_the_trace() {
     );
 
     assert_eq!(harness.send(request).await.status(), 200);
-    let [seen] = &harness.upstream.take()[..] else {
+    let [received] = &harness.upstream.take()[..] else {
         panic!("not one request")
     };
-    let [parent] = seen.header("traceparent")[..] else {
+    let [parent] = received.header("traceparent")[..] else {
         panic!("not one parent")
     };
 
     // Version and trace id; the span id after it is the filter's.
     assert_eq!(parent[..36], trace[..36], "the same trace id");
-    assert_eq!(seen.header("tracestate"), ["a=b"]);
+    assert_eq!(received.header("tracestate"), ["a=b"]);
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ async fn loads_again_when_a_load_began_before_the_rotation() {
 
     // The request starts waiting before the held response is released.
     let (set, ()) = tokio::join!(keys.current_or_reload("second"), async {
-        issuer.hold_responses(false)
+        issuer.hold_responses(false);
     });
     assert_eq!(set.unwrap().ids(), ["first", "second"]);
     refreshing.abort();
@@ -142,7 +142,7 @@ async fn loads_again_after_the_minimum_interval() {
         // Practically no limit: every unknown key id may cause a load.
         Harness::with(|config| config.jwks_min_refresh_interval = HumanDuration::from_millis(1)).await;
     let untrusted = Signer::p256("x");
-    let asked = async {
+    let repeated = async {
         while harness.issuer.requests().len() < 4 {
             assert_eq!(
                 harness.get("/", &untrusted.token(&claims())).await.status(),
@@ -150,7 +150,7 @@ async fn loads_again_after_the_minimum_interval() {
             );
         }
     };
-    tokio::time::timeout(LIMIT, asked).await.unwrap();
+    tokio::time::timeout(LIMIT, repeated).await.unwrap();
 }
 
 #[tokio::test]
@@ -195,12 +195,14 @@ async fn drops_keys_older_than_max_stale() {
     .await;
 
     harness.issuer.answer("500 Internal Server Error", "");
-    let refused = async { while harness.get("/", &harness.token("")).await.status() != 503 {} };
-    tokio::time::timeout(LIMIT, refused).await.unwrap();
+    let until_rejected =
+        async { while harness.get("/", &harness.token("")).await.status() != 503 {} };
+    tokio::time::timeout(LIMIT, until_rejected).await.unwrap();
     // The next successful load makes the same keys usable again.
     harness.issuer.publish(&jwks(&[&harness.signer]));
-    let believed = async { while harness.get("/", &harness.token("")).await.status() != 200 {} };
-    tokio::time::timeout(LIMIT, believed).await.unwrap();
+    let until_accepted =
+        async { while harness.get("/", &harness.token("")).await.status() != 200 {} };
+    tokio::time::timeout(LIMIT, until_accepted).await.unwrap();
 }
 
 #[tokio::test]

@@ -78,8 +78,11 @@ async fn grpc_streams_both_ways_and_keeps_trailers() {
         .body(body)
         .unwrap();
 
-    let answer = timeout(LIMIT, client.send_request(request)).await;
-    let mut answer = answer.unwrap().unwrap().into_body();
+    let mut answer = timeout(LIMIT, client.send_request(request))
+        .await
+        .unwrap()
+        .unwrap()
+        .into_body();
     for message in ["one", "two", "three"] {
         sender.send_data(message.into()).await.unwrap();
         let frame = timeout(LIMIT, answer.frame()).await.unwrap().unwrap();
@@ -200,9 +203,9 @@ async fn token_expiry_does_not_interrupt_a_long_body() {
         .unwrap()
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let seen = harness.upstream.take();
+    let received = harness.upstream.take();
 
-    assert_eq!(seen[0].body, [b'x'; 40]);
+    assert_eq!(received[0].body, [b'x'; 40]);
     assert_eq!(
         harness.get("/", &token).await.status(),
         401,

@@ -168,10 +168,11 @@ async fn accepts_tokens_of_a_real_provider_through_key_rotations() {
         task.await.unwrap();
     }
 
-    let seen = harness.upstream.take();
-    assert_eq!(seen.len(), sent.load(Ordering::Relaxed));
+    let received = harness.upstream.take();
+    assert_eq!(received.len(), sent.load(Ordering::Relaxed));
     assert!(
-        seen.iter()
+        received
+            .iter()
             .all(|request| request.header("x-auth-subject") == ["job"])
     );
 }

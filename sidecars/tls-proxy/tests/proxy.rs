@@ -510,7 +510,7 @@ async fn a_connection_closes_after_max_connection_age() {
 #[tokio::test]
 async fn limits_the_connections_of_a_client_address() {
     let proxy = proxy(mirror().await, |config| {
-        config.max_connections_per_client = 2
+        config.max_connections_per_client = 2;
     })
     .await;
     let (first, second) = (h1(&proxy).await, h1(&proxy).await);

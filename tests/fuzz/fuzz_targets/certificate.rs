@@ -1,5 +1,5 @@
-//! Any text as the secret with certificate and key, and any pattern against any name: nothing panics, what is
-//! refused is refused with a word, and a trust domain is never left.
+//! Any text as the secret with certificate and key, and any pattern with any name: nothing panics, every
+//! rejection has a problem, and a pattern never matches outside its trust domain.
 #![no_main]
 
 use chassis::Secret;
@@ -14,9 +14,10 @@ fuzz_target!(|bytes: &[u8]| {
         ..Config::default()
     };
     if let Err(error) = Proxy::new(&config) {
-        assert!(!error.into_problems().is_empty(), "refused without a word");
+        assert!(!error.into_problems().is_empty(), "rejected without a problem");
     }
     let (pattern, uri) = text.split_once('\n').unwrap_or(("spiffe://td/**", &text));
+    // The first line is the pattern, the rest the URI.
     let admits = |pattern: &str| {
         let allow = Allow { uris: vec![pattern.into()], ..Allow::default() };
         let owner = Identity {
@@ -28,9 +29,10 @@ fuzz_target!(|bytes: &[u8]| {
             key_sha256: [0; 32],
             not_after: 0,
         };
-        assert!(owner.header().is_none_or(|value| !value.as_bytes().contains(&b'\n')));
+        assert!(owner.to_header().is_none_or(|value| !value.as_bytes().contains(&b'\n')));
         allow.admits(&owner)
     };
+    // Without a star, a pattern matches only itself.
     if admits(pattern) && !pattern.contains('*') {
         assert_eq!(pattern, uri);
     }

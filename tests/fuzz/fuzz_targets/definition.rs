@@ -1,9 +1,11 @@
-//! Any bytes as a task definition: read, judged, drawn, and read back the same.
+//! Any bytes as a task definition: parsed, checked, rendered, and parsed again with the same result.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use task_definition::source::Source;
-use task_definition::{Color, Place, check, normalise, read};
+use diagnostics::source::Source;
+use diagnostics::Color;
+use ecs_rules::check;
+use task_definition::{Place, normalise, read};
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
@@ -11,15 +13,16 @@ fuzz_target!(|bytes: &[u8]| {
     let findings = match read(&source) {
         Ok(located) => {
             let again = Source::new("again.json", located.definition.to_json());
-            let again = read(&again).expect("what was written can be read");
+            let again = read(&again).expect("serialized definitions can be parsed");
             assert_eq!(normalise(&again.definition), normalise(&located.definition));
             check(&located)
         }
         Err(findings) => {
-            assert!(!findings.is_empty(), "refused without a word");
+            assert!(!findings.is_empty(), "rejected without a finding");
             findings
         }
     };
+    // A location must be inside the text, and a rendered finding bounded, however long a line is.
     let lines = source.text.split('\n').count();
     for finding in findings {
         let drawn = finding.render(Color::Yes);

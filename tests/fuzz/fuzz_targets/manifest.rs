@@ -1,12 +1,12 @@
-//! Any bytes as a manifest, as values and as a lock; what can be planned can be rendered.
+//! Any bytes as a manifest, as values and as a lock file; a plan can always be rendered.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use assembly::{Catalog, Lock, Values, plan, render};
 use libfuzzer_sys::fuzz_target;
-use task_definition::Color;
-use task_definition::source::Source;
+use diagnostics::Color;
+use diagnostics::source::Source;
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     Catalog::read(&[
@@ -25,10 +25,11 @@ fuzz_target!(|bytes: &[u8]| {
     match plan(&source, &CATALOG, &values) {
         Ok(plan) => assert!(!render(&plan).is_empty()),
         Err(findings) => {
-            assert!(!findings.is_empty(), "refused without a word");
+            assert!(!findings.is_empty(), "rejected without a finding");
             findings.iter().for_each(|finding| drop(finding.render(Color::No)));
         }
     }
+    // The same bytes as the other kinds of file.
     let _ = Values::read(&source);
     if let Ok(lock) = Lock::read(&source) {
         let again = Source::new("again.yaml", lock.to_yaml());

@@ -1,4 +1,4 @@
-//! Any bytes as a PROXY protocol header; what we accept, another reader accepts too.
+//! Any bytes as a PROXY protocol header; another parser accepts every header that we accept.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,6 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
         let other = HeaderResult::parse(bytes);
         assert!(!other.is_incomplete() && matches!(other, HeaderResult::V1(Ok(_))), "{bytes:?}");
     }
+    // The rest of a version 2 header, completed with signature and length for the other parser.
     let [command, family, block @ ..] = bytes else { return };
     if let (Ok(Some(_)), Ok(length)) = (parse_v2(*command, *family, block), u16::try_from(block.len())) {
         let mut whole = b"\r\n\r\n\0\r\nQUIT\n".to_vec();

@@ -1,6 +1,6 @@
-//! Every component folder, held to the contract of `sidecars/README.md` by running its real binary.
+//! Checks every component folder against the contract of `sidecars/README.md` by running its binary.
 //!
-//! Nothing here names a component: a new folder is found and held by itself.
+//! Nothing here names a component, so a new folder is included automatically.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use acceptance::{Network, Process, Project, binary, component_folders};
 use serde_json::Value;
 
+/// How long a component may take to start or stop.
 const START: Duration = Duration::from_secs(20);
+/// How long a verb that does not serve may take.
 const QUICK: Duration = Duration::from_secs(10);
 const MARKER: &str = "marker-that-must-not-print-7c1e";
 
@@ -38,10 +40,7 @@ fn a_component_folder_is_complete() {
             .to_string_lossy()
             .into_owned();
 
-        assert_eq!(
-            component.name, folder,
-            "component.yaml names another component"
-        );
+        assert_eq!(component.name, folder, "component.yaml has another name");
     }
 }
 
@@ -49,16 +48,16 @@ fn a_component_folder_is_complete() {
 fn describe_agrees_with_component_yaml() {
     let network = Network::new();
     for component in Component::all() {
-        let described = component.describe(&network);
-        assert_eq!(described["name"], component.name.as_str());
+        let description = component.describe(&network);
+        assert_eq!(description["name"], component.name.as_str());
         assert_eq!(
-            described_settings(&described),
+            parse_described_settings(&description),
             component.declared_settings(),
             "{}: component.yaml and `describe` differ (left: describe)",
             component.name
         );
 
-        for port in described["ports"].as_array().expect("ports is a list") {
+        for port in description["ports"].as_array().expect("ports is a list") {
             let number = port["port"].as_u64().expect("a port has a number");
             assert!(
                 component.declared_ports().contains(&number),
@@ -68,7 +67,7 @@ fn describe_agrees_with_component_yaml() {
         }
 
         assert_eq!(
-            described["admin"]["port"],
+            description["admin"]["port"],
             component.manifest["admin"]["port"]
         );
     }
@@ -83,7 +82,8 @@ fn every_bad_setting_is_reported_at_once_by_its_full_name() {
         command
             .arg("check")
             .env(component.variable("admin"), "nowhere")
-            .env(component.variable("drain_limit"), "soon")
+            .env(component.variable("drain_timeout"), "soon")
+            // A bad address, a bad duration and an unknown name.
             .env(component.variable("no_such_setting"), "1");
 
         let finished = Process::finish(command, QUICK);
@@ -95,11 +95,11 @@ fn every_bad_setting_is_reported_at_once_by_its_full_name() {
             finished.output()
         );
 
-        for setting in ["admin", "drain_limit", "no_such_setting"] {
+        for setting in ["admin", "drain_timeout", "no_such_setting"] {
             let variable = component.variable(setting);
             assert!(
                 finished.output().contains(&variable),
-                "{}: {variable} is not named in: {}",
+                "{}: {variable} is missing in: {}",
                 component.name,
                 finished.output()
             );
@@ -135,14 +135,16 @@ fn a_secret_is_never_printed() {
             let mut command = component.alone(&network, &project);
             command.arg(verb).env(component.variable("log"), "trace");
             for secret in &secrets {
+                // Invalid for most secrets, so that the errors of parsers could quote it.
                 command.env(component.variable(secret), MARKER);
             }
 
             let process = Process::start(command);
+            // `serve` may or may not get as far as its first log line with such settings.
             acceptance::wait_until(Duration::from_secs(2), || !process.stdout().is_empty());
             process.signal("TERM");
 
-            let output = process.end_within(START).output();
+            let output = process.wait_for_exit(START).output();
             assert!(
                 !output.contains(MARKER),
                 "{} {verb} printed a secret",
@@ -153,13 +155,13 @@ fn a_secret_is_never_printed() {
 }
 
 #[test]
-fn it_serves_alone_answers_its_probe_and_stops_with_exit_code_0() {
+fn serves_answers_its_probe_and_exits_0_on_sigterm() {
     for component in Component::all() {
         let (network, project) = (Network::new(), Project::new());
         assert_eq!(
             component.probe(&network),
             1,
-            "{}: probed before it runs",
+            "{}: the probe succeeds before it runs",
             component.name
         );
 
@@ -167,7 +169,7 @@ fn it_serves_alone_answers_its_probe_and_stops_with_exit_code_0() {
         component.wait_until_live(&network, &mut server);
         server.signal("TERM");
 
-        let finished = server.end_within(START);
+        let finished = server.wait_for_exit(START);
         assert_eq!(
             finished.code,
             0,
@@ -176,6 +178,7 @@ fn it_serves_alone_answers_its_probe_and_stops_with_exit_code_0() {
             finished.output()
         );
 
+        // The contract: one JSON object per line on stdout.
         for line in finished.stdout.lines() {
             let parsed: Result<Value, _> = serde_json::from_str(line);
             assert!(
@@ -188,14 +191,15 @@ fn it_serves_alone_answers_its_probe_and_stops_with_exit_code_0() {
 }
 
 #[test]
-fn it_listens_on_loopback_unless_told_otherwise() {
+fn listens_on_loopback_by_default() {
     let network = Network::new();
     for component in Component::all() {
-        let described = component.describe(&network);
-        let settings = described_settings(&described);
-        for port in described["ports"].as_array().expect("a list") {
+        let description = component.describe(&network);
+        let settings = parse_described_settings(&description);
+        for port in description["ports"].as_array().expect("a list") {
             let setting = port["setting"].as_str().expect("a setting");
             let address = settings[setting].default.as_str().unwrap_or_default();
+            // On Fargate every bound port is reachable from outside the task (contract, section 4).
             let loopback = address.starts_with("127.") || address.starts_with("[::1]");
             assert!(
                 loopback,
@@ -207,7 +211,7 @@ fn it_listens_on_loopback_unless_told_otherwise() {
 }
 
 #[test]
-fn while_draining_it_is_live_and_not_ready_and_a_second_signal_ends_it_at_once() {
+fn is_live_but_not_ready_while_draining_and_ends_on_a_second_signal() {
     for component in Component::all() {
         let (network, project) = (Network::new(), Project::new());
         let mut command = component.alone(&network, &project);
@@ -217,10 +221,10 @@ fn while_draining_it_is_live_and_not_ready_and_a_second_signal_ends_it_at_once()
         component.wait_until_live(&network, &mut server);
         server.signal("TERM");
 
-        let left = acceptance::wait_until(QUICK, || {
+        let is_unready = acceptance::wait_until(QUICK, || {
             component.run(&network, &["probe", "--ready"]) == 1
         });
-        assert!(left, "{}: still ready while draining", component.name);
+        assert!(is_unready, "{}: still ready while draining", component.name);
         assert_eq!(
             component.probe(&network),
             0,
@@ -228,9 +232,10 @@ fn while_draining_it_is_live_and_not_ready_and_a_second_signal_ends_it_at_once()
             component.name
         );
 
+        // Far less than the drain delay of a minute, whatever the load of the host.
         let second = Instant::now();
         server.signal("TERM");
-        let finished = server.end_within(QUICK);
+        let finished = server.wait_for_exit(QUICK);
         assert!(
             second.elapsed() < Duration::from_secs(5),
             "{}",
@@ -247,11 +252,15 @@ fn while_draining_it_is_live_and_not_ready_and_a_second_signal_ends_it_at_once()
 }
 
 #[test]
-fn it_works_as_pid_1() {
+fn works_as_pid_1() {
     for component in Component::all() {
         let (network, project) = (Network::new(), Project::new());
+        // In its own PID namespace, the component has no default signal handlers (`kill(2)`).
         let Some(init) = pid_namespace(&network) else {
-            return acceptance::skipped("it_works_as_pid_1", "PID namespaces are not allowed here");
+            return acceptance::report_skip(
+                "works_as_pid_1",
+                "PID namespaces are not allowed here",
+            );
         };
         let mut command = component.environment(init, &network, &project);
 
@@ -259,11 +268,17 @@ fn it_works_as_pid_1() {
         let mut server = Process::start(command);
         component.wait_until_live(&network, &mut server);
 
+        // `unshare` forks; the signal must go to its child, which is PID 1 inside.
         let inner = children_of(server.id());
-        assert_eq!(inner.len(), 1, "{}: one child of unshare", component.name);
+        assert_eq!(
+            inner.len(),
+            1,
+            "{}: unshare must have one child",
+            component.name
+        );
         signal(inner[0], "TERM");
 
-        let finished = server.end_within(START);
+        let finished = server.wait_for_exit(START);
         assert_eq!(
             finished.code,
             0,
@@ -275,18 +290,19 @@ fn it_works_as_pid_1() {
 }
 
 #[test]
-fn a_telemetry_backend_that_is_down_costs_nothing() {
+fn a_telemetry_backend_that_is_down_does_not_delay_the_exit() {
     for component in Component::all() {
         let (network, project) = (Network::new(), Project::new());
         let mut command = component.alone(&network, &project);
+        // Port 1 has no listener, so every export fails.
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
 
         let mut server = Process::start(command);
         component.wait_until_live(&network, &mut server);
-        let asked = Instant::now();
+        let stopping = Instant::now();
         server.signal("TERM");
 
-        let finished = server.end_within(START);
+        let finished = server.wait_for_exit(START);
         assert_eq!(
             finished.code,
             0,
@@ -296,14 +312,14 @@ fn a_telemetry_backend_that_is_down_costs_nothing() {
         );
 
         assert!(
-            asked.elapsed() < QUICK,
-            "{}: waited for its telemetry",
+            stopping.elapsed() < QUICK,
+            "{}: waited for the telemetry backend",
             component.name
         );
     }
 }
 
-/// One component folder with its `component.yaml` and its binary.
+/// A component folder with its `component.yaml` and binary.
 struct Component {
     name: String,
     folder: PathBuf,
@@ -314,6 +330,7 @@ struct Component {
 impl Component {
     fn all() -> Vec<Self> {
         let found: Vec<Self> = component_folders().into_iter().map(Self::read).collect();
+        // Guards against a moved folder, which would make every test pass over nothing.
         assert!(
             found.len() >= 5,
             "only {} component folders were found",
@@ -336,7 +353,7 @@ impl Component {
         }
     }
 
-    /// `TLS_PROXY_DRAIN_LIMIT` for `drain_limit`.
+    /// Returns the variable of a setting: `TLS_PROXY_DRAIN_TIMEOUT` for `drain_timeout`.
     fn variable(&self, setting: &str) -> String {
         let path = setting.replace('.', "__");
         format!("{}_{path}", self.name)
@@ -348,7 +365,7 @@ impl Component {
         network.command(&self.binary)
     }
 
-    /// The binary with the settings under which `component.yaml` says that it starts alone.
+    /// Returns a command for the binary with the settings under `local.alone`, with which it starts alone.
     fn alone(&self, network: &Network, project: &Project) -> Command {
         self.environment(self.command(network), network, project)
     }
@@ -359,7 +376,7 @@ impl Component {
             return command;
         };
 
-        make_dev_keys(network, project);
+        generate_dev_keys(network, project);
         for (setting, value) in settings {
             let text = value
                 .as_str()
@@ -427,7 +444,7 @@ impl Component {
     }
 }
 
-/// What both sides must say alike of a setting.
+/// The properties of a setting that `component.yaml` and `describe` must agree on.
 #[derive(Debug, PartialEq)]
 struct Declared {
     kind: String,
@@ -461,26 +478,26 @@ impl From<&Value> for Declared {
     }
 }
 
-fn described_settings(described: &Value) -> BTreeMap<String, Declared> {
-    let settings = described["settings"]
+fn parse_described_settings(description: &Value) -> BTreeMap<String, Declared> {
+    let settings = description["settings"]
         .as_array()
         .expect("settings is a list");
-    let named = |value: &Value| value["name"].as_str().expect("a name").to_owned();
+    let name = |value: &Value| value["name"].as_str().expect("a name").to_owned();
     settings
         .iter()
-        .map(|value| (named(value), Declared::from(value)))
+        .map(|value| (name(value), Declared::from(value)))
         .collect()
 }
 
-/// `assemble dev-token` makes the development keys on first use.
-fn make_dev_keys(network: &Network, project: &Project) {
+/// Generates the development keys, which `assemble dev-token` does on first use.
+fn generate_dev_keys(network: &Network, project: &Project) {
     let mut command = project.assemble(network);
     command.arg("dev-token");
     let finished = Process::finish(command, QUICK);
     assert_eq!(finished.code, 0, "{}", finished.output());
 }
 
-/// A command that makes its program PID 1, or nothing where that is not allowed.
+/// Returns a command that runs its program as PID 1, or `None` if that is not allowed.
 fn pid_namespace(network: &Network) -> Option<Command> {
     let unshare = || {
         let mut command = network.command("unshare");

@@ -1,4 +1,4 @@
-//! What `make assemble` and `assemble check` show to a new user.
+//! The output of `make assemble` and `assemble check`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use acceptance::{Network, Process, Project, workspace};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_mins(2);
 
 #[test]
-fn rendering_gives_the_committed_documents_and_a_second_run_changes_no_byte() {
+fn rendering_reproduces_the_committed_documents_and_is_idempotent() {
     let (network, project) = (Network::new(), Project::new());
     let render = || {
         let mut command = project.assemble(&network);
@@ -37,29 +37,31 @@ fn rendering_gives_the_committed_documents_and_a_second_run_changes_no_byte() {
         documents(&workspace().join("assemblies/rendered"))
     );
 
-    for wanted in [
+    for expected in [
         "task-definition.json",
         "iam/execution-role.json",
         "graph.mmd",
         "graph.svg",
     ] {
         assert!(
-            rendered.contains_key(&Path::new("coins-secure").join(wanted)),
-            "{wanted}"
+            rendered.contains_key(&Path::new("coins-secure").join(expected)),
+            "{expected}"
         );
     }
 
+    // The second run finds exactly the documents of the first.
     assert!(render().stderr.contains("nothing changed"));
 }
 
 #[test]
-fn five_mistakes_show_five_findings_with_line_caret_id_and_hint() {
+fn five_mistakes_cause_five_findings_with_line_caret_id_and_hint() {
     let (network, project) = (Network::new(), Project::new());
     fs::write(project.root().join("bad.yaml"), BAD).expect("writable");
     let mut command = project.assemble(&network);
     command.args(["check", "bad.yaml"]);
 
     let finished = Process::finish(command, LIMIT);
+    // 1 means findings; 2 would be an unreadable manifest.
     assert_eq!(finished.code, 1, "{}", finished.output());
     assert_eq!(
         finished.stdout.matches("error[").count(),
@@ -68,12 +70,13 @@ fn five_mistakes_show_five_findings_with_line_caret_id_and_hint() {
         finished.stdout
     );
 
+    // The lines of the five mistakes in `BAD`.
     for line in [3, 4, 8, 9, 11] {
-        let place = format!("bad.yaml:{line}:");
+        let location = format!("bad.yaml:{line}:");
         assert_eq!(
-            finished.stdout.matches(&place).count(),
+            finished.stdout.matches(&location).count(),
             1,
-            "{place}\n{}",
+            "{location}\n{}",
             finished.stdout
         );
     }
@@ -87,6 +90,7 @@ fn five_mistakes_show_five_findings_with_line_caret_id_and_hint() {
     }
 }
 
+/// An unknown app, a misspelt key, a misspelt and a mistyped setting, and a mistyped number.
 const BAD: &str = "\
 name: bad
 summary: A manifest with five different mistakes
@@ -95,8 +99,8 @@ ingres: [auth-filter]
 sidecars: [telemetry-forwarder]
 settings:
   telemetry-forwarder:
-    queue_byte: 1000000
-    request_bytes: plenty
+    max_queue_byte: 1000000
+    max_body_bytes: plenty
 service:
   min: many
   max: 1

@@ -1,14 +1,15 @@
-//! What a user sees, and the promises between the rooms.
+//! Acceptance tests: the command line as a user sees it, and the contracts between the crates.
 
 #![allow(
     clippy::expect_used,
     clippy::panic,
-    reason = "a broken precondition of a test must end the test"
+    reason = "a failed precondition must fail the test"
 )]
 
-mod arrows;
 mod conformance;
+mod dependencies;
 mod documents;
+mod local_runs;
 mod oracles;
+mod readme;
 mod remote;
-mod rides;

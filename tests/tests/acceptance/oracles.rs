@@ -1,38 +1,39 @@
-//! Judges that are not ours: what we render, held against botocore's model and cfn-lint.
+//! Independent oracles: rendered documents, checked with botocore's model and cfn-lint.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use acceptance::{Finished, Process, workspace};
+use acceptance::{Process, ProcessOutput, workspace};
 
 #[test]
 fn botocore_accepts_every_rendered_definition() {
-    let finished = judge("register_input.py", &rendered());
+    let finished = run_oracle("register_input.py", &rendered_definitions());
     assert_eq!(finished.code, 0, "{}", finished.output());
 }
 
 #[test]
 fn cfn_lint_finds_nothing_in_any_rendered_definition() {
-    let finished = judge("cloudformation.py", &rendered());
+    let finished = run_oracle("cloudformation.py", &rendered_definitions());
     assert_eq!(finished.code, 0, "{}", finished.output());
 }
 
-/// An oracle that finds nothing proves nothing until it has been seen to find something.
+/// Without this test, oracles that find nothing would prove nothing.
 #[test]
-fn both_judges_refuse_a_broken_definition() {
+fn both_oracles_reject_an_invalid_definition() {
     let folder = tempfile::tempdir().expect("writable");
     let path = folder.path().join("broken.json");
+    // An invalid network mode, a CPU value that Fargate does not have, and a misspelt key.
     let broken = r#"{"family": "x", "networkMode": "bride", "requiresCompatibilities": ["FARGATE"],
         "cpu": "300", "memory": "512", "containerDefinitions": [{"name": "a", "image": "a", "memry": 1}]}"#;
     std::fs::write(&path, broken).expect("writable");
-    for judge_script in ["register_input.py", "cloudformation.py"] {
-        let finished = judge(judge_script, std::slice::from_ref(&path));
-        assert_eq!(finished.code, 1, "{judge_script}: {}", finished.output());
+    for script in ["register_input.py", "cloudformation.py"] {
+        let finished = run_oracle(script, std::slice::from_ref(&path));
+        assert_eq!(finished.code, 1, "{script}: {}", finished.output());
     }
 }
 
-fn rendered() -> Vec<PathBuf> {
+fn rendered_definitions() -> Vec<PathBuf> {
     let folder = workspace().join("assemblies/rendered");
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("`make assemble` has been run")
@@ -40,11 +41,12 @@ fn rendered() -> Vec<PathBuf> {
         .filter(|path| path.exists())
         .collect();
     found.sort();
+    // Guards against an empty folder, over which every oracle would pass.
     assert!(found.len() >= 3, "only {found:?}");
     found
 }
 
-fn judge(script: &str, definitions: &[PathBuf]) -> Finished {
+fn run_oracle(script: &str, definitions: &[PathBuf]) -> ProcessOutput {
     let python = workspace().join(".venv/bin/python");
     assert!(
         python.exists(),

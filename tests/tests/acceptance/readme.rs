@@ -1,7 +1,7 @@
 //! The `console` blocks of the README and of `docs/` show what the commands print.
 //!
 //! A line `$ cat FILE` shows a file, which the test writes; `$ assemble …` is run in a copy of the project, and
-//! its output is compared. `BLESS=1` writes the output into the page.
+//! its output is compared. Other commands are illustrations and stay. `BLESS=1` writes the output into the page.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,8 @@ fn with_actual_output(page: &str) -> (String, usize) {
 
         while let Some(prompt) = lines.next_if(|line| line.starts_with("$ ")) {
             let mut shown = String::new();
-            while let Some(output) = lines.next_if(|line| !line.starts_with("$ ") && *line != "```") {
+            while let Some(output) = lines.next_if(|line| !line.starts_with("$ ") && *line != "```")
+            {
                 shown.push_str(output);
                 shown.push('\n');
             }
@@ -77,22 +78,30 @@ fn with_actual_output(page: &str) -> (String, usize) {
                     fs::write(project.root().join(file), &shown).expect("writable");
                     result.push_str(&shown);
                 }
-                None => result.push_str(&output(prompt, &project, &network)),
+                None => match arguments(prompt) {
+                    Some(arguments) => {
+                        result.push_str(&output(&arguments, &project, &network));
+                        commands += 1;
+                    }
+                    None => result.push_str(&shown),
+                },
             }
-            commands += 1;
         }
     }
 
     (result, commands)
 }
 
-/// Runs `assemble …` in the project; `make assemble` runs the command that the Makefile runs.
-fn output(prompt: &str, project: &Project, network: &Network) -> String {
-    let words = prompt.trim_start_matches("$ ");
-    let words = words.replace("make assemble", "assemble render --all");
-    let arguments = words.strip_prefix("assemble ");
-    let arguments = arguments.unwrap_or_else(|| panic!("`{prompt}` is not a command of ours"));
+/// Returns the arguments of `assemble …`; `make assemble` stands for the command in the Makefile.
+fn arguments(prompt: &str) -> Option<Vec<String>> {
+    let command = prompt.trim_start_matches("$ ");
+    let command = command.replace("make assemble", "assemble render --all");
+    let arguments = command.strip_prefix("assemble ")?;
+    Some(arguments.split_whitespace().map(str::to_owned).collect())
+}
 
+/// Runs `assemble` in the project and returns what it prints.
+fn output(arguments: &[String], project: &Project, network: &Network) -> String {
     // A clone has the committed documents, so rendering them again changes nothing.
     let rendered = project.root().join("assemblies/rendered");
     if !rendered.exists() {
@@ -100,7 +109,7 @@ fn output(prompt: &str, project: &Project, network: &Network) -> String {
     }
 
     let mut command = project.assemble(network);
-    command.args(arguments.split_whitespace());
+    command.args(arguments);
     let finished = Process::finish(command, LIMIT);
     format!("{}{}", finished.stdout, finished.stderr)
 }

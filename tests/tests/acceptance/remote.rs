@@ -1,10 +1,10 @@
-//! The verbs that speak to AWS, against a moto server on a loopback of its own.
+//! The verbs that call AWS, against a moto server on an isolated loopback.
 
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use acceptance::{Finished, Network, Process, Project, workspace};
+use acceptance::{Network, Process, ProcessOutput, Project, workspace};
 use serde_json::Value;
 
 // Every wait ends as soon as its condition holds, so a long limit costs nothing. On a busy host starting moto and
@@ -13,13 +13,14 @@ const LIMIT: Duration = Duration::from_mins(5);
 const ENDPOINT: &str = "http://127.0.0.1:5055";
 
 #[test]
-fn a_registered_assembly_shows_no_difference_until_it_changes() {
-    let cloud = Cloud::start();
-    let new = cloud.assemble(&["diff", "coins-secure"]);
+fn diff_is_empty_after_register_until_the_assembly_changes() {
+    let moto = Moto::start();
+    let new = moto.assemble(&["diff", "coins-secure"]);
+    // 1 means a difference, as with diff(1).
     assert_eq!(new.code, 1, "{}", new.output());
     assert!(new.stderr.contains("never registered"), "{}", new.output());
 
-    let registered = cloud.assemble(&["register", "coins-secure"]);
+    let registered = moto.assemble(&["register", "coins-secure"]);
     assert_eq!(registered.code, 0, "{}", registered.output());
     assert!(
         registered
@@ -29,7 +30,7 @@ fn a_registered_assembly_shows_no_difference_until_it_changes() {
         "{registered:?}"
     );
 
-    let same = cloud.assemble(&["diff", "coins-secure"]);
+    let same = moto.assemble(&["diff", "coins-secure"]);
     assert_eq!(
         (same.code, same.stdout.as_str()),
         (0, ""),
@@ -37,7 +38,8 @@ fn a_registered_assembly_shows_no_difference_until_it_changes() {
         same.output()
     );
 
-    let changed = cloud.assemble(&["diff", "coins-secure", "--value", "version=9.9.9"]);
+    // Another version changes the image of every component.
+    let changed = moto.assemble(&["diff", "coins-secure", "--value", "version=9.9.9"]);
     assert_eq!(changed.code, 1, "{}", changed.output());
     assert!(
         changed.stdout.contains("/containerDefinitions/coins/image"),
@@ -46,7 +48,8 @@ fn a_registered_assembly_shows_no_difference_until_it_changes() {
     );
     assert!(changed.stdout.contains("coins:9.9.9"), "{}", changed.stdout);
 
-    let again = cloud.assemble(&["register", "coins-secure"]);
+    // Registering the same definition creates no revision.
+    let again = moto.assemble(&["register", "coins-secure"]);
     assert_eq!(
         (again.code, again.stdout.as_str()),
         (0, ""),
@@ -56,43 +59,45 @@ fn a_registered_assembly_shows_no_difference_until_it_changes() {
 }
 
 #[test]
-fn a_run_waits_for_the_end_and_answers_with_the_tasks_exit_code() {
-    let cloud = Cloud::start();
+fn run_waits_for_the_task_and_returns_its_exit_code() {
+    let moto = Moto::start();
+    // A plain task definition, without its assembly.
     let file = workspace().join("assemblies/rendered/thumbnail-on-demand/task-definition.json");
-    let registered = cloud.assemble(&["register", &file.display().to_string()]);
+    let registered = moto.assemble(&["register", &file.display().to_string()]);
     assert_eq!(registered.code, 0, "{}", registered.output());
-    let (subnet, group) = cloud.network();
-    let place = ["--subnet", &subnet, "--security-group", &group];
-    let finished = cloud.assemble(&[&["run", "thumbnail-on-demand"][..], &place].concat());
+    let (subnet, group) = moto.network();
+    let placement = ["--subnet", &subnet, "--security-group", &group];
+    let finished = moto.assemble(&[&["run", "thumbnail-on-demand"][..], &placement].concat());
     assert_eq!(finished.code, 0, "{}", finished.output());
     assert!(finished.stdout.contains("exit 0"), "{}", finished.output());
     assert!(finished.stderr.contains("STOPPED"), "{}", finished.output());
 }
 
 #[test]
-fn a_refusal_is_said_in_plain_words_with_exit_code_3() {
-    let cloud = Cloud::start();
-    let (subnet, group) = cloud.network();
-    let place = ["--subnet", &subnet, "--security-group", &group];
-    let refused = cloud.assemble(&[&["run", "nothing-like-it"][..], &place].concat());
-    assert_eq!(refused.code, 3, "{}", refused.output());
+fn a_rejected_call_exits_3_with_a_message() {
+    let moto = Moto::start();
+    let (subnet, group) = moto.network();
+    let placement = ["--subnet", &subnet, "--security-group", &group];
+    let output = moto.assemble(&[&["run", "nothing-like-it"][..], &placement].concat());
+    // 3: the remote side rejected the call.
+    assert_eq!(output.code, 3, "{}", output.output());
     assert!(
-        refused.stderr.contains("ECS refused RunTask"),
+        output.stderr.contains("ECS refused RunTask"),
         "{}",
-        refused.output()
+        output.output()
     );
 }
 
-/// What a container of a task with a role asks AWS, through the endpoint that Fargate has.
+/// A container of a task with a role calls AWS with credentials from the endpoint that Fargate has.
 #[test]
-fn a_container_speaks_to_aws_as_the_role_it_was_given() {
-    let cloud = Cloud::start();
+fn a_container_calls_aws_with_the_role_of_its_task() {
+    let moto = Moto::start();
     let role = "arn:aws:iam::123456789012:role/app";
     let python = workspace().join(".venv/bin/python");
-    let ask = "import boto3; s = boto3.Session(); c = s.get_credentials(); print(c.method, c.access_key[:4], \
+    let script = "import boto3; s = boto3.Session(); c = s.get_credentials(); print(c.method, c.access_key[:4], \
                boto3.client('sts').get_caller_identity()['Arn'])";
     let line = format!(
-        "{} -c \"{ask}\"; \"$0\" diff task.json; curl -sS \"http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI\"; echo",
+        "{} -c \"{script}\"; \"$0\" diff task.json; curl -sS \"http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI\"; echo",
         python.display()
     );
 
@@ -106,7 +111,7 @@ fn a_container_speaks_to_aws_as_the_role_it_was_given() {
         "containerDefinitions": [{ "name": "app", "image": "sh", "entryPoint": ["/bin/sh"], "command": command }],
     });
 
-    fs::write(cloud.project.root().join("task.json"), task.to_string()).expect("writable");
+    fs::write(moto.project.root().join("task.json"), task.to_string()).expect("writable");
     let endpoint = format!("AWS_ENDPOINT_URL={ENDPOINT}");
     let words = [
         "up",
@@ -128,40 +133,44 @@ fn a_container_speaks_to_aws_as_the_role_it_was_given() {
         "AWS_DEFAULT_REGION=eu-central-1",
     ];
 
-    let asked = cloud.assemble(&[&words[..], &more].concat());
-    if asked.stderr.contains("the network here is this machine's") {
+    let finished = moto.assemble(&[&words[..], &more].concat());
+    if finished
+        .stderr
+        .contains("the task shares the host's network")
+    {
         eprintln!("skipped: credentials on 169.254.170.2 need network namespaces");
         return;
     }
 
-    let output = asked.output();
-    // boto3's name of the provider that asks the container's endpoint.
+    let output = finished.output();
+    // boto3's name for credentials from the container endpoint, and the prefix of temporary keys.
     assert!(output.contains("container-role ASIA"), "{output}");
     assert!(output.contains("assumed-role/app/assemble-up"), "{output}");
 
-    // The AWS SDK for Rust, with nothing but the same variables, got as far as asking ECS.
+    // The AWS SDK for Rust found credentials with the same variables, and called ECS.
     assert!(output.contains("never registered"), "{output}");
-    let told = asked
+    let credentials = finished
         .stdout
         .lines()
         .find_map(|line| line.split_once("| {").map(|(_, rest)| format!("{{{rest}")));
-    let told: Value = serde_json::from_str(&told.expect("curl was answered")).expect("JSON");
+    let credentials: Value =
+        serde_json::from_str(&credentials.expect("the response to curl")).expect("JSON");
 
-    assert_eq!(told["RoleArn"], role);
+    assert_eq!(credentials["RoleArn"], role);
     assert!(
-        told["Expiration"].is_string() && told["Token"].is_string(),
-        "the names the SDKs read"
+        credentials["Expiration"].is_string() && credentials["Token"].is_string(),
+        "the names that the SDKs read"
     );
 }
 
-/// A moto server, and `assemble` pointed at it.
-struct Cloud {
+/// A moto server, and `assemble` with its endpoint.
+struct Moto {
     network: Network,
     project: Project,
     _server: Process,
 }
 
-impl Cloud {
+impl Moto {
     fn start() -> Self {
         let network = Network::new();
         let server = workspace().join(".venv/bin/moto_server");
@@ -170,31 +179,31 @@ impl Cloud {
         let mut command = network.command(server);
         command.args(["-H", "127.0.0.1", "-p", "5055"]);
         let server = Process::start(command);
-        let cloud = Self {
+        let moto = Self {
             network,
             project: Project::new(),
             _server: server,
         };
         let up = acceptance::wait_until(LIMIT, || {
-            let mut ask = cloud.network.command("curl");
-            ask.args(["--silent", "--fail", "--output", "/dev/null", ENDPOINT]);
-            Process::finish(ask, LIMIT).code == 0
+            let mut request = moto.network.command("curl");
+            request.args(["--silent", "--fail", "--output", "/dev/null", ENDPOINT]);
+            Process::finish(request, LIMIT).code == 0
         });
 
         assert!(up, "moto does not answer");
-        cloud
+        moto
     }
 
-    fn assemble(&self, arguments: &[&str]) -> Finished {
+    fn assemble(&self, arguments: &[&str]) -> ProcessOutput {
         Process::finish(
-            as_a_user(self.project.assemble(&self.network), arguments),
+            with_aws_environment(self.project.assemble(&self.network), arguments),
             LIMIT,
         )
     }
 
-    /// A cluster, and a subnet and security group of the network that moto has from the start.
+    /// Creates a cluster, and returns a subnet and a security group of moto's default network.
     fn network(&self) -> (String, String) {
-        const ASK: &str = "
+        const SCRIPT: &str = "
 import boto3, json
 boto3.client('ecs').create_cluster(clusterName='default')
 ec2 = boto3.client('ec2')
@@ -202,7 +211,7 @@ print(json.dumps([ec2.describe_subnets()['Subnets'][0]['SubnetId'],
                   ec2.describe_security_groups()['SecurityGroups'][0]['GroupId']]))";
 
         let python = self.network.command(workspace().join(".venv/bin/python"));
-        let finished = Process::finish(as_a_user(python, &["-c", ASK]), LIMIT);
+        let finished = Process::finish(with_aws_environment(python, &["-c", SCRIPT]), LIMIT);
         let found: Value = serde_json::from_str(&finished.stdout)
             .unwrap_or_else(|_| panic!("{}", finished.output()));
         let text = |at: usize| found[at].as_str().expect("an id").to_owned();
@@ -211,8 +220,8 @@ print(json.dumps([ec2.describe_subnets()['Subnets'][0]['SubnetId'],
     }
 }
 
-/// With credentials that open nothing, and no way to anywhere but the server.
-fn as_a_user(mut command: Command, arguments: &[&str]) -> Command {
+/// Adds arguments and an environment with dummy credentials and the endpoint of the server.
+fn with_aws_environment(mut command: Command, arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env("AWS_ENDPOINT_URL", ENDPOINT)
@@ -227,22 +236,22 @@ fn as_a_user(mut command: Command, arguments: &[&str]) -> Command {
     command
 }
 
-/// Not remote at all, but the same door: what cannot be planned is never sent.
+/// `register` plans first, so nothing is sent for an invalid assembly.
 #[test]
-fn what_has_findings_is_not_registered() {
+fn an_assembly_with_findings_is_not_registered() {
     let (network, project) = (Network::new(), Project::new());
     let path = project.root().join("assemblies/bad.yaml");
     fs::write(&path, "name: bad\napp: coinz\n").expect("writable");
 
-    let refused = Process::finish(
-        as_a_user(project.assemble(&network), &["register", "bad"]),
+    let output = Process::finish(
+        with_aws_environment(project.assemble(&network), &["register", "bad"]),
         LIMIT,
     );
 
-    assert_eq!(refused.code, 1, "{}", refused.output());
+    assert_eq!(output.code, 1, "{}", output.output());
     assert!(
-        refused.stderr.contains("write `coins`"),
+        output.stderr.contains("write `coins`"),
         "{}",
-        refused.output()
+        output.output()
     );
 }

@@ -92,7 +92,7 @@ pub fn metals(pyramid: &Pyramid, models: &Models, found: &[CoinCandidate]) -> Ve
 fn remove_overlapping(mut found: Vec<CoinCandidate>) -> Vec<CoinCandidate> {
     let rank = |f: &CoinCandidate| f.probability * (0.5 + 0.5 * f.circle.coverage);
     found.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
-    let mut kept: Vec<CoinCandidate> = Vec::new();
+    let mut unique: Vec<CoinCandidate> = Vec::new();
 
     for candidate in found {
         let clash = |other: &CoinCandidate| {
@@ -100,12 +100,12 @@ fn remove_overlapping(mut found: Vec<CoinCandidate>) -> Vec<CoinCandidate> {
                 (candidate.circle.x - other.circle.x).hypot(candidate.circle.y - other.circle.y);
             apart < CLOSEST * candidate.circle.r.max(other.circle.r)
         };
-        if !kept.iter().any(clash) {
-            kept.push(candidate);
+        if !unique.iter().any(clash) {
+            unique.push(candidate);
         }
     }
 
-    kept
+    unique
 }
 
 /// Keeps the range of radii with the most evidence: coins in one photo differ little in size.

@@ -59,18 +59,18 @@ pub fn circles(pyramid: &Pyramid) -> Vec<Circle> {
 /// Keeps one of several circles that differ by a few percent.
 fn remove_duplicates(mut circles: Vec<Circle>) -> Vec<Circle> {
     circles.sort_by(|a, b| b.coverage.total_cmp(&a.coverage));
-    let mut kept: Vec<Circle> = Vec::new();
+    let mut unique: Vec<Circle> = Vec::new();
     for circle in circles {
         let twin = |other: &Circle| {
             let apart = (circle.x - other.x).hypot(circle.y - other.y);
             apart < 0.12 * other.r && (circle.r / other.r - 1.0).abs() < 0.05
         };
-        if !kept.iter().any(twin) {
-            kept.push(circle);
+        if !unique.iter().any(twin) {
+            unique.push(circle);
         }
     }
 
-    kept
+    unique
 }
 
 const MAX_PEAKS: usize = 1500;

@@ -30,7 +30,7 @@ impl Query {
                 ("at", value) if is_encoded(value) => parsed.at = Some(value.to_owned()),
                 ("at", value) => return Err(invalid("at", value, "50%25 or 12.5")),
                 ("annotate", value) => return Err(invalid("annotate", value, "0 or 1")),
-                (name, _) => return Err(Rejection::BadQuery(unknown(name))),
+                (name, _) => return Err(Rejection::BadQuery(unknown_parameter(name))),
             }
         }
 
@@ -59,7 +59,7 @@ fn invalid(name: &str, value: &str, good: &str) -> Rejection {
     ))
 }
 
-fn unknown(name: &str) -> String {
+fn unknown_parameter(name: &str) -> String {
     format!("`{name}` is not a known parameter; use `currency`, `annotate` or `at`")
 }
 

@@ -3,7 +3,7 @@
 //! | file | does |
 //! |---|---|
 //! | `fix` | applies automatic fixes |
-//! | `forms` | separates task definitions, templates and services from manifests |
+//! | `inputs` | separates task definitions, templates and services from manifests |
 //! | `report` | collects findings and suppressions |
 //! | `strict` | finds JSON that only a YAML parser accepts |
 //! | `text`, `json`, `sarif`, `github` | format the report |
@@ -16,9 +16,10 @@ use assembly::rules::unused_value;
 use assembly::values::references;
 use assembly::{Catalog, Values, plan_under};
 use clap::{Args, ValueEnum};
-use task_definition::forms::{Document, Reading, judge_beside, read_any};
-use task_definition::source::{self, Source};
-use task_definition::{Finding, Judged, Judgement};
+use diagnostics::source::{self, Source};
+use diagnostics::{Finding, Outcome, RuleConfig};
+use ecs_rules::ImageFacts;
+use ecs_rules::inputs::{Document, ParsedInput, check_input_with, read_input};
 
 use crate::cli::ValueArguments;
 use crate::error::CliError;
@@ -27,8 +28,8 @@ use crate::rule_config::{RuleArguments, RuleConfigLoader};
 use crate::ui::Ui;
 
 mod fix;
-mod forms;
 mod github;
+mod inputs;
 mod json;
 mod report;
 mod sarif;
@@ -107,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         Format::Github => github::write(&report, project),
     });
 
-    ui.print_suppressed_guards(&report.silenced);
+    ui.print_suppressed_guards(&report.suppressed);
     ui.print_missing_values(&report.findings);
     // With nothing but unreadable files, "no findings" would be misleading.
     if unreadable.is_ok() || !report.is_empty() {
@@ -132,7 +133,7 @@ impl Arguments {
         &self,
         source: Source,
         path: &Path,
-        levels: &Judgement,
+        check: impl Fn(&Source) -> Outcome,
         report: &mut Report,
         ui: &Ui,
     ) -> Result<Source, CliError> {
@@ -140,7 +141,7 @@ impl Arguments {
         let source = if mode == FixMode::Off {
             source
         } else {
-            let (fixed, titles) = fix::apply_all(&source, levels, definition);
+            let (fixed, titles) = fix::apply_all(&source, check);
             report.differs |= fix::write_or_show(&source, &fixed, &titles, path, mode, ui)?;
             fixed
         };
@@ -158,11 +159,12 @@ fn gather(
     ui: &Ui,
 ) -> Result<(Report, Result<(), CliError>), CliError> {
     let catalog = project.catalog()?;
+    let images = catalog.image_facts();
     let mut report = Report::default();
     let mut unreadable = Vec::new();
     let mut values = None;
     let files = files(arguments, project)?;
-    let related = forms::related_documents(&files, project);
+    let related = inputs::related_documents(&files, project);
 
     for file in files {
         let source = match project.source(&file) {
@@ -175,10 +177,11 @@ fn gather(
 
         let levels = rule_config.for_file(&file)?;
         // Warnings about JSON syntax apply to any kind of file and can all be suppressed.
-        report.add(levels.judge(strict::findings(&source), |_| true));
-        let outcome = if forms::is_document(&source) {
-            let source = arguments.apply_fixes(source, &file, &levels, &mut report, ui)?;
-            documents(&read_any(&source), &related, &levels)
+        report.add(levels.apply(strict::findings(&source), |_| true));
+        let outcome = if inputs::is_document(&source) {
+            let check = |source: &Source| definition(source, &images, &levels);
+            let source = arguments.apply_fixes(source, &file, check, &mut report, ui)?;
+            documents(&read_input(&source), &related, &images, &levels)
         } else {
             // Read only for the first manifest: plain task definitions need no values.
             let values = match &values {
@@ -188,7 +191,7 @@ fn gather(
             manifest(&source, &catalog, values, &levels)
         };
 
-        rule_config.record(&file, &outcome.seen);
+        rule_config.record(&file, &outcome.triggered_rules);
         report.add(outcome);
     }
 
@@ -222,9 +225,9 @@ fn find_unused_values(values: &Values, project: &Project) -> Result<Vec<Finding>
     let unused = values.names().filter(|name| !used.contains(*name));
 
     // A value from the command line has no location; it is not part of a file to clean up.
-    let placed = unused.filter_map(|name| Some((name, values.place(name)?.clone())));
+    let placed = unused.filter_map(|name| Some((name, values.location(name)?.clone())));
     Ok(placed
-        .map(|(name, place)| unused_value(place, name))
+        .map(|(name, location)| unused_value(location, name))
         .collect())
 }
 
@@ -259,29 +262,34 @@ fn file_of(file: &Path, project: &Project) -> PathBuf {
 }
 
 /// Checks a task definition, service or request in any form.
-pub(crate) fn definition(source: &Source, levels: &Judgement) -> Judged {
-    documents(&read_any(source), &[], levels)
+pub(crate) fn definition(source: &Source, images: &ImageFacts, levels: &RuleConfig) -> Outcome {
+    documents(&read_input(source), &[], images, levels)
 }
 
-fn documents(reading: &Reading, related: &[Document], levels: &Judgement) -> Judged {
-    let findings = judge_beside(reading, related);
+fn documents(
+    reading: &ParsedInput,
+    related: &[Document],
+    images: &ImageFacts,
+    levels: &RuleConfig,
+) -> Outcome {
+    let findings = check_input_with(reading, related, images);
     // Findings about the structure itself leave nothing to render, so they cannot be suppressed.
     let is_readable = reading.findings.is_empty();
-    let mut outcome = levels.judge(findings, |finding| {
-        is_readable && assembly::rules::may_be_silenced(finding.rule)
+    let mut outcome = levels.apply(findings, |finding| {
+        is_readable && assembly::rules::is_suppressible(finding.rule)
     });
     outcome.findings.extend(
         outcome
-            .in_vain
+            .ineffective
             .iter()
-            .map(assembly::rulings::cannot_be_silenced),
+            .map(assembly::rule_config::unsuppressible_rule),
     );
     outcome
 }
 
-fn manifest(source: &Source, catalog: &Catalog, values: &Values, levels: &Judgement) -> Judged {
+fn manifest(source: &Source, catalog: &Catalog, values: &Values, levels: &RuleConfig) -> Outcome {
     match plan_under(source, catalog, values, levels) {
-        Ok(plan) => plan.judged().clone(),
+        Ok(plan) => plan.outcome().clone(),
         Err(outcome) => outcome,
     }
 }

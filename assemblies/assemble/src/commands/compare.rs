@@ -3,7 +3,7 @@
 use assembly::Plan;
 use clap::Args;
 use serde_json::Value;
-use task_definition::{Change, difference, normalise};
+use task_definition::{Change, diff, normalise};
 
 use crate::cli::{PriceArguments, ValueArguments};
 use crate::error::CliError;
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     let plan = |environment: &str| {
         let values = arguments.values.and(environment);
         let plan = project.plan(&arguments.name, &values, "example")?;
-        Ok::<Plan, CliError>(plan.priced(&prices))
+        Ok::<Plan, CliError>(plan.with_prices(&prices))
     };
     let changes = changes(&plan(before)?, &plan(after)?);
 
@@ -76,7 +76,7 @@ fn changes(before: &Plan, after: &Plan) -> Vec<Change> {
         .collect();
 
     // Normalised, so that an omitted field equals its default.
-    changes.extend(difference(
+    changes.extend(diff(
         &normalise(before.definition()),
         &normalise(after.definition()),
     ));

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// Issuer claim [default: the value `issuer`].
     #[arg(long)]
     issuer: Option<String>,
-    /// Subject claim.
+    /// DocumentKind claim.
     #[arg(long, default_value = "developer")]
     subject: String,
     /// Scope to grant; repeatable.

@@ -41,9 +41,10 @@ fn format_rule(rule: &Row, ui: &Ui) -> String {
         .collect::<Vec<_>>()
         .join("\n");
     let mut text = format!(
-        "{} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nfails:\n{}\n",
+        "{} {} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nfails:\n{}\n",
         rule.id,
-        rule.severity.word(),
+        rule.name,
+        rule.severity.as_str(),
         rule.title,
         rule.explanation,
         rule.hint,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use assembly::Prices;
-use assembly::graph::{Letters, Picture, mermaid, svg, text};
-use assembly::prices::Billed;
+use assembly::graph::{Charset, Diagram, mermaid, svg, text};
+use assembly::prices::BilledResources;
 use clap::{Args, ValueEnum};
 use task_definition::TaskDefinition;
 
@@ -48,14 +48,14 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     ui.data(&match arguments.format {
         Format::Mermaid => mermaid(&diagram),
         Format::Svg => svg(&diagram),
-        Format::Text => text(&diagram, Letters::Unicode),
-        Format::Ascii => text(&diagram, Letters::Ascii),
+        Format::Text => text(&diagram, Charset::Unicode),
+        Format::Ascii => text(&diagram, Charset::Ascii),
     });
     Ok(0)
 }
 
 /// Returns the diagram of an assembly or of a task definition. A definition is drawn whatever rules it breaks.
-fn diagram(arguments: &Arguments, project: &Project) -> Result<Picture, CliError> {
+fn diagram(arguments: &Arguments, project: &Project) -> Result<Diagram, CliError> {
     let path = Path::new(&arguments.name);
     if path.is_file() {
         // A file may be a manifest too; its content decides.
@@ -70,20 +70,20 @@ fn diagram(arguments: &Arguments, project: &Project) -> Result<Picture, CliError
     }
 
     let plan = project.plan(&arguments.name, &arguments.values, "example")?;
-    Ok(Picture::from(
-        &plan.priced(&project.prices(&arguments.prices)?),
+    Ok(Diagram::from(
+        &plan.with_prices(&project.prices(&arguments.prices)?),
     ))
 }
 
 /// Returns the diagram of a task definition with its price. A definition has no region, so the price is the
 /// price table's default region's.
-fn definition_diagram(definition: &TaskDefinition, prices: &Prices) -> Picture {
-    let diagram = Picture::from(definition);
-    let billed = Billed::of(definition);
-    let price = prices.of(billed, "us-east-1");
+fn definition_diagram(definition: &TaskDefinition, prices: &Prices) -> Diagram {
+    let diagram = Diagram::from(definition);
+    let billed = BilledResources::from_definition(definition);
+    let price = prices.price(billed, "us-east-1");
     // Prices are for Fargate only, and a definition without a size has none.
     match price.filter(|_| definition.is_fargate() && billed.size.cpu > 0) {
-        Some(price) => diagram.priced(&price),
+        Some(price) => diagram.with_price(&price),
         None => diagram,
     }
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assembly::import::{Imported, Refused, Wishes, import};
+use assembly::import::{ImportError, ImportOptions, ImportedAssembly, import};
 use clap::Args;
-use task_definition::Color;
+use diagnostics::Color;
 
 use crate::error::{CliError, format_findings};
 use crate::project::Project;
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let source = project.source(&arguments.file)?;
     let located = task_definition::read(&source).map_err(CliError::Findings)?;
-    let options = Wishes {
+    let options = ImportOptions {
         name: arguments.name.clone(),
         app: arguments.app.clone(),
         file: source.name.clone(),
@@ -68,21 +68,21 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     Ok(0)
 }
 
-fn refusal_message(refused: &Refused, file: &str) -> String {
+fn refusal_message(refused: &ImportError, file: &str) -> String {
     match refused {
-        Refused::NotFargate(reasons) => {
+        ImportError::NotFargate(reasons) => {
             let reasons = reasons.join("\n  ");
             format!("`{file}` is not for Fargate:\n  {reasons}")
         }
-        Refused::Wish(what) => what.clone(),
-        Refused::NotTheSame(pointers) => format!(
+        ImportError::InvalidOption(what) => what.clone(),
+        ImportError::RoundTripMismatch(pointers) => format!(
             "`{file}` cannot be converted into an assembly that renders to the same task definition:\n  {}",
             pointers.join("\n  ")
         ),
     }
 }
 
-fn files<'i>(imported: &'i Imported, out: &Path) -> Vec<(PathBuf, &'i str)> {
+fn files<'i>(imported: &'i ImportedAssembly, out: &Path) -> Vec<(PathBuf, &'i str)> {
     let name = format!("{}.yaml", imported.name);
     let mut files = vec![
         (out.join(&name), imported.manifest.as_str()),

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assembly::inject::{Injected, Refused, Request, inject, remove};
+use assembly::inject::{InjectError, InjectRequest, Injection, inject, remove};
 use clap::Args;
+use diagnostics::source::Source;
+use diagnostics::{Color, Finding, Severity};
+use ecs_rules::{ImageFacts, check_with};
 use serde_json::Value;
-use task_definition::source::Source;
-use task_definition::{
-    Change, Color, Finding, Severity, TaskDefinition, check, difference, normalise, read,
-};
+use task_definition::{Change, TaskDefinition, diff, normalise, read};
 
 use crate::cli::{ValueArguments, pair};
 use crate::error::CliError;
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         &text(after, target),
     ));
 
-    let changes = difference(&normalise(&before), &normalise(after));
+    let changes = diff(&normalise(&before), &normalise(after));
     for change in &changes {
         ui.message(&format_change(change));
     }
@@ -90,9 +90,10 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         ui.message(&format!("note: {note}"));
     }
 
-    let existing = findings(&before, target, &text);
+    let images = project.catalog()?.image_facts();
+    let existing = findings(&before, target, &images, &text);
     // Only new findings matter here: the definition may break rules for other reasons.
-    let (new, old): (Vec<Finding>, Vec<Finding>) = findings(after, target, &text)
+    let (new, old): (Vec<Finding>, Vec<Finding>) = findings(after, target, &images, &text)
         .into_iter()
         .partition(|finding| !existing.iter().any(|known| is_same(known, finding)));
 
@@ -133,10 +134,10 @@ fn apply(
     arguments: &Arguments,
     project: &Project,
     before: &TaskDefinition,
-) -> Result<Injected, CliError> {
+) -> Result<Injection, CliError> {
     let catalog = project.catalog()?;
     let values = project.values(&arguments.values, "example")?;
-    let request = Request {
+    let request = InjectRequest {
         component: arguments.component.clone(),
         app: arguments.app.clone(),
         port: arguments.port,
@@ -152,8 +153,8 @@ fn apply(
     };
 
     injected.map_err(|refused| match refused {
-        Refused::Because(why) => CliError::Usage(why),
-        Refused::Findings(findings) => CliError::Findings(findings),
+        InjectError::Invalid(why) => CliError::Usage(why),
+        InjectError::Findings(findings) => CliError::Findings(findings),
     })
 }
 
@@ -161,10 +162,11 @@ fn apply(
 fn findings(
     definition: &TaskDefinition,
     path: &Path,
+    images: &ImageFacts,
     text: &impl Fn(&TaskDefinition, &Path) -> String,
 ) -> Vec<Finding> {
     let source = Source::new(path.display().to_string(), text(definition, path));
-    read(&source).map_or_else(|findings| findings, |located| check(&located))
+    read(&source).map_or_else(|findings| findings, |located| check_with(&located, images))
 }
 
 /// Returns whether two findings are equal apart from their locations.

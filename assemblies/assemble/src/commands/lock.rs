@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use assembly::lock::{Locked, is_open};
+use assembly::lock::{LockedImage, is_mutable};
 use assembly::{Lock, Plan};
 use clap::Args;
 use registry::{Client, Credentials, Error, Image, Limits, Platform};
@@ -86,7 +86,7 @@ fn plans(arguments: &Arguments, project: &Project) -> Result<Vec<Plan>, CliError
     };
 
     let values = project.values(&arguments.values, "example")?;
-    let (catalog, values) = (project.catalog()?, values.locked(Lock::default()));
+    let (catalog, values) = (project.catalog()?, values.with_lock(Lock::default()));
     let mut rule_config = RuleConfigLoader::new(&RuleArguments::default(), project)?;
     let (mut plans, mut findings) = (Vec::new(), Vec::new());
 
@@ -113,7 +113,7 @@ fn tagged_images(plans: &[Plan]) -> BTreeMap<String, BTreeSet<Platform>> {
         let (system, architecture) = platform.split_once('/').unwrap_or((&platform, ""));
         for container in &plan.definition().container_definitions {
             // An image with a digest needs no lock entry.
-            if is_open(&container.image) {
+            if is_mutable(&container.image) {
                 let platforms = images.entry(container.image.clone()).or_default();
                 platforms.insert(Platform::new(system, architecture));
             }
@@ -127,7 +127,7 @@ fn tagged_images(plans: &[Plan]) -> BTreeMap<String, BTreeSet<Platform>> {
 fn resolve(
     images: &BTreeMap<String, BTreeSet<Platform>>,
     ui: &Ui,
-) -> Result<BTreeMap<String, Locked>, CliError> {
+) -> Result<BTreeMap<String, LockedImage>, CliError> {
     let client = Client::new(credentials()?, Limits::default())
         .map_err(|error| CliError::Usage(format!("cannot set up TLS: {error}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -195,8 +195,8 @@ async fn resolve_all(
 /// Concurrent requests. Registries limit request rates, and a few at once are fast enough.
 const MAX_REQUESTS: usize = 8;
 
-fn lock_entry(image: &Image) -> Locked {
-    Locked {
+fn lock_entry(image: &Image) -> LockedImage {
+    LockedImage {
         digest: image.digest.to_string(),
         platforms: image.platforms.iter().map(ToString::to_string).collect(),
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory};
 use clap_mangen::Man;
-use task_definition::nearest;
+use diagnostics::nearest;
 
 use crate::cli::Cli;
 use crate::error::CliError;

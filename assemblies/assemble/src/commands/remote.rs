@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use diagnostics::Severity;
 use ecs_client::Client;
-use task_definition::{Severity, TaskDefinition};
+use task_definition::TaskDefinition;
 
 use super::check::is_task_definition;
 use crate::cli::ValueArguments;
@@ -27,7 +28,7 @@ pub(crate) fn definition(
         return Ok(project.plan(what, values, "example")?.definition().clone());
     };
     let located = task_definition::read(&plain).map_err(CliError::Findings)?;
-    let findings = task_definition::check(&located);
+    let findings = ecs_rules::check_with(&located, &project.catalog()?.image_facts());
 
     if findings
         .iter()

@@ -11,7 +11,7 @@ use std::thread;
 
 use assembly::{Document, Plan, Prices, Sizing};
 use clap::Args;
-use task_definition::{Finding, Judged, Severity};
+use diagnostics::{Finding, Outcome, Severity};
 
 use crate::cli::{PriceArguments, ValueArguments};
 use crate::error::{CliError, format_findings};
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         let outcomes = par_map(&jobs, |(_, manifest, levels)| {
             let planned = assembly::plan_under(manifest, &catalog, &values, levels);
             planned.map(|plan| {
-                let plan = plan.priced(&prices);
+                let plan = plan.with_prices(&prices);
                 let written = write(&plan, &target);
                 (plan, written)
             })
@@ -78,13 +78,13 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         for ((name, ..), outcome) in jobs.iter().zip(outcomes) {
             match outcome {
                 Ok((plan, files)) => {
-                    ui.print_suppressed_guards(plan.silenced());
+                    ui.print_suppressed_guards(plan.suppressed_findings());
                     written += files?;
                     rows.push(row(&plan, &prices, &target));
                     findings.add(plan.warnings());
                     plans.push(plan);
                 }
-                Err(Judged {
+                Err(Outcome {
                     findings: reported, ..
                 }) => {
                     rows.push(failed_row(target.display_name(name), &reported));
@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     }
 
     ui.data(&table(&rows));
-    let place = arguments
+    let location = arguments
         .output
         .as_deref()
         .map_or("assemblies/rendered/".to_owned(), |out| {
@@ -110,9 +110,9 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         });
 
     ui.message(&match written {
-        0 => format!("nothing changed in {place}"),
-        1 => format!("wrote 1 file to {place}"),
-        count => format!("wrote {count} files to {place}"),
+        0 => format!("nothing changed in {location}"),
+        1 => format!("wrote 1 file to {location}"),
+        count => format!("wrote {count} files to {location}"),
     });
     ui.print_missing_values(&findings);
 
@@ -269,7 +269,7 @@ fn row(plan: &Plan, prices: &Prices, target: &Target) -> [String; COLUMNS] {
         target.display_name(plan.name()),
         plan.containers().len().to_string(),
         plan.size().to_string(),
-        Sizing::of_plan(plan, prices).set_by(),
+        Sizing::from_plan(plan, prices).set_by(),
         price(plan),
         findings,
     ]

@@ -5,12 +5,14 @@
 //! | `groups` | assigns each rule to a page |
 //! | `pages` | writes the pages of `docs/rules/` |
 
+use std::ops::Deref;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use diagnostics::source::Source;
+use diagnostics::{Finding, RuleConfig, Severity};
+use ecs_rules::{ImageFacts, Rule};
 use serde_json::{Value, json};
-use task_definition::source::Source;
-use task_definition::{Finding, Judgement, Severity};
 
 use super::check;
 use crate::error::CliError;
@@ -56,17 +58,16 @@ enum Format {
     Markdown,
 }
 
-/// The common fields of both kinds of rule.
+/// A rule for manifests or for task definitions, with the texts that commands print about it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Row {
-    pub(crate) id: &'static str,
-    pub(crate) severity: Severity,
-    pub(crate) title: &'static str,
-    pub(crate) explanation: &'static str,
-    pub(crate) source: &'static str,
-    pub(crate) hint: &'static str,
-    pub(crate) passing: &'static str,
-    pub(crate) failing: &'static str,
+pub(crate) struct Row(&'static Rule);
+
+impl Deref for Row {
+    type Target = Rule;
+
+    fn deref(&self) -> &Rule {
+        self.0
+    }
 }
 
 /// Prints the rules, or writes their pages.
@@ -119,13 +120,17 @@ impl Arguments {
             SeverityFilter::Error => rule.severity == Severity::Error,
             SeverityFilter::Warning => rule.severity == Severity::Warning,
         });
-        severity && self.about.as_deref().is_none_or(|word| rule.is_about(word))
+        severity
+            && self
+                .about
+                .as_deref()
+                .is_none_or(|word| rule.applies_to(word))
     }
 }
 
 impl Row {
     /// Returns whether a letter is the first one of the id, or a word is in one of the texts.
-    fn is_about(&self, word: &str) -> bool {
+    fn applies_to(&self, word: &str) -> bool {
         let word = word.to_lowercase();
         if word.len() == 1 {
             return self.id.to_lowercase().starts_with(&word);
@@ -136,14 +141,15 @@ impl Row {
     }
 
     fn line(&self) -> String {
-        let severity = self.severity.word();
+        let severity = self.severity.as_str();
         format!("{:<4} {severity:<8} {}\n", self.id, self.title)
     }
 
     fn json(&self) -> Value {
         json!({
             "id": self.id,
-            "severity": self.severity.word(),
+            "name": self.name,
+            "severity": self.severity.as_str(),
             "title": self.title,
             "explanation": self.explanation,
             "source": self.source,
@@ -162,7 +168,7 @@ impl Row {
         }
         let name = format!("example.{}", language(self.failing));
         let source = Source::new(name, self.failing.trim_matches('\n'));
-        check::definition(&source, &Judgement::default()).findings
+        check::definition(&source, &ImageFacts::default(), &RuleConfig::default()).findings
     }
 
     /// Returns what `check --fix` would do about the findings.
@@ -195,29 +201,8 @@ impl Row {
 
 /// Returns all rules, those of manifests first.
 pub(crate) fn all() -> Vec<Row> {
-    let definition_rules = task_definition::rules().iter().map(|rule| Row {
-        id: rule.id,
-        severity: rule.severity,
-        title: rule.title,
-        explanation: rule.explanation,
-        source: rule.source,
-        hint: rule.hint,
-        passing: rule.passing,
-        failing: rule.failing,
-    });
-
-    let manifest_rules = assembly::rules().iter().map(|rule| Row {
-        id: rule.id,
-        severity: assembly::rules::severity(rule.id),
-        title: rule.title,
-        explanation: rule.explanation,
-        source: rule.source,
-        hint: rule.hint,
-        passing: rule.passing,
-        failing: rule.failing,
-    });
-
-    manifest_rules.chain(definition_rules).collect()
+    let rules = assembly::rules().iter().chain(ecs_rules::rules());
+    rules.map(Row).collect()
 }
 
 fn language(text: &str) -> &'static str {

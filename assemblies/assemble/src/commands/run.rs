@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use ecs_client::{Finished, Override, PublicAddress, RunRequest, Wait};
+use ecs_client::{Override, PublicAddress, RunRequest, StoppedTask, Wait};
 
 use super::remote;
 use crate::error::CliError;
@@ -75,7 +75,7 @@ fn request(arguments: &Arguments) -> RunRequest {
         overrides,
         started_by: Some("assemble".to_owned()),
         wait: Wait {
-            limit: Duration::from_secs(arguments.timeout),
+            timeout: Duration::from_secs(arguments.timeout),
             ..Wait::default()
         },
     }
@@ -111,7 +111,7 @@ fn variable(text: &str) -> Result<(String, String, String), String> {
     parts.ok_or_else(|| "expected CONTAINER:NAME=VALUE".to_owned())
 }
 
-fn summary(finished: &Finished) -> String {
+fn summary(finished: &StoppedTask) -> String {
     let lines = finished.containers.iter().map(|end| {
         let ran = |code: i32| format!("exit {code}");
         let code = end.exit_code.map_or_else(|| "never ran".to_owned(), ran);

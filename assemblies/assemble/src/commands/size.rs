@@ -57,9 +57,13 @@ fn sizing(arguments: &Arguments, project: &Project, prices: &Prices) -> Result<S
         if is_task_definition(&source) {
             let located = task_definition::read(&source).map_err(CliError::Findings)?;
             let definition = &located.definition;
-            return Ok(Sizing::of_definition(definition, &arguments.region, prices));
+            return Ok(Sizing::from_definition(
+                definition,
+                &arguments.region,
+                prices,
+            ));
         }
     }
     let plan = project.plan(&arguments.what, &arguments.values, "example")?;
-    Ok(Sizing::of_plan(&plan, prices))
+    Ok(Sizing::from_plan(&plan, prices))
 }

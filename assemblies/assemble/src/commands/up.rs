@@ -148,7 +148,7 @@ pub(crate) struct Arguments {
 /// Runs this process as a container's init or as a stub, if that is what it was started for. Called before
 /// arguments are parsed.
 pub(crate) fn run_if_helper() -> Option<ExitCode> {
-    task_runner::init::intercept().or_else(task_runner::stub::intercept)
+    task_runner::init::run_if_init().or_else(task_runner::stub::run_if_stub)
 }
 
 /// Runs the task and returns its exit code; 125 if it did not start, 126 if a program cannot be executed, 127
@@ -188,17 +188,17 @@ struct Prepared {
 fn prepare(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<Prepared, CliError> {
     let mut target = target::Target::find(arguments, project, ui)?;
     let mut definition = target.definition.clone();
-    task_runner::names(&definition).map_err(|why| CliError::Usage(why.to_string()))?;
+    task_runner::validate_names(&definition).map_err(|why| CliError::Usage(why.to_string()))?;
     stub::check_names(arguments, &definition)?;
 
     let stubs = stub::apply(&mut definition, &target, arguments, ui)?;
-    let init = task_runner::init::itself().map_err(|why| {
+    let init = task_runner::init::own_executable().map_err(|why| {
         CliError::Usage(format!("cannot find the path of this executable: {why}"))
     })?;
     let sandbox = network::sandbox(&definition, arguments, &init, ui);
     let own_network = sandbox
         .as_ref()
-        .is_some_and(|sandbox| sandbox.shape().network);
+        .is_some_and(|sandbox| sandbox.isolation().network);
 
     // In the host's network a listener on 0.0.0.0 would be reachable from outside.
     if !own_network && !arguments.bind_all {
@@ -227,8 +227,8 @@ fn prepare(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<Prepared
         Vec::new()
     };
 
-    let groups = environment::groups(&definition, arguments);
-    environment::warn_about_unenforced(&definition, sandbox.is_some(), groups.as_deref(), ui);
+    let cgroups = environment::cgroups(&definition, arguments);
+    environment::warn_about_unenforced(&definition, sandbox.is_some(), cgroups.as_deref(), ui);
     let name = choose_name(arguments, &definition.family);
     let folder = free_folder(&name, project)?;
     let lock = lock(&folder, &name)?;
@@ -246,13 +246,13 @@ fn prepare(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<Prepared
         init,
         fast_health: arguments.fast_health,
         sandbox,
-        groups,
-        kept: BTreeMap::new(),
+        cgroups,
+        writable_paths: BTreeMap::new(),
         hosts: None,
     };
 
     // Both need the finished plan: they look at the variables that containers get.
-    plan.kept = folders::find_mentioned(&plan);
+    plan.writable_paths = folders::find_mentioned(&plan);
     let reaches = network::find_reaches(&plan, &target, arguments);
     plan.hosts = network::hosts(&reaches, &plan.folder)?;
     if let Some(public) = &mut target.public {
@@ -390,7 +390,7 @@ fn remove_old_runs(newest: &Path) {
     runs.retain(|(_, folder)| !is_alive(folder));
     for (_, old) in runs.iter().rev().skip(MAX_OLD_RUNS) {
         // A killed run could not delete what its containers wrote into their images.
-        task_runner::forget(old);
+        task_runner::remove_overlays(old);
         let _ = fs::remove_dir_all(old);
     }
 }

@@ -1,4 +1,4 @@
-//! `component.yaml`, field by field: all that the assembler ever sees of a component.
+//! The fields of `component.yaml`: all that the assembler knows about a component.
 
 use std::collections::BTreeMap;
 
@@ -6,111 +6,111 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A program that can stand in a task, as its `component.yaml` describes it.
+/// A program that can run in a task, as its `component.yaml` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Component")]
 pub struct ComponentFile {
-    /// The version of this file's form: 1.
+    /// The version of the file format: 1.
     #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
-    /// The name: folder, package, binary and container are all called so. Small letters, digits and
-    /// `-`; where `container` stands, everything that ECS allows.
+    /// The name of the folder, package, binary and container. Lower-case letters, digits and `-`; with
+    /// `container`, every name that ECS allows.
     #[schemars(regex(pattern = "^[A-Za-z0-9_-]+$"))]
     pub name: String,
-    /// Where in a task it can stand.
+    /// The role in a task that it can have.
     pub kind: Kind,
-    /// What it does, in one line.
+    /// A one-line description.
     pub summary: String,
-    /// The image; `${…}` are values.
+    /// The image; may contain `${…}`.
     pub image: String,
-    /// The interfaces it offers.
+    /// The interfaces it provides.
     #[serde(default)]
-    pub provides: BTreeMap<String, Provided>,
-    /// The interfaces it must be given. `upstream` on a proxy is the next hop.
+    pub provides: BTreeMap<String, ProvidedInterface>,
+    /// The interfaces it needs. `upstream` of a proxy is the next hop.
     #[serde(default)]
-    pub requires: BTreeMap<String, Required>,
-    /// Whether it sends OpenTelemetry and is to be told where.
+    pub requires: BTreeMap<String, RequiredInterface>,
+    /// Whether it sends OpenTelemetry data and needs the endpoint.
     #[serde(default)]
     pub telemetry: bool,
-    /// Whether it waits for what it requires by itself. One that does not is held back until that is
-    /// healthy, which costs a health interval at every start.
+    /// Whether it waits for its requirements itself. Otherwise its container starts only when they are healthy,
+    /// which costs a health-check interval at every start.
     #[serde(default = "yes")]
     pub waits: bool,
-    /// Where it answers `/live` and `/ready`.
+    /// The address of `/live` and `/ready`.
     #[serde(default)]
     pub admin: Option<Admin>,
-    /// What follows the program's name on the command line.
+    /// The arguments of the program.
     #[serde(default)]
     pub commands: Commands,
     /// Its settings, by dotted name.
     #[serde(default)]
     pub settings: BTreeMap<String, SettingDeclaration>,
-    /// Lists of settings: of each, one must be given at least. The first is the one people mean.
+    /// Lists of settings of which at least one is required. The first one is the most common.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub one_of: Vec<Vec<String>>,
-    /// How ECS asks whether it is well.
+    /// The container health check.
     #[serde(default)]
     pub health: Option<Health>,
-    /// What `run` is told about the new object that started the task, by setting. `{bucket}`, `{key}`, `{size}`,
+    /// Settings of `run` that are filled from the event of the new object. `{bucket}`, `{key}`, `{size}`,
     /// `{etag}`, `{sequencer}` and `{event}` come from the event, `{output_bucket}` from the assembly.
     #[serde(default)]
     pub trigger: BTreeMap<String, String>,
-    /// What it needs of the task's size.
+    /// Its part of the task size.
     pub size: Size,
-    /// How it ends.
+    /// How it is stopped.
     #[serde(default)]
     pub stop: Stop,
-    /// What it calls in AWS, and why.
+    /// The AWS actions it calls, with the reason.
     #[serde(default)]
     pub permissions: Vec<Permission>,
-    /// Folders it must be able to write; everything else is read-only.
+    /// Folders it writes to; all others are read-only.
     #[serde(default)]
     pub files: Vec<String>,
-    /// How to run it on a developer's machine: a program, `skip` or `stub`.
+    /// How to run it locally: a program, `skip` or `stub`.
     #[serde(default)]
     pub local: Option<Local>,
-    /// Says that the image does not keep the component contract, and what its container must have, in
-    /// the task definition's words. Nothing else is then assumed: entry point, command, user and root
-    /// file system are the image's own, and defaults of settings are written out.
+    /// Marks an image that does not follow the component contract, and sets fields of its container as in a
+    /// task definition. The assembler then makes no assumptions: entry point, command, user and root file
+    /// system are those of the image, and defaults of settings are written out.
     #[serde(default)]
     pub container: Option<Map<String, Value>>,
-    /// Makes it the task's log router: the others log through it.
+    /// Makes it the log router of the task: the other containers log through it.
     #[serde(default)]
     pub firelens: Option<Firelens>,
 }
 
-/// Where in a task a component can stand.
+/// The role of a component in a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// What a task exists for; also useful beside another app.
+    /// The purpose of the task; can also run next to another app.
     App,
     /// A hop in front of the app.
     Proxy,
-    /// A helper beside the app.
+    /// A program next to the app.
     Sidecar,
-    /// Runs to its end before the app starts.
+    /// Runs to completion before the app starts.
     Init,
 }
 
-/// An interface that is offered.
+/// An interface that a component provides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Provided {
-    /// The setting that says where to listen, `address:port`. Left out for a program that cannot be
-    /// told: it listens on `port`, on all addresses.
+pub struct ProvidedInterface {
+    /// The setting for the listen address, `address:port`. Omit it for a program with a fixed address: it
+    /// listens on `port` of all addresses.
     #[serde(default)]
     pub setting: String,
-    /// The port it listens on when nobody says otherwise.
+    /// The default port.
     #[schemars(range(min = 1))]
     pub port: u16,
-    /// What Service Connect and load balancers may assume.
+    /// The protocol for Service Connect and load balancers.
     #[serde(default)]
     pub app_protocol: Option<AppProtocol>,
 }
 
-/// What a load balancer may assume about a port.
+/// The application protocol of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AppProtocol {
@@ -122,71 +122,71 @@ pub enum AppProtocol {
     Grpc,
 }
 
-/// An interface that must be given.
+/// An interface that a component needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Required {
+pub struct RequiredInterface {
     /// The interface.
     pub interface: String,
-    /// The setting that is told where it is.
+    /// The setting for its address.
     pub setting: String,
-    /// How it is told: `{address}` is replaced by `127.0.0.1:8081`.
+    /// The format of the setting: `{address}` is replaced by an address such as `127.0.0.1:8081`.
     #[serde(default = "http_address")]
     pub form: String,
-    /// Whether it also works without.
+    /// Whether the component also works without it.
     #[serde(default)]
     pub optional: bool,
 }
 
-/// Where a component answers `/live` and `/ready`.
+/// The address of a component's `/live` and `/ready`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Admin {
-    /// The setting that says where.
+    /// The setting for the address.
     pub setting: String,
-    /// The port when nobody says otherwise.
+    /// The default port.
     #[schemars(range(min = 1))]
     pub port: u16,
 }
 
-/// What follows the program's name on the command line.
+/// The arguments of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Commands {
-    /// To serve until told to stop; `[serve]` when left out.
+    /// For a service; the default is `[serve]`.
     #[serde(default)]
     pub service: Option<Vec<String>>,
-    /// To do one thing and end.
+    /// For a task that ends.
     #[serde(default)]
     pub on_demand: Option<Vec<String>>,
 }
 
-/// A setting.
+/// The declaration of a setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingDeclaration {
-    /// What its value looks like.
+    /// The type of its value.
     #[serde(rename = "type")]
     pub kind: SettingKind,
-    /// The value when nobody says otherwise.
+    /// The default value.
     #[serde(default)]
     pub default: Option<Value>,
-    /// The words it can be; of a list, those its items can be.
+    /// The allowed values; for a list, of its items.
     #[serde(default)]
     pub choices: Vec<String>,
-    /// The least number it may be.
+    /// The minimum.
     #[serde(default)]
     pub min: Option<f64>,
-    /// The greatest number it may be.
+    /// The maximum.
     #[serde(default)]
     pub max: Option<f64>,
-    /// What its text looks like.
+    /// The format of its text.
     #[serde(default)]
     pub format: Option<SettingFormat>,
-    /// The kind of a list's items.
+    /// The type of a list's items.
     #[serde(default)]
     pub items: Option<SettingKind>,
-    /// Whether somebody must say.
+    /// Whether it must be set.
     #[serde(default)]
     pub required: bool,
     /// Whether it is a secret: it then comes from Secrets Manager or Parameter Store only.
@@ -195,12 +195,12 @@ pub struct SettingDeclaration {
     /// The environment variable, where it does not follow from the names.
     #[serde(default)]
     pub env: Option<String>,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default)]
     pub doc: String,
 }
 
-/// What a setting's value looks like.
+/// The type of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SettingKind {
@@ -218,56 +218,56 @@ pub enum SettingKind {
     Object,
 }
 
-/// What the text of a setting looks like.
+/// The format of a text setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SettingFormat {
-    /// Where to listen: `127.0.0.1:8080`.
+    /// A listen address: `127.0.0.1:8080`.
     Address,
-    /// How long: `250ms`, `30s`, `5m`, `1h`.
+    /// A duration: `250ms`, `30s`, `5m`, `1h`.
     Duration,
     /// A URL: `http://127.0.0.1:8080`.
     Uri,
 }
 
-/// How ECS asks whether a component is well. Seconds.
+/// The container health check. Times are in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
-    /// What follows the program's name: `[probe]`; or a whole check as ECS takes it, which begins with
-    /// `CMD` or `CMD-SHELL`.
+    /// The arguments of the program, such as `[probe]`, or a complete ECS command that begins with `CMD` or
+    /// `CMD-SHELL`.
     pub command: Vec<String>,
-    /// Between two checks.
+    /// The time between two checks.
     pub interval: u32,
-    /// That one check may take.
+    /// The time limit of one check.
     pub timeout: u32,
-    /// Failures in a row that make it unhealthy.
+    /// Consecutive failures until the container is unhealthy.
     pub retries: u32,
-    /// At the start, in which failures do not count.
+    /// The time after the start in which failures do not count.
     #[serde(default)]
     pub start_period: u32,
 }
 
-/// What a component needs of the task's size.
+/// A component's part of the task size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Size {
-    /// CPU units it must have; 1024 are a vCPU.
+    /// The CPU units it needs; 1024 are a vCPU.
     #[schemars(range(min = 1))]
     pub cpu: u32,
-    /// MiB it must have.
+    /// The MiB of memory it needs.
     #[schemars(range(min = 6))]
     pub memory: u32,
-    /// Its part of what is left over when the task's size is larger than the sum.
+    /// Its weight when the rest of a larger task size is distributed.
     #[serde(default)]
     pub weight: u32,
 }
 
-/// How a component ends.
+/// How a component is stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stop {
-    /// Seconds between SIGTERM and SIGKILL.
+    /// The seconds between SIGTERM and SIGKILL.
     pub timeout: u32,
 }
 
@@ -277,19 +277,18 @@ impl Default for Stop {
     }
 }
 
-/// What a component calls in AWS, and why.
+/// AWS actions that a component calls, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {
     /// The actions: `s3:GetObject`.
     pub actions: Vec<String>,
-    /// The resources; `${…}` are values, `${settings.x}` the component's settings and
-    /// `${on_demand.x}` the fields of the assembly's trigger; a permission that names the
-    /// trigger is left out where there is none.
+    /// The resources. `${…}` is a value, `${settings.x}` a setting of the component and `${on_demand.x}` a field
+    /// of the assembly's trigger. A permission that refers to the trigger is left out if there is none.
     pub resources: Vec<String>,
-    /// What it is for; printed beside the statement.
+    /// The purpose; printed with the statement.
     pub why: String,
-    /// The statement's id; made from the actions when left out.
+    /// The id of the statement; derived from the actions by default.
     #[serde(default)]
     pub sid: Option<String>,
 }
@@ -298,18 +297,19 @@ pub struct Permission {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Firelens {
-    /// Which router it is.
+    /// The type of the router.
     #[serde(rename = "type")]
     pub kind: Router,
     /// Options of `firelensConfiguration`.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
-    /// The setting, a map, that holds the options of everybody's log driver: where lines go. `${…}` in
-    /// it are values; `${assembly}` and `${container}` are the names of the task and of who logs.
+    /// The setting, a map, with the log-driver options of the other containers: the destination of log lines.
+    /// It may contain values; `${assembly}` and `${container}` are the names of the task and of the logging
+    /// container.
     pub output: String,
 }
 
-/// A log router that ECS knows.
+/// A log router that ECS supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Router {
@@ -320,8 +320,8 @@ pub enum Router {
 }
 
 impl Router {
-    /// The word ECS uses.
-    pub fn word(self) -> &'static str {
+    /// Returns the name that ECS uses.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Fluentbit => "fluentbit",
             Self::Fluentd => "fluentd",
@@ -329,58 +329,58 @@ impl Router {
     }
 }
 
-/// How to run a component on a developer's machine.
+/// How to run a component locally.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Local {
-    /// There is no program here for it.
-    StandIn(StandIn),
-    /// This program.
+    /// There is no program for it in this project.
+    Fallback(LocalFallback),
+    /// A program of this project.
     Program(LocalProgram),
 }
 
 impl Local {
-    /// The program, if there is one.
+    /// Returns the program, if there is one.
     pub fn program(&self) -> Option<&LocalProgram> {
         match self {
             Self::Program(program) => Some(program),
-            Self::StandIn(_) => None,
+            Self::Fallback(_) => None,
         }
     }
 }
 
-/// What is done without a component whose program is not here.
+/// What runs in place of a component without a local program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum StandIn {
-    /// The container is left out; who waits for it does not.
+pub enum LocalFallback {
+    /// Nothing: the container is left out, and other containers do not wait for it.
     Skip,
-    /// Something that only sleeps stands in its place.
+    /// A stub that only sleeps.
     Stub,
 }
 
-/// The program of a component.
+/// The local program of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LocalProgram {
-    /// The program.
+    /// The binary.
     pub binary: String,
     /// The command that builds it.
     #[serde(default)]
     pub build: String,
-    /// Debian packages it needs to be built and run.
+    /// The Debian packages that building and running it needs.
     #[serde(default)]
     pub setup: Vec<String>,
-    /// Settings under which it starts without an assembly; the conformance tests run it so. Paths
-    /// are from the root of a project whose development keys have been made.
+    /// Settings to start it without an assembly, as the conformance tests do. Paths are relative to the root of
+    /// a project with development keys.
     #[serde(default)]
     pub alone: BTreeMap<String, String>,
-    /// A request worth trying once it runs.
+    /// An example request to try when it runs.
     #[serde(default, rename = "try")]
     pub attempt: Option<Attempt>,
 }
 
-/// A request worth trying.
+/// An example request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attempt {
@@ -388,10 +388,10 @@ pub struct Attempt {
     pub method: String,
     /// The path.
     pub path: String,
-    /// The type of the body.
+    /// The content type of the body.
     #[serde(default)]
     pub content_type: Option<String>,
-    /// A file with the body, from the root of the project.
+    /// A file with the body, relative to the root of the project.
     #[serde(default)]
     pub sample: Option<String>,
 }

@@ -1,29 +1,30 @@
-//! The catalog: every component that an assembly may name, as its `component.yaml` describes it.
+//! The catalog: the components that an assembly may use, read from their `component.yaml`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use diagnostics::source::{self, Node, Source};
+use diagnostics::{Finding, Location, escape};
+use ecs_rules::{ImageFact, ImageFacts};
 use serde_json::Value;
-use task_definition::source::{self, Node, Source};
-use task_definition::{Finding, Place, escape};
 
-use crate::{rules, shape};
+use crate::{decode, rules};
 
-mod fault;
-pub(crate) use fault::Fault;
+mod invalid_value;
+pub(crate) use invalid_value::InvalidValue;
 mod file;
 pub use file::{
     Admin, AppProtocol, Attempt, Commands, ComponentFile, Firelens, Health, Kind, Local,
-    LocalProgram, Permission, Provided, Required, Router, SettingDeclaration, SettingFormat,
-    SettingKind, Size, StandIn, Stop,
+    LocalFallback, LocalProgram, Permission, ProvidedInterface, RequiredInterface, Router,
+    SettingDeclaration, SettingFormat, SettingKind, Size, Stop,
 };
 
-/// A component and the lines that describe it. Every assembly that names it shares them.
+/// A component with the source of its description. Clones share the data.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Component(Arc<Described>);
+pub struct Component(Arc<ComponentData>);
 
 #[derive(Debug, PartialEq)]
-struct Described {
+struct ComponentData {
     file: ComponentFile,
     source: Source,
     node: Node,
@@ -33,14 +34,15 @@ impl Component {
     /// Reads a `component.yaml`.
     pub fn read(source: &Source) -> Result<Self, Vec<Finding>> {
         let node = source::parse(source)?;
-        let (file, mut findings) = shape::read::<ComponentFile>(source, &node);
+        let (file, mut findings) = decode::read::<ComponentFile>(source, &node);
         if let Some(file) = file {
-            let component = Self(Arc::new(Described {
+            let component = Self(Arc::new(ComponentData {
                 file,
                 source: source.clone(),
                 node,
             }));
 
+            // Contradictions need all fields, so they are checked after decoding.
             findings.extend(component.contradictions());
             if findings.is_empty() {
                 return Ok(component);
@@ -50,73 +52,72 @@ impl Component {
         Err(findings)
     }
 
-    /// The fields.
+    /// Returns the fields.
     pub fn file(&self) -> &ComponentFile {
         &self.0.file
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.0.file.name
     }
 
-    /// The environment variable of a setting.
+    /// Returns the environment variable of a setting.
     pub fn variable(&self, setting: &str) -> String {
-        let named = self
-            .0
-            .file
-            .settings
-            .get(setting)
-            .and_then(|one| one.env.clone());
-        named.unwrap_or_else(|| {
+        let declaration = self.0.file.settings.get(setting);
+        let declared = declaration.and_then(|declaration| declaration.env.clone());
+        declared.unwrap_or_else(|| {
+            // The convention of the components: `limits.idle_timeout` of tls-proxy is TLS_PROXY_LIMITS__IDLE_TIMEOUT.
             let name = setting.to_uppercase().replace('-', "_").replace('.', "__");
             format!("{}{name}", self.prefix())
         })
     }
 
-    /// How the environment variables that are meant for it begin: `TLS_PROXY_`.
+    /// Returns the prefix of its environment variables: `TLS_PROXY_`.
     pub fn prefix(&self) -> String {
         format!("{}_", self.name().to_uppercase().replace('-', "_"))
     }
 
-    /// Its file, as it was written.
+    /// Returns the text of its file.
     pub fn text(&self) -> &str {
         &self.0.source.text
     }
 
-    /// The line of a field.
-    pub fn place(&self, pointer: &str) -> Place {
+    /// Returns the location of a field, by JSON pointer.
+    pub fn location(&self, pointer: &str) -> Location {
         let span = self
             .0
             .node
             .at(pointer)
             .map_or(self.0.node.span, |node| node.span);
-        Place::in_text(&self.0.source, span)
+        Location::from_span(&self.0.source, span)
     }
 
-    /// What the file says in one place and denies in another.
+    /// Reports fields that contradict each other.
     fn contradictions(&self) -> Vec<Finding> {
         let file = &self.0.file;
         let provided = file
             .provides
             .iter()
-            .map(|(name, one)| ("provides", name, &one.setting));
+            .map(|(name, provided)| ("provides", name, &provided.setting));
         let required = file
             .requires
             .iter()
-            .map(|(name, one)| ("requires", name, &one.setting));
+            .map(|(name, required)| ("requires", name, &required.setting));
+        // An empty setting means a fixed address, which needs no declaration.
         let settings = provided.chain(required);
         let mut findings: Vec<Finding> = settings
             .filter(|(_, _, setting)| !setting.is_empty() && !file.settings.contains_key(*setting))
             .map(|(list, name, setting)| {
-                let place = self.place(&format!("/{list}/{name}/setting"));
-                rules::m18::unknown_setting(place, setting)
+                let location = self.location(&format!("/{list}/{name}/setting"));
+                rules::m18_inconsistent_component::unknown_setting(location, setting)
             })
             .collect();
 
+        // Without an upstream the proxy could not be wired to the next hop.
         if file.kind == Kind::Proxy && !file.requires.contains_key(UPSTREAM) {
-            findings.push(rules::m18::proxy_without_upstream(
-                self.place("/kind"),
+            findings.push(rules::m18_inconsistent_component::proxy_without_upstream(
+                self.location("/kind"),
                 &file.name,
             ));
         }
@@ -124,39 +125,53 @@ impl Component {
         if let Some(firelens) = &file.firelens
             && !file.settings.contains_key(&firelens.output)
         {
-            let place = self.place("/firelens/output");
-            findings.push(rules::m18::unknown_setting(place, &firelens.output));
+            let location = self.location("/firelens/output");
+            findings.push(rules::m18_inconsistent_component::unknown_setting(
+                location,
+                &firelens.output,
+            ));
         }
 
+        // The event fills settings of the component, by the names of its fields.
         for (setting, text) in &file.trigger {
-            let place = self.place(&format!("/trigger/{}", escape(setting)));
+            let location = self.location(&format!("/trigger/{}", escape(setting)));
             if !file.settings.contains_key(setting) {
-                findings.push(rules::m42::unknown_setting(place.clone(), setting));
+                findings.push(rules::m42_unknown_trigger_field::unknown_setting(
+                    location.clone(),
+                    setting,
+                ));
             }
 
             let unknown = crate::trigger::fields(text).into_iter();
-            let unknown = unknown.filter(|field| !rules::m42::is_known(field));
-            findings.extend(unknown.map(|field| rules::m42::unknown_field(place.clone(), field)));
+            let unknown =
+                unknown.filter(|field| !rules::m42_unknown_trigger_field::is_known(field));
+            findings.extend(unknown.map(|field| {
+                rules::m42_unknown_trigger_field::unknown_field(location.clone(), field)
+            }));
         }
 
         for (list, settings) in file.one_of.iter().enumerate() {
             let unknown = settings.iter().enumerate();
             let unknown = unknown.filter(|(_, setting)| !file.settings.contains_key(*setting));
             findings.extend(unknown.map(|(at, setting)| {
-                let place = self.place(&format!("/one_of/{list}/{at}"));
-                rules::m18::unknown_setting(place, setting)
+                let location = self.location(&format!("/one_of/{list}/{at}"));
+                rules::m18_inconsistent_component::unknown_setting(location, setting)
             }));
         }
 
-        if !is_fitting(file) {
-            findings.push(rules::m04::bad_name(self.place("/name"), &file.name));
+        if !has_valid_name(file) {
+            findings.push(rules::m04_invalid_name::invalid_name(
+                self.location("/name"),
+                &file.name,
+            ));
         }
         findings
     }
 }
 
-/// A component of ours is also a package and a binary; an image of others is a container only.
-fn is_fitting(
+/// Returns whether the name is valid. A component of this project is also a package and a binary, so the rules for its
+/// name are stricter than those for a container.
+fn has_valid_name(
     ComponentFile {
         name, container, ..
     }: &ComponentFile,
@@ -168,52 +183,85 @@ fn is_fitting(
     }
 }
 
-/// What a proxy calls its requirement of the next hop.
+/// The name of a proxy's requirement for the next hop.
 pub const UPSTREAM: &str = "upstream";
 
-/// Every component that an assembly may name.
+/// All components that an assembly may use.
 ///
-/// A component whose file is wrong is kept with its findings: only an assembly that names it suffers.
+/// A component with an invalid file is kept with its findings, which only affect assemblies that use it.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog(BTreeMap<String, Result<Component, Vec<Finding>>>);
 
 impl Catalog {
     /// Reads the components of a project.
     pub fn read(sources: &[Source]) -> Self {
-        let named = sources
+        let components = sources
             .iter()
             .map(|source| (name_of(source), Component::read(source)));
-        Self(named.collect())
+        Self(components.collect())
     }
 
-    /// These components and one more, which wins.
+    /// Adds a component, which replaces an existing one of the same name.
     pub fn with(mut self, source: &Source) -> Self {
         self.0.insert(name_of(source), Component::read(source));
         self
     }
 
-    /// The component of that name, or what is wrong with its file; nothing when there is none.
+    /// Returns the component of this name, or the findings of its file, or `None` if it does not exist.
     pub fn component(&self, name: &str) -> Option<Result<&Component, &[Finding]>> {
         Some(self.0.get(name)?.as_ref().map_err(Vec::as_slice))
     }
 
-    /// The names, sorted.
+    /// Returns the names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.keys().map(String::as_str)
     }
+
+    /// Returns what the ECS rules should know about the components' images.
+    pub fn image_facts(&self) -> ImageFacts {
+        let components = self
+            .0
+            .values()
+            .filter_map(|component| component.as_ref().ok());
+        image_facts(components.map(|component| (component, component.file().image.as_str())))
+    }
 }
 
-/// The name a file gives itself, or its folder's.
+/// Returns the facts that follow from the component contract, by image repository.
+pub(crate) fn image_facts<'c>(
+    images: impl Iterator<Item = (&'c Component, &'c str)>,
+) -> ImageFacts {
+    let mut facts = ImageFacts::new();
+    for (component, image) in images {
+        // Third-party images do not keep the contract.
+        let file = component.file();
+        if file.container.is_some() {
+            continue;
+        }
+
+        // `FROM scratch`, with the written folders declared as volumes of the image's user.
+        let name = image.rsplit('/').next().unwrap_or(image);
+        let name = name.split([':', '@']).next().unwrap_or(name);
+        facts.insert(name, [ImageFact::NoShell, ImageFact::OwnsVolumes]);
+        if file.provides.contains_key("otlp") {
+            facts.insert(name, [ImageFact::TelemetryAgent]);
+        }
+    }
+
+    facts
+}
+
+/// Returns the name in a file, or that of its folder if the file has none.
 fn name_of(source: &Source) -> String {
     let node = source::parse(source).ok();
-    let named = node.as_ref().and_then(|node| node.get("name")?.text());
+    let declared = node.as_ref().and_then(|node| node.get("name")?.text());
     let folder = source.name.rsplit(['/', '\\']).nth(1);
-    named.or(folder).unwrap_or(&source.name).to_owned()
+    declared.or(folder).unwrap_or(&source.name).to_owned()
 }
 
 impl SettingKind {
-    /// The word in messages.
-    pub fn words(self) -> &'static str {
+    /// Returns the description for messages: `a whole number`.
+    pub fn description(self) -> &'static str {
         match self {
             Self::String => "text",
             Self::Integer => "a whole number",
@@ -224,11 +272,11 @@ impl SettingKind {
         }
     }
 
-    /// The text of a value in the environment, if it is of this kind.
+    /// Returns the text of a value for the environment, if the value has this type.
     pub fn text(self, value: &Value) -> Option<String> {
         match (self, value) {
             (Self::String, Value::String(text)) => Some(text.clone()),
-            // What a person writes without quotes (`audience: 7`) is still text to the program.
+            // YAML reads an unquoted `audience: 7` as a number; the program reads it as text.
             (Self::String, Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
             (Self::Integer, Value::Number(number)) if number.as_i64().is_some() => {
                 Some(number.to_string())

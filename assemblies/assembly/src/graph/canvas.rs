@@ -1,6 +1,6 @@
-//! A sheet of characters on which lines meet as they should.
+//! A grid of characters with box drawing lines that join where they meet.
 
-/// Where lines leave a cell: a sum of the four below.
+/// The sides on which lines leave a cell: a sum of the constants below.
 type Joints = u8;
 const UP: Joints = 1;
 const RIGHT: Joints = 2;
@@ -11,10 +11,10 @@ const LEFT: Joints = 8;
 enum Cell {
     Empty,
     Line(Joints),
-    Letter(char),
+    Char(char),
 }
 
-/// Rows of cells.
+/// A grid of cells.
 #[derive(Debug)]
 pub(super) struct Canvas {
     width: usize,
@@ -29,18 +29,18 @@ impl Canvas {
         }
     }
 
-    /// A line through corners: each is level with or above or below the one before.
+    /// Draws a line through corners; each segment is horizontal or vertical.
     pub(super) fn line(&mut self, corners: &[(usize, usize)]) {
         for pair in corners.windows(2) {
             let ((x, y), (to_x, to_y)) = (pair[0], pair[1]);
             for column in x.min(to_x)..x.max(to_x) {
-                self.joint(column, y, RIGHT);
-                self.joint(column + 1, y, LEFT);
+                self.add_joint(column, y, RIGHT);
+                self.add_joint(column + 1, y, LEFT);
             }
 
             for row in y.min(to_y)..y.max(to_y) {
-                self.joint(to_x, row, DOWN);
-                self.joint(to_x, row + 1, UP);
+                self.add_joint(to_x, row, DOWN);
+                self.add_joint(to_x, row + 1, UP);
             }
         }
     }
@@ -55,30 +55,31 @@ impl Canvas {
         ]);
     }
 
-    /// Words over whatever is there, cut at a column.
-    pub(super) fn words(&mut self, x: usize, y: usize, words: &str, end: usize) {
-        for (column, letter) in (x..end.min(self.width)).zip(words.chars()) {
+    /// Writes text over the existing cells, cut off at the column `end`.
+    pub(super) fn text_at(&mut self, x: usize, y: usize, text: &str, end: usize) {
+        for (column, c) in (x..end.min(self.width)).zip(text.chars()) {
             if let Some(cell) = self.rows.get_mut(y).and_then(|row| row.get_mut(column)) {
-                *cell = Cell::Letter(letter);
+                *cell = Cell::Char(c);
             }
         }
     }
 
-    fn joint(&mut self, x: usize, y: usize, joint: Joints) {
+    fn add_joint(&mut self, x: usize, y: usize, joint: Joints) {
+        // Cells outside of the grid are ignored, so callers need not clip.
         let Some(cell) = self.rows.get_mut(y).and_then(|row| row.get_mut(x)) else {
             return;
         };
         *cell = match cell {
             Cell::Line(joints) => Cell::Line(*joints | joint),
             Cell::Empty => Cell::Line(joint),
-            Cell::Letter(_) => return,
+            Cell::Char(_) => return,
         };
     }
 
-    /// The rows as text, without spaces at their ends.
+    /// Returns the rows as text, without trailing spaces.
     pub(super) fn text(&self) -> String {
         let row = |row: &Vec<Cell>| {
-            let line: String = row.iter().map(|cell| cell.letter()).collect();
+            let line: String = row.iter().map(|cell| cell.to_char()).collect();
             line.trim_end().to_owned() + "\n"
         };
         self.rows.iter().map(row).collect()
@@ -86,16 +87,16 @@ impl Canvas {
 }
 
 impl Cell {
-    fn letter(self) -> char {
+    fn to_char(self) -> char {
         match self {
             Self::Empty => ' ',
-            Self::Letter(letter) => letter,
+            Self::Char(c) => c,
             Self::Line(joints) => LINES[usize::from(joints)],
         }
     }
 }
 
-/// By the sum of the joints.
+/// The box drawing characters, indexed by the sum of the joints.
 const LINES: [char; 16] = [
     ' ', '│', '─', '└', '│', '│', '┌', '├', '─', '┘', '─', '┴', '┐', '┤', '┬', '┼',
 ];

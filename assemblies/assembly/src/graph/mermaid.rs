@@ -1,19 +1,24 @@
-//! The picture as Mermaid, which GitHub and others draw.
+//! Renders a diagram as Mermaid, which GitHub and other tools display.
 
 use std::fmt::Write as _;
 
-use super::picture::{Kind, Line, Node, Picture, Reach};
+use super::diagram::{Diagram, Kind, Line, Node, Reach};
 
-/// The picture as Mermaid text.
-pub fn mermaid(picture: &Picture) -> String {
-    let mut text = format!("%% {}\nflowchart TB\n", one_line(&picture.caption()));
-    if let Some(outside) = &picture.outside {
-        let label = format!("{}<br/>{}", quoted(&outside.name), quoted(&outside.detail));
+/// Renders a diagram as Mermaid text.
+pub fn mermaid(diagram: &Diagram) -> String {
+    // A Mermaid comment ends with the line, so line breaks in the caption must not get into it.
+    let mut text = format!("%% {}\nflowchart TB\n", one_line(&diagram.caption()));
+    if let Some(outside) = &diagram.outside {
+        let label = format!(
+            "{}<br/>{}",
+            escape_label(&outside.name),
+            escape_label(&outside.detail)
+        );
         let _ = writeln!(text, "  outside([\"{label}\"])");
     }
 
-    let _ = writeln!(text, "  subgraph task[\"{}\"]", quoted(&picture.name));
-    for (index, node) in picture.nodes.iter().enumerate() {
+    let _ = writeln!(text, "  subgraph task[\"{}\"]", escape_label(&diagram.name));
+    for (index, node) in diagram.nodes.iter().enumerate() {
         let _ = writeln!(
             text,
             "    c{index}[\"{}\"]:::{}",
@@ -23,15 +28,16 @@ pub fn mermaid(picture: &Picture) -> String {
     }
 
     text.push_str("  end\n");
-    if let Some(outside) = &picture.outside {
+    if let Some(outside) = &diagram.outside {
         let arrow = arrow(outside.line);
-        for door in &outside.doors {
-            let _ = writeln!(text, "  outside {arrow} c{door}");
+        for entry in &outside.entries {
+            let _ = writeln!(text, "  outside {arrow} c{entry}");
         }
     }
 
-    for edge in &picture.edges {
-        let (from, to, label) = (edge.from, edge.to, quoted(&edge.label));
+    // Labels are quoted, since they contain spaces and colons.
+    for edge in &diagram.edges {
+        let (from, to, label) = (edge.from, edge.to, escape_label(&edge.label));
         let _ = writeln!(text, "  c{from} {}|\"{label}\"| c{to}", arrow(edge.line));
     }
 
@@ -39,11 +45,13 @@ pub fn mermaid(picture: &Picture) -> String {
     text
 }
 
-/// Names are words of their own to Mermaid (`end`), so containers are numbered and named by their labels.
+/// Returns the label of a node.
+///
+/// Nodes have numbers as ids, since a name can be a Mermaid keyword (`end`).
 fn label(node: &Node) -> String {
     let mut lines = vec![
-        format!("<b>{}</b>", quoted(&node.name)),
-        quoted(&node.words()),
+        format!("<b>{}</b>", escape_label(&node.name)),
+        escape_label(&node.description()),
     ];
 
     for port in &node.ports {
@@ -51,9 +59,10 @@ fn label(node: &Node) -> String {
             Reach::Outside => "open to outside",
             Reach::Loopback => "loopback",
         };
-        lines.push(format!("{}, {reach}", quoted(&port.words())));
+        lines.push(format!("{}, {reach}", escape_label(&port.label())));
     }
 
+    // Definitions may leave out either, so the line has only the known ones.
     let amounts = [
         node.cpu.map(|cpu| format!("{cpu} CPU")),
         node.memory.map(|memory| format!("{memory} MiB")),
@@ -63,7 +72,7 @@ fn label(node: &Node) -> String {
     if !amounts.is_empty() {
         lines.push(amounts.join(" · "));
     }
-    lines.push(format!("starts {} · {}", node.start, node.stop_words()));
+    lines.push(format!("starts {} · {}", node.start, node.stop_label()));
 
     lines.join("<br/>")
 }
@@ -85,24 +94,24 @@ fn arrow(line: Line) -> &'static str {
     }
 }
 
-/// Text inside of `"…"`: what Mermaid or HTML would read otherwise becomes an entity.
-fn quoted(text: &str) -> String {
-    // Mermaid takes no empty text.
+/// Escapes text for use between quotes: characters with a meaning in Mermaid or HTML become entities.
+fn escape_label(text: &str) -> String {
+    // Mermaid rejects an empty label.
     if text.is_empty() {
         return "no name".to_owned();
     }
 
-    let mut quoted = String::new();
+    let mut escaped = String::new();
     for c in one_line(text).chars() {
         match c {
             '"' | '<' | '>' | '&' | '#' | '`' | ';' => {
-                let _ = write!(quoted, "#{};", u32::from(c));
+                let _ = write!(escaped, "#{};", u32::from(c));
             }
-            _ => quoted.push(c),
+            _ => escaped.push(c),
         }
     }
 
-    quoted
+    escaped
 }
 
 fn one_line(text: &str) -> String {
@@ -111,7 +120,7 @@ fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// Colours with their own letters, so that they read on light and on dark.
+/// Fill and text colours that are readable on light and dark pages.
 const CLASSES: &str = "  classDef hop fill:#dbeafe,stroke:#2563eb,color:#1e293b
   classDef app fill:#fef3c7,stroke:#d97706,color:#1e293b
   classDef sidecar fill:#dcfce7,stroke:#16a34a,color:#1e293b

@@ -1,27 +1,26 @@
-//! The picture of a task: who starts when, which port leads where, what can be reached from outside, what
-//! it takes and what it costs.
+//! Diagrams of a task: start order, connections, ports reachable from outside, size and price.
 //!
 //! ```text
 //! Plan ────────────┐
-//!                  ├─▶ Picture ─▶ routes ─▶ svg, text
+//!                  ├─▶ Diagram ─▶ routes ─▶ svg, text
 //! TaskDefinition ──┘       └──────────────▶ mermaid
 //! ```
 //!
-//! Containers stand one below the other, those that start last on top: what they wait for is always below
-//! them, so requests run downwards, and the start upwards. Any number of containers fits the width of a page.
+//! Containers are drawn in one column, the last to start on top. A container's dependencies are always below
+//! it, so requests run downwards and the start order upwards. Any number of containers fits the page's width.
 
 mod canvas;
+mod diagram;
+mod from_definition;
+mod from_plan;
 mod measure;
 mod mermaid;
-mod of_definition;
-mod of_plan;
-mod order;
-mod picture;
 mod routes;
+mod steps;
 mod svg;
 mod text;
 
+pub use diagram::Diagram;
 pub use mermaid::mermaid;
-pub use picture::Picture;
 pub use svg::svg;
-pub use text::{Letters, text};
+pub use text::{Charset, text};

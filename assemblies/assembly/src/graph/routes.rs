@@ -1,10 +1,10 @@
-//! The ways of the arrows: straight to the neighbour below, or along a lane at the side.
+//! Routes the arrows: straight to the container below, or along a lane at the side.
 //!
-//! Arrows of one kind that end at one container share a lane and a head, like a bus.
+//! Arrows of one kind to one container share a lane and a head, called a bus.
 
-use super::picture::{Edge, Line, Picture};
+use super::diagram::{Diagram, Edge, Line};
 
-/// All ways of a picture, and how many lanes each side needs.
+/// The routes of a diagram, and the number of lanes on each side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Routes {
     pub(super) straight: Vec<Edge>,
@@ -13,7 +13,7 @@ pub(super) struct Routes {
     pub(super) right: usize,
 }
 
-/// Arrows of one kind to one container.
+/// The arrows of one kind to one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bus {
     pub(super) from: Vec<usize>,
@@ -31,7 +31,7 @@ pub(super) enum Side {
 }
 
 impl Bus {
-    /// The first and the last row it passes.
+    /// Returns the first and the last row it spans.
     pub(super) fn rows(&self) -> (usize, usize) {
         let all = self.from.iter().chain([&self.to]);
         (
@@ -41,10 +41,10 @@ impl Bus {
     }
 }
 
-/// Requests go left, the rest goes right. The shortest ways get the innermost lanes.
-pub(super) fn routes(picture: &Picture) -> Routes {
+/// Routes the edges: requests on the left, the rest on the right, the shortest in the innermost lanes.
+pub(super) fn routes(diagram: &Diagram) -> Routes {
     let (mut straight, mut buses) = (Vec::new(), Vec::<Bus>::new());
-    for edge in &picture.edges {
+    for edge in &diagram.edges {
         match buses
             .iter_mut()
             .find(|bus| bus.to == edge.to && bus.line == edge.line)
@@ -64,13 +64,13 @@ pub(super) fn routes(picture: &Picture) -> Routes {
         }
     }
 
-    // One that is used by its upper neighbour alone needs no lane.
+    // A single arrow from the container directly above needs no lane.
     let is_straight = |bus: &Bus| bus.from.len() == 1 && bus.from[0] + 1 == bus.to;
     for bus in buses.iter().filter(|bus| is_straight(bus)) {
-        let edges = picture.edges.iter();
+        let edges = diagram.edges.iter();
         straight.extend(
             edges
-                .filter(|e| e.to == bus.to && e.line == bus.line)
+                .filter(|edge| edge.to == bus.to && edge.line == bus.line)
                 .cloned(),
         );
     }
@@ -88,13 +88,14 @@ pub(super) fn routes(picture: &Picture) -> Routes {
     }
 }
 
-/// Gives every bus of a side the innermost lane in which nobody is in its way.
+/// Assigns each bus of a side the innermost lane with free rows; returns the number of lanes.
 fn lanes(buses: &mut [Bus], side: Side) -> usize {
     let mut taken: Vec<Vec<(usize, usize)>> = Vec::new();
     for bus in buses.iter_mut().filter(|bus| bus.side == side) {
         let (first, last) = bus.rows();
         let is_free =
             |lane: &Vec<(usize, usize)>| lane.iter().all(|(from, to)| last < *from || *to < first);
+        // First fit; the buses arrive sorted by length, so short ones stay close to the containers.
         let free = taken.iter().position(is_free).unwrap_or(taken.len());
 
         if free == taken.len() {

@@ -1,17 +1,17 @@
-//! The `component.yaml` of a container that no component describes yet.
+//! Writes the `component.yaml` of a container without a component in the catalog.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use task_definition::{ContainerDefinition, TaskDefinition};
 
-use super::differing::are_named;
-use super::local::Local;
+use super::account_context::AccountContext;
+use super::overlay_diff::have_unique_names;
 use super::yaml;
 use crate::component::Kind;
 
-/// Fields that the manifest speaks of, or that have a word of their own in `component.yaml`.
-const ELSEWHERE: [&str; 18] = [
+/// Container fields that the manifest or other fields of `component.yaml` cover.
+const COVERED: [&str; 18] = [
     "name",
     "image",
     "cpu",
@@ -32,20 +32,20 @@ const ELSEWHERE: [&str; 18] = [
     "firelensConfiguration",
 ];
 
-/// The text of the file.
+/// Returns the text of the file.
 pub(super) fn component(
     name: &str,
     kind: Kind,
     container: &ContainerDefinition,
     definition: &TaskDefinition,
-    local: &Local,
+    context: &AccountContext,
 ) -> String {
     let (family, raw) = (&definition.family, json!(container));
     let mut text = format!(
         "# Written by `assemble import`: the container `{}` of `{family}`. It is yours to edit.\nschema: 1\n",
         container.name
     );
-    let word = match kind {
+    let kind_name = match kind {
         Kind::App => "app",
         Kind::Init => "init",
         _ => "sidecar",
@@ -54,9 +54,9 @@ pub(super) fn component(
     let summary = format!("The container {} of {family}", container.name);
     for (key, value) in [
         ("name", json!(name)),
-        ("kind", json!(word)),
+        ("kind", json!(kind_name)),
         ("summary", json!(summary)),
-        ("image", json!(local.parametrise_image(&container.image))),
+        ("image", json!(context.parametrise_image(&container.image))),
     ] {
         text += &yaml::entry(key, &value, 0);
     }
@@ -65,15 +65,15 @@ pub(super) fn component(
         text += &provides(container);
     }
     text += &settings(container);
-    if let Some(health) = raw.get("healthCheck").filter(|one| is_whole(one)) {
-        text += &yaml::entry("health", &health_words(health), 0);
+    if let Some(health) = raw.get("healthCheck").filter(|health| is_complete(health)) {
+        text += &yaml::entry("health", &health_fields(health), 0);
     }
 
     text += &size(container);
     let stop = container.stop_timeout.unwrap_or(30);
     text += &yaml::entry("stop", &json!({ "timeout": stop }), 0);
     text += &firelens(container, definition);
-    text += &facts(&raw);
+    text += &other_fields(&raw);
     if kind != Kind::App {
         text += "local: skip # `assemble up` leaves it out; give it a program to run it\n";
     }
@@ -83,83 +83,88 @@ pub(super) fn component(
 
 fn provides(container: &ContainerDefinition) -> String {
     let mappings = container.port_mappings.iter();
-    let mut tcp = mappings.filter(|one| one.protocol.as_deref() != Some("udp"));
-    let Some((mapping, port)) = tcp.find_map(|one| Some((one, one.container_port?))) else {
+    let mut tcp = mappings.filter(|mapping| mapping.protocol.as_deref() != Some("udp"));
+    let Some((mapping, port)) = tcp.find_map(|mapping| Some((mapping, mapping.container_port?)))
+    else {
         return String::new();
     };
     let interface = mapping.name.as_deref().unwrap_or("http");
-    let mut words = json!({ "port": port });
+    let mut fields = json!({ "port": port });
     let protocols = ["http", "http2", "grpc"];
 
     if let Some(protocol) = &mapping.app_protocol
         && protocols.contains(&protocol.as_str())
     {
-        words["app_protocol"] = json!(protocol);
+        fields["app_protocol"] = json!(protocol);
     }
 
     if u16::try_from(port).is_err() || port == 0 {
         return String::new();
     }
-    yaml::entry("provides", &json!({ interface: words }), 0)
+    yaml::entry("provides", &json!({ interface: fields }), 0)
 }
 
-/// The variables as settings: what they are for, the definition does not say.
+/// Declares the variables as settings. The definition does not document them, so neither does the file.
 fn settings(container: &ContainerDefinition) -> String {
-    let declared = declared(container);
+    let declared = declare_variables(container);
     if declared.is_empty() && container.firelens_configuration.is_none() {
         return String::new();
     }
 
     let mut text = "settings:\n".to_owned();
-    for Declared {
+    for DeclaredVariable {
         setting,
         variable,
         secret,
     } in declared
     {
-        let mut words = json!({ "type": "string", "env": variable });
+        let mut fields = json!({ "type": "string", "env": variable });
         if secret {
-            words["secret"] = json!(true);
+            fields["secret"] = json!(true);
         }
-        text += &yaml::entry(&setting, &words, 2);
+        text += &yaml::entry(&setting, &fields, 2);
     }
 
     if container.firelens_configuration.is_some() {
         text +=
-            "  log_output: { type: object, default: {}, doc: \"Where everybody's lines go.\" }\n";
+            "  log_output: { type: object, default: {}, doc: \"The destination of all logs.\" }\n";
     }
 
     text
 }
 
 /// A variable that becomes a setting.
-pub(super) struct Declared {
+pub(super) struct DeclaredVariable {
     pub(super) setting: String,
     pub(super) variable: String,
     pub(super) secret: bool,
 }
 
-/// Variables that a manifest can say. Where a name comes twice, the whole list is overridden instead.
-pub(super) fn declared(container: &ContainerDefinition) -> Vec<Declared> {
+/// Returns the variables that can be settings. If a name occurs twice, the manifest overrides the whole list instead.
+pub(super) fn declare_variables(container: &ContainerDefinition) -> Vec<DeclaredVariable> {
     if !can_be_settings(container) {
         return Vec::new();
     }
 
-    let plain = container.environment.iter().map(|one| (&one.name, false));
-    let secret = container.secrets.iter().map(|one| (&one.name, true));
-    let mut all: Vec<Declared> = Vec::new();
+    let plain = container
+        .environment
+        .iter()
+        .map(|variable| (&variable.name, false));
+    let secret = container.secrets.iter().map(|secret| (&secret.name, true));
+    let mut all: Vec<DeclaredVariable> = Vec::new();
 
     for (variable, secret) in plain.chain(secret) {
-        let letters = variable.to_ascii_lowercase();
-        let setting = letters.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-        let taken = all.iter().any(|one| one.setting == setting) || setting == "log_output";
-        let setting = if taken || setting.is_empty() {
+        let lower = variable.to_ascii_lowercase();
+        let setting = lower.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let is_used = all.iter().any(|other| other.setting == setting) || setting == "log_output";
+        // Two variables can map to one setting name (`A_B`, `a.b`); the second keeps its name.
+        let setting = if is_used || setting.is_empty() {
             variable.clone()
         } else {
             setting
         };
 
-        all.push(Declared {
+        all.push(DeclaredVariable {
             setting,
             variable: variable.clone(),
             secret,
@@ -169,41 +174,43 @@ pub(super) fn declared(container: &ContainerDefinition) -> Vec<Declared> {
     all
 }
 
-/// Whether every variable has a name and no name comes twice, in both lists together.
+/// Returns whether every variable has a name, and no name occurs twice in both lists together.
 pub(super) fn can_be_settings(container: &ContainerDefinition) -> bool {
     let plain = container
         .environment
         .iter()
-        .map(|one| json!({ "name": one.name }));
+        .map(|variable| json!({ "name": variable.name }));
     let secret = container
         .secrets
         .iter()
-        .map(|one| json!({ "name": one.name }));
+        .map(|secret| json!({ "name": secret.name }));
     let all: Vec<Value> = plain.chain(secret).collect();
-    all.is_empty() || (are_named(&all) && all.iter().all(|one| one["name"] != ""))
+    all.is_empty() || (have_unique_names(&all) && all.iter().all(|variable| variable["name"] != ""))
 }
 
-/// What is not begun with `CMD` or `CMD-SHELL` would be read as arguments of the program.
-fn is_whole(health: &Value) -> bool {
+/// Returns whether a command begins with `CMD` or `CMD-SHELL`; component.yaml takes others as program arguments.
+fn is_complete(health: &Value) -> bool {
     matches!(health["command"][0].as_str(), Some("CMD" | "CMD-SHELL"))
 }
 
-fn health_words(health: &Value) -> Value {
-    let number = |field: &str, usual: u32| health.get(field).cloned().unwrap_or(json!(usual));
-    let mut words = json!({
+fn health_fields(health: &Value) -> Value {
+    // ECS's defaults: a component.yaml has to state them.
+    let number = |field: &str, default: u32| health.get(field).cloned().unwrap_or(json!(default));
+    let mut fields = json!({
         "command": health["command"],
         "interval": number("interval", 30),
         "timeout": number("timeout", 5),
         "retries": number("retries", 3),
     });
     if let Some(start) = health.get("startPeriod") {
-        words["start_period"] = start.clone();
+        fields["start_period"] = start.clone();
     }
-    words
+    fields
 }
 
 fn size(container: &ContainerDefinition) -> String {
     let cpu = container.cpu.filter(|cpu| *cpu > 0);
+    // The minimum of a container must be below its hard limit.
     let below = container.memory.map(|memory| memory.saturating_sub(1));
     let memory = container
         .memory_reservation
@@ -226,43 +233,43 @@ fn firelens(container: &ContainerDefinition, definition: &TaskDefinition) -> Str
     };
     let mut text = String::new();
 
-    // One router's place is all there is; what is wrong with a second is a rule's to say.
+    // A task has one log router; a rule reports a second one.
     let first = definition
         .container_definitions
         .iter()
-        .find(|one| one.firelens_configuration.is_some());
+        .find(|other| other.firelens_configuration.is_some());
     let kind = router.kind.as_str();
 
-    if first.is_some_and(|one| one.name == container.name)
+    if first.is_some_and(|first| first.name == container.name)
         && matches!(kind, "fluentbit" | "fluentd")
     {
-        let mut words = json!({ "type": kind });
+        let mut fields = json!({ "type": kind });
         if !router.options.is_empty() {
-            words["options"] = json!(router.options);
+            fields["options"] = json!(router.options);
         }
-        words["output"] = json!("log_output");
-        text = yaml::entry("firelens", &words, 0);
+        fields["output"] = json!("log_output");
+        text = yaml::entry("firelens", &fields, 0);
     }
 
     text
 }
 
-/// All else is laid over the container as it stands.
-fn facts(raw: &Value) -> String {
+/// Returns the other fields unchanged; they are overlaid on the derived container.
+fn other_fields(raw: &Value) -> String {
     let fields = raw.as_object().into_iter().flatten();
-    let facts: Map<String, Value> = fields
-        .filter(|(name, _)| !ELSEWHERE.contains(&name.as_str()))
+    let others: Map<String, Value> = fields
+        .filter(|(name, _)| !COVERED.contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let mut text = String::new();
 
-    if facts.is_empty() {
+    if others.is_empty() {
         let _ = writeln!(
             text,
             "container: {{}} # entry point, command and user are the image's own"
         );
     } else {
-        text += &yaml::entry("container", &Value::Object(facts), 0);
+        text += &yaml::entry("container", &Value::Object(others), 0);
     }
 
     text

@@ -1,76 +1,77 @@
-//! The manifest while it is being worked out, and as text.
+//! Builds the manifest of an import, and formats it.
 
 use std::fmt::Write as _;
 
+use diagnostics::Finding;
+use diagnostics::source::Source;
 use serde_json::{Map, Value, json};
-use task_definition::source::Source;
-use task_definition::{ContainerDefinition, Finding, TaskDefinition, normalise};
+use task_definition::{ContainerDefinition, TaskDefinition, normalise};
 
-use super::local::{Local, escaped};
-use super::{Wishes, casting, describe, differing, yaml};
+use super::account_context::{AccountContext, escape_references};
+use super::{ImportOptions, describe, overlay_diff, roles, yaml};
 use crate::component::{Catalog, Component, Kind};
 use crate::manifest::is_name;
 use crate::values::Values;
 
-/// How often overrides are compared with what they bring about.
+/// The maximum number of rounds of deriving the task and comparing it with the original.
 const ROUNDS: usize = 4;
 
-/// What is done with components that the catalog knows already.
+/// Whether containers may use existing components of the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    /// They stand for the containers whose images they have.
-    Taken,
-    /// Every container gets a description of its own.
-    Left,
+pub(super) enum CatalogMatch {
+    /// A container with the image of a component uses that component.
+    Reuse,
+    /// Every container gets a new component.
+    Ignore,
 }
 
-/// A manifest that is not finished.
+/// An unfinished manifest.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     pub(super) name: String,
     pub(super) components: Vec<(String, String)>,
-    members: Vec<Member>,
+    members: Vec<DraftContainer>,
     size: Map<String, Value>,
     patch: Map<String, Value>,
-    /// Id, and what was found.
+    /// Rules that the manifest lowers to warnings: the id and the first message.
     lowered: Vec<(&'static str, String)>,
     file: String,
-    local: Local,
+    context: AccountContext,
 }
 
-/// A container and what the manifest says of it.
+/// A container, and its entries in the manifest.
 #[derive(Debug, Clone)]
-struct Member {
+struct DraftContainer {
     component: String,
     kind: Kind,
-    /// Its wired settings are left to be derived where they come out the same.
-    known: Option<Component>,
+    /// The existing component. Its wired settings are left out if the derived values are the same.
+    existing: Option<Component>,
     settings: Map<String, Value>,
     secrets: Map<String, Value>,
     overrides: Map<String, Value>,
 }
 
 impl Draft {
-    /// Roles, components and settings; what is derived is not compared yet.
-    pub(super) fn of(
+    /// Determines roles, components and settings, without comparing derived fields yet.
+    pub(super) fn new(
         definition: &TaskDefinition,
         catalog: &Catalog,
-        wishes: &Wishes,
-        local: &Local,
-        known: Known,
+        options: &ImportOptions,
+        context: &AccountContext,
+        catalog_match: CatalogMatch,
     ) -> Result<Self, String> {
-        let name = match &wishes.name {
+        let name = match &options.name {
             Some(name) if is_name(name) => name.clone(),
             Some(name) => {
                 return Err(format!(
-                    "`{name}` cannot be a name; write `{}`",
-                    named(name)
+                    "`{name}` is not a valid name; write `{}`",
+                    to_name(name)
                 ));
             }
-            None => named(&definition.family),
+            None => to_name(&definition.family),
         };
 
-        let app = casting::app(definition, catalog, wishes.app.as_deref())?;
+        let app = roles::find_app(definition, catalog, options.app.as_deref())?;
         let mut draft = Self {
             name,
             components: Vec::new(),
@@ -78,89 +79,96 @@ impl Draft {
             size: Map::new(),
             patch: Map::new(),
             lowered: Vec::new(),
-            file: wishes.file.clone(),
-            local: local.clone(),
+            file: options.file.clone(),
+            context: context.clone(),
         };
 
         for (at, container) in definition.container_definitions.iter().enumerate() {
-            let component = match known {
-                Known::Taken => casting::known(container, catalog),
-                Known::Left => None,
+            let component = match catalog_match {
+                CatalogMatch::Reuse => roles::find_component(container, catalog),
+                CatalogMatch::Ignore => None,
             };
 
-            let component = component.filter(|one| {
-                let twice = draft
+            let component = component.filter(|component| {
+                let is_used = draft
                     .members
                     .iter()
-                    .any(|member| member.component == one.name());
+                    .any(|member| member.component == component.name());
 
-                // What an import has written is no news to the next one of the same definition.
+                // A component from an earlier import of this definition is written again, not reused.
                 let kind = if at == app {
                     Kind::App
                 } else {
-                    casting::kind(definition, container)
+                    roles::kind(definition, container)
                 };
 
-                let own = describe::component(one.name(), kind, container, definition, local);
-                !twice && stands(one.file().kind, at == app) && one.text() != own
+                let generated =
+                    describe::component(component.name(), kind, container, definition, context);
+                !is_used
+                    && fits_role(component.file().kind, at == app)
+                    && component.text() != generated
             });
 
             let kind = match component {
                 _ if at == app => Kind::App,
-                Some(one) => one.file().kind,
-                None => casting::kind(definition, container),
+                Some(component) => component.file().kind,
+                None => roles::kind(definition, container),
             };
 
             let member = match component {
-                Some(component) => of_known(component, kind, container, definition),
-                None => draft.described(kind, container, definition, catalog),
+                Some(component) => reuse_component(component, kind, container, definition),
+                None => draft.describe_container(kind, container, definition, catalog),
             };
             draft.members.push(member);
         }
 
+        // Start with the size of the original; it is removed later if it can be derived.
         if let (Some(cpu), Some(memory)) = (
-            sized(definition.cpu.as_deref(), true),
-            sized(definition.memory.as_deref(), false),
+            parse_size(definition.cpu.as_deref(), true),
+            parse_size(definition.memory.as_deref(), false),
         ) {
             draft.size.insert("cpu".to_owned(), json!(cpu));
             draft.size.insert("memory".to_owned(), json!(memory));
         }
 
         let platform = definition.runtime_platform.as_ref();
-        if platform.and_then(|one| one.cpu_architecture.as_deref()) == Some("ARM64") {
+        if platform.and_then(|platform| platform.cpu_architecture.as_deref()) == Some("ARM64") {
             draft.size.insert("architecture".to_owned(), json!("ARM64"));
         }
 
         Ok(draft)
     }
 
-    fn described(
+    /// Adds a new component for the container.
+    fn describe_container(
         &mut self,
         kind: Kind,
         container: &ContainerDefinition,
         definition: &TaskDefinition,
         catalog: &Catalog,
-    ) -> Member {
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    ) -> DraftContainer {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         let plain: String = container
             .name
             .chars()
-            .map(|c| if fits(c) { c } else { '-' })
+            .map(|c| if is_allowed(c) { c } else { '-' })
             .collect();
-        let text = |name: &str| describe::component(name, kind, container, definition, &self.local);
+        let text =
+            |name: &str| describe::component(name, kind, container, definition, &self.context);
 
-        // Another task may have a container of that name that is something else.
+        // The catalog may have another component of this name; a previous import of this definition is the same one.
         let is_free = |name: &str| match catalog.component(name) {
             None => true,
-            Some(Ok(known)) => known.text() == text(name),
+            Some(Ok(existing)) => existing.text() == text(name),
             Some(Err(_)) => false,
         };
-        let twice = |name: &str| self.components.iter().any(|(one, _)| one == name);
+        let is_used = |name: &str| self.components.iter().any(|(other, _)| other == name);
+        // Prefer the short name, then one with the name of the assembly, then a numbered one.
         let long = format!("{}-{plain}", self.name);
         let numbered = (2..100).map(|number| format!("{long}-{number}"));
         let mut names = [plain, long.clone()].into_iter().chain(numbered);
         let name = names
-            .find(|name| is_free(name) && !twice(name))
+            .find(|name| is_free(name) && !is_used(name))
             .unwrap_or(long.clone());
 
         let mut overrides = Map::new();
@@ -169,14 +177,17 @@ impl Draft {
         }
 
         let (mut settings, mut secrets) = (Map::new(), Map::new());
-        for describe::Declared {
+        for describe::DeclaredVariable {
             setting, variable, ..
-        } in describe::declared(container)
+        } in describe::declare_variables(container)
         {
             let plain = container
                 .variable(&variable)
                 .map(|value| settings.insert(setting.clone(), json!(value)));
-            let secret = container.secrets.iter().find(|one| one.name == variable);
+            let secret = container
+                .secrets
+                .iter()
+                .find(|secret| secret.name == variable);
 
             if let (None, Some(secret)) = (plain, secret) {
                 secrets.insert(setting, json!(secret.value_from));
@@ -189,89 +200,90 @@ impl Draft {
 
         let text = text(&name);
         self.components.push((name.clone(), text));
-        Member {
+        DraftContainer {
             component: name,
             kind,
-            known: None,
+            existing: None,
             settings,
             secrets,
             overrides,
         }
     }
 
-    /// The catalog with the components that are written.
+    /// Returns the catalog with the new components.
     pub(super) fn catalog(&self, catalog: &Catalog) -> Catalog {
-        let written = self.components.iter();
-        written.fold(catalog.clone(), |catalog, (name, text)| {
+        let new = self.components.iter();
+        new.fold(catalog.clone(), |catalog, (name, text)| {
             catalog.with(&Source::new(format!("{name}/component.yaml"), text.clone()))
         })
     }
 
-    /// Overrides and patches whatever is not derived as the original has it.
-    pub(super) fn settle(
+    /// Adds overrides and a patch for every field with a derived value that differs from the original.
+    pub(super) fn reconcile(
         &mut self,
         definition: &TaskDefinition,
         catalog: &Catalog,
         values: &Values,
     ) -> Result<(), Vec<Finding>> {
-        let derived = self.derived(catalog, values)?;
-        self.say_what_is_not_wired(definition, &derived);
+        let derived = self.derive(catalog, values)?;
+        self.add_unwired_settings(definition, &derived);
 
-        // An override of one share changes what is derived of the others.
+        // An override of one container's size changes the derived sizes of the others.
         for _ in 0..ROUNDS {
-            let derived = self.derived(catalog, values)?;
+            let derived = self.derive(catalog, values)?;
             if !self.override_containers(definition, &derived) {
                 break;
             }
         }
 
-        let wanted = normalise(definition);
-        let derived = self.derived(catalog, values)?;
-        let sides = [&derived, definition, &normalise(&derived), &wanted];
-        let [derived, original, normal, wanted] = sides.map(|one| {
-            let mut one = json!(one);
-            one.as_object_mut()
+        let normal_original = normalise(definition);
+        let derived = self.derive(catalog, values)?;
+        let sides = [&derived, definition, &normalise(&derived), &normal_original];
+        let [derived, original, normal, expected] = sides.map(|task| {
+            // Containers have their overrides already; the patch is for the task's fields.
+            let mut task = json!(task);
+            task.as_object_mut()
                 .map(|fields| fields.shift_remove("containerDefinitions"));
-            one
+            task
         });
 
-        self.patch = laid_over(&derived, &original, &normal, &wanted);
-        self.leave_out_the_size(definition, catalog, values);
+        self.patch = diff_fields(&derived, &original, &normal, &expected);
+        self.omit_derivable_size(definition, catalog, values);
         Ok(())
     }
 
-    /// Says whether there was anything to override.
+    /// Overrides container fields that differ, and returns whether there were any.
     fn override_containers(
         &mut self,
         definition: &TaskDefinition,
         derived: &TaskDefinition,
     ) -> bool {
         let derived = same_task(derived, definition);
-        let (normal, wanted) = (normalise(&derived), normalise(definition));
+        let (normal, expected) = (normalise(&derived), normalise(definition));
         let mut any = false;
 
         for (at, member) in self.members.iter_mut().enumerate() {
-            let sides = [&derived, definition, &normal, &wanted];
-            let [derived, original, normal, wanted] =
-                sides.map(|one| json!(one.container_definitions[at]));
-            let over = laid_over(&derived, &original, &normal, &wanted);
+            let sides = [&derived, definition, &normal, &expected];
+            let [derived, original, normal, expected] =
+                sides.map(|task| json!(task.container_definitions[at]));
+            let over = diff_fields(&derived, &original, &normal, &expected);
 
             any |= !over.is_empty();
             for (field, value) in over {
-                // What was said before led half of the way; the whole value leads all of it.
-                let again = member.overrides.contains_key(&field);
+                // A difference on top of an earlier override would replace it, so use the whole value.
+                let is_repeated = member.overrides.contains_key(&field);
                 let whole = original.get(&field).cloned().unwrap_or(Value::Null);
                 member
                     .overrides
-                    .insert(field, if again { whole } else { value });
+                    .insert(field, if is_repeated { whole } else { value });
             }
         }
 
         any
     }
 
-    /// The size is said only if another would be derived.
-    fn leave_out_the_size(
+    /// Removes the size if the derived one is the same.
+    fn omit_derivable_size(
         &mut self,
         definition: &TaskDefinition,
         catalog: &Catalog,
@@ -280,7 +292,7 @@ impl Draft {
         let mut without = self.clone();
         without.size.retain(|field, _| field == "architecture");
         let same = without
-            .derived(catalog, values)
+            .derive(catalog, values)
             .is_ok_and(|derived| normalise(&derived) == normalise(definition));
 
         if same {
@@ -288,10 +300,10 @@ impl Draft {
         }
     }
 
-    /// Settings of known components that the wiring gives otherwise, or not at all.
-    fn say_what_is_not_wired(&mut self, definition: &TaskDefinition, derived: &TaskDefinition) {
+    /// Adds the settings of existing components that the wiring does not set, or sets to another value.
+    fn add_unwired_settings(&mut self, definition: &TaskDefinition, derived: &TaskDefinition) {
         for (at, member) in self.members.iter_mut().enumerate() {
-            let Some(component) = &member.known else {
+            let Some(component) = &member.existing else {
                 continue;
             };
             let original = &definition.container_definitions[at];
@@ -307,7 +319,8 @@ impl Draft {
                     continue;
                 }
 
-                let value = typed(value);
+                // Keep the setting only if it produces the same text again.
+                let value = parse_setting(value);
                 if declared.kind.text(&value).as_deref() == original.variable(&variable) {
                     member.settings.insert(setting.clone(), value);
                 }
@@ -315,24 +328,24 @@ impl Draft {
         }
     }
 
-    fn derived(&self, catalog: &Catalog, values: &Values) -> Result<TaskDefinition, Vec<Finding>> {
+    fn derive(&self, catalog: &Catalog, values: &Values) -> Result<TaskDefinition, Vec<Finding>> {
         let source = Source::new(format!("{}.yaml", self.name), self.manifest());
         let wiring = crate::wiring(&source, catalog, values)?;
-        crate::plan::derived(&wiring)
+        crate::plan::derive_definition(&wiring)
     }
 
-    /// Makes warnings of errors; says whether there was one that is not a warning yet.
+    /// Lowers the rules of these errors to warnings, and returns whether any was not lowered before.
     pub(super) fn lower(&mut self, errors: &[Finding]) -> bool {
         let before = self.lowered.len();
-        for one in errors {
-            if self.lowered.iter().all(|(rule, _)| *rule != one.rule) {
-                self.lowered.push((one.rule, one.message.clone()));
+        for error in errors {
+            if self.lowered.iter().all(|(rule, _)| *rule != error.rule) {
+                self.lowered.push((error.rule, error.message.clone()));
             }
         }
         self.lowered.len() > before
     }
 
-    /// The text.
+    /// Formats the manifest.
     pub(super) fn manifest(&self) -> String {
         let mut text = format!(
             "# yaml-language-server: $schema=schema/assembly.json\n\
@@ -342,12 +355,12 @@ impl Draft {
 
         text += &yaml::entry("name", &json!(self.name), 0);
         text += &yaml::entry("summary", &json!(format!("Imported from {}", self.file)), 0);
-        let of = |kind: Kind| -> Vec<&str> {
-            let members = self.members.iter().filter(|one| one.kind == kind);
-            members.map(|one| one.component.as_str()).collect()
+        let names_of = |kind: Kind| -> Vec<&str> {
+            let members = self.members.iter().filter(|member| member.kind == kind);
+            members.map(|member| member.component.as_str()).collect()
         };
 
-        text += &yaml::entry("app", &json!(of(Kind::App).first()), 0);
+        text += &yaml::entry("app", &json!(names_of(Kind::App).first()), 0);
         let lists = [
             ("ingress", Kind::Proxy),
             ("sidecars", Kind::Sidecar),
@@ -355,113 +368,129 @@ impl Draft {
         ];
 
         for (field, kind) in lists {
-            let names = of(kind);
+            let names = names_of(kind);
             if !names.is_empty() {
                 text += &yaml::entry(field, &json!(names), 0);
             }
         }
 
-        let usual = [Kind::Proxy, Kind::App, Kind::Sidecar, Kind::Init]
-            .map(of)
+        // The default order of the assembler; any other needs `order`.
+        let default_order = [Kind::Proxy, Kind::App, Kind::Sidecar, Kind::Init]
+            .map(names_of)
             .concat();
         let order: Vec<&str> = self
             .members
             .iter()
-            .map(|one| one.component.as_str())
+            .map(|member| member.component.as_str())
             .collect();
 
-        if order != usual {
+        if order != default_order {
             text += &yaml::entry("order", &json!(order), 0);
         }
-        text += &self.section("settings", |one| &one.settings);
-        text += &self.section("secrets", |one| &one.secrets);
-        text += "\n# How many tasks serve, the definition does not say.\nservice: {}\n";
+        text += &self.format_section("settings", |member| &member.settings);
+        text += &self.format_section("secrets", |member| &member.secrets);
+        text += "\n# The definition does not contain the number of tasks.\nservice: {}\n";
         if !self.size.is_empty() {
             text += &yaml::entry("size", &Value::Object(self.size.clone()), 0);
         }
 
-        text + &self.overrides() + &self.rest() + &self.rules()
+        text + &self.format_overrides() + &self.format_patch() + &self.format_rules()
     }
 
-    fn section(&self, name: &str, of: impl Fn(&Member) -> &Map<String, Value>) -> String {
-        let said = self.members.iter().filter(|one| !of(one).is_empty());
-        let said: String = said
-            .map(|one| {
-                let value = self.local.parametrise(&Value::Object(of(one).clone()));
-                yaml::entry(&one.component, &value, 2)
+    fn format_section(
+        &self,
+        name: &str,
+        entries: impl Fn(&DraftContainer) -> &Map<String, Value>,
+    ) -> String {
+        let members = self
+            .members
+            .iter()
+            .filter(|member| !entries(member).is_empty());
+        let lines: String = members
+            .map(|member| {
+                let value = self
+                    .context
+                    .parametrise(&Value::Object(entries(member).clone()));
+                yaml::entry(&member.component, &value, 2)
             })
             .collect();
-        headed(&format!("\n{name}:\n"), said)
+        with_heading(&format!("\n{name}:\n"), lines)
     }
 
-    fn overrides(&self) -> String {
-        let mut said = String::new();
-        for member in self.members.iter().filter(|one| !one.overrides.is_empty()) {
-            let _ = writeln!(said, "  {}:", member.component);
+    fn format_overrides(&self) -> String {
+        let mut lines = String::new();
+        for member in self
+            .members
+            .iter()
+            .filter(|member| !member.overrides.is_empty())
+        {
+            let _ = writeln!(lines, "  {}:", member.component);
+            // Consecutive fields with the same reason share a comment.
             let mut last = "";
             let mut fields: Vec<_> = member.overrides.iter().collect();
             fields.sort_by_key(|(field, _)| {
                 ORDER
                     .iter()
-                    .position(|one| one == field)
+                    .position(|name| name == field)
                     .unwrap_or(ORDER.len())
             });
 
             for (field, value) in fields {
                 let why = why(field, value);
                 if why != last {
-                    let _ = writeln!(said, "    # {why}");
+                    let _ = writeln!(lines, "    # {why}");
                 }
                 last = why;
-                said += &yaml::entry(field, &self.local.parametrise(value), 4);
+                lines += &yaml::entry(field, &self.context.parametrise(value), 4);
             }
         }
 
-        let head = "\n# What would be derived otherwise; take a line away to have that instead.\noverrides:\n";
-        headed(head, said)
+        let head = "\n# Derived fields that differ from the original. Remove a line to use the derived value.\noverrides:\n";
+        with_heading(head, lines)
     }
 
-    fn rest(&self) -> String {
-        let said = self.patch.iter();
-        let said = said.map(|(field, value)| {
-            let value = self.local.parametrise(value);
+    fn format_patch(&self) -> String {
+        let lines = self.patch.iter().map(|(field, value)| {
+            let value = self.context.parametrise(value);
             yaml::entry(field, &value, 2)
         });
-        let head = "\n# Names and fields of the task that no other word here has.\npatch:\n";
-        headed(head, said.collect())
+        let head = "\n# Fields of the task that no other field of the manifest sets.\npatch:\n";
+        with_heading(head, lines.collect())
     }
 
-    fn rules(&self) -> String {
-        let said = self.lowered.iter().map(|(rule, message)| {
+    fn format_rules(&self) -> String {
+        let lines = self.lowered.iter().map(|(rule, message)| {
             let reason = format!("as imported from {}: {message}", self.file).replace("${", "$${");
             yaml::entry(rule, &json!({ "severity": "warning", "reason": reason }), 2)
         });
-        let head = "\n# Errors of the original. Correct them, then take the lines away.\nrules:\n";
-        headed(head, said.collect())
+        let head = "\n# Errors of the original. Fix them, then remove the lines.\nrules:\n";
+        with_heading(head, lines.collect())
     }
 }
 
-fn headed(head: &str, said: String) -> String {
-    if said.is_empty() {
-        said
+fn with_heading(head: &str, lines: String) -> String {
+    if lines.is_empty() {
+        lines
     } else {
-        format!("{head}{said}")
+        format!("{head}{lines}")
     }
 }
 
-/// A family as a name: small letters, digits and `-`.
-pub(crate) fn named(family: &str) -> String {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let letters = family.to_ascii_lowercase();
-    let letters: String = letters
+/// Converts a family to a valid name of lower-case letters, digits and `-`.
+pub(crate) fn to_name(family: &str) -> String {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let lower: String = family
+        .to_ascii_lowercase()
         .chars()
-        .map(|c| if fits(c) { c } else { '-' })
+        .map(|c| if is_allowed(c) { c } else { '-' })
         .collect();
-    let words: Vec<&str> = letters.split('-').filter(|word| !word.is_empty()).collect();
-    let name = words.join("-");
-    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
-    let name: String = name.chars().take(54).collect();
-    let name = name.trim_end_matches('-');
+
+    let words: Vec<&str> = lower.split('-').filter(|word| !word.is_empty()).collect();
+    let joined = words.join("-");
+    // A name begins with a letter and has at most 54 characters (rule M04).
+    let from_letter = joined.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    let truncated: String = from_letter.chars().take(54).collect();
+    let name = truncated.trim_end_matches('-');
 
     if name.is_empty() {
         "imported".to_owned()
@@ -470,83 +499,92 @@ pub(crate) fn named(family: &str) -> String {
     }
 }
 
-/// Whether a component of that kind can stand where the container stands.
-fn stands(kind: Kind, is_app: bool) -> bool {
+/// Returns whether a component of this kind fits the role of the container.
+fn fits_role(kind: Kind, is_app: bool) -> bool {
     (kind == Kind::App) == is_app
 }
 
-fn of_known(
+/// Uses an existing component for the container.
+fn reuse_component(
     component: &Component,
     kind: Kind,
     container: &ContainerDefinition,
     definition: &TaskDefinition,
-) -> Member {
+) -> DraftContainer {
     let mut overrides = Map::new();
     if component.name() != container.name {
         overrides.insert("name".to_owned(), json!(container.name));
     }
 
+    // The component may have another tag or registry.
     overrides.insert("image".to_owned(), json!(container.image));
     let mut secrets = Map::new();
     for setting in component.file().settings.keys() {
         let variable = component.variable(setting);
-        let found = container.secrets.iter().find(|one| one.name == variable);
-        secrets.extend(found.map(|one| (setting.clone(), json!(one.value_from))));
+        let found = container
+            .secrets
+            .iter()
+            .find(|secret| secret.name == variable);
+        secrets.extend(found.map(|secret| (setting.clone(), json!(secret.value_from))));
     }
 
-    // What must be said is said at once; the rest when it is known what the wiring gives.
+    // Required settings are needed to derive anything; the others are added after the wiring is known.
     let file = component.file();
-    let wired = |setting: &String| file.requires.values().any(|one| one.setting == *setting);
-    let required = file.settings.iter().filter(|(name, one)| {
-        let chosen = file.one_of.iter().flatten().any(|setting| setting == *name);
-        (one.required || chosen) && !one.secret && !wired(name)
+    let wired = |setting: &String| {
+        file.requires
+            .values()
+            .any(|required| required.setting == *setting)
+    };
+    let required = file.settings.iter().filter(|(name, declaration)| {
+        let is_alternative = file.one_of.iter().flatten().any(|setting| setting == *name);
+        (declaration.required || is_alternative) && !declaration.secret && !wired(name)
     });
     let required = required.filter_map(|(setting, _)| {
         let value = container.variable(&component.variable(setting))?;
-        Some((setting.clone(), typed(value)))
+        Some((setting.clone(), parse_setting(value)))
     });
 
     let output = file
         .firelens
         .iter()
-        .filter_map(|one| Some((one.output.clone(), log_output(definition)?)));
+        .filter_map(|router| Some((router.output.clone(), log_output(definition)?)));
     let settings = required.chain(output);
 
-    Member {
+    DraftContainer {
         component: component.name().to_owned(),
         kind,
         settings: settings.collect(),
-        known: Some(component.clone()),
+        existing: Some(component.clone()),
         secrets,
         overrides,
     }
 }
 
-/// A variable's text as a person would write it: maps and lists as such.
-pub(crate) fn typed(text: &str) -> Value {
-    let parsed = serde_json::from_str(text).ok();
-    let parsed = parsed.filter(|one: &Value| one.is_object() || one.is_array());
-    parsed.unwrap_or_else(|| json!(text))
+/// Parses the text of a variable for a manifest: JSON objects and arrays become maps and lists.
+pub(crate) fn parse_setting(text: &str) -> Value {
+    let parsed: Option<Value> = serde_json::from_str(text).ok();
+    let collection = parsed.filter(|value| value.is_object() || value.is_array());
+    collection.unwrap_or_else(|| json!(text))
 }
 
-/// Where the app's lines go, or else somebody's.
+/// Returns the log-router options of the last container that uses the router.
 fn log_output(definition: &TaskDefinition) -> Option<Value> {
     let logs = definition
         .container_definitions
         .iter()
-        .filter_map(|one| one.log_configuration.as_ref());
+        .filter_map(|container| container.log_configuration.as_ref());
     let log = logs.rev().find(|log| log.log_driver == "awsfirelens")?;
 
-    // Values are filled in it once more when it is known who logs.
+    // The options are interpolated a second time for each logging container, so they are escaped once more.
     let options = log
         .options
         .iter()
-        .map(|(name, text)| (name.clone(), json!(escaped(text))));
+        .map(|(name, text)| (name.clone(), json!(escape_references(text))));
 
     (!log.options.is_empty()).then(|| Value::Object(options.collect()))
 }
 
-fn sized(text: Option<&str>, is_cpu: bool) -> Option<u32> {
+fn parse_size(text: Option<&str>, is_cpu: bool) -> Option<u32> {
     use task_definition::fargate_sizes::{parse_cpu, parse_memory};
     if is_cpu {
         parse_cpu(text?)
@@ -555,7 +593,7 @@ fn sized(text: Option<&str>, is_cpu: bool) -> Option<u32> {
     }
 }
 
-/// The derived containers in the original's task, so that both are filled in by the same rules.
+/// Returns the original task with the derived containers, so that both are normalised with the same task fields.
 fn same_task(derived: &TaskDefinition, original: &TaskDefinition) -> TaskDefinition {
     TaskDefinition {
         container_definitions: derived.container_definitions.clone(),
@@ -563,15 +601,16 @@ fn same_task(derived: &TaskDefinition, original: &TaskDefinition) -> TaskDefinit
     }
 }
 
-/// The fields that differ in their normal forms, in the words of the original.
-fn laid_over(
+/// Returns the overlay for the fields with different normal inputs, with the spelling of the original.
+fn diff_fields(
     derived: &Value,
     original: &Value,
     normal: &Value,
-    wanted: &Value,
+    expected: &Value,
 ) -> Map<String, Value> {
-    let keys = |one: &Value| {
-        one.as_object()
+    let keys = |value: &Value| {
+        value
+            .as_object()
             .into_iter()
             .flatten()
             .map(|(key, _)| key.clone())
@@ -585,18 +624,18 @@ fn laid_over(
             .filter(|key| original.get(key).is_none()),
     );
 
-    let differing = all
+    let different = all
         .into_iter()
-        .filter(|key| normal.get(key) != wanted.get(key));
-    differing
+        .filter(|key| normal.get(key) != expected.get(key));
+    different
         .filter_map(|key| {
-            let over = differing::over(derived.get(&key), original.get(&key))?;
+            let over = overlay_diff::diff(derived.get(&key), original.get(&key))?;
             Some((key, over))
         })
         .collect()
 }
 
-/// What belongs together stands together.
+/// The order of overridden fields; all others follow.
 const ORDER: [&str; 8] = [
     "name",
     "image",
@@ -608,25 +647,23 @@ const ORDER: [&str; 8] = [
     "dependsOn",
 ];
 
-/// Why a field is overridden: what the original has, or does not.
+/// Returns the comment above an overridden field.
 fn why(field: &str, value: &Value) -> &'static str {
     match (field, value) {
-        ("name", _) => "what the container is called in the original",
-        ("image", _) => "the image as it was named",
-        ("cpu" | "memory" | "memoryReservation", Value::Null) => {
-            "the original sets no share for it"
-        }
-        ("cpu" | "memory" | "memoryReservation", _) => "the share it has in the original",
+        ("name", _) => "the name of the container in the original",
+        ("image", _) => "the image reference of the original",
+        ("cpu" | "memory" | "memoryReservation", Value::Null) => "the original does not set it",
+        ("cpu" | "memory" | "memoryReservation", _) => "the value of the original",
         ("dependsOn", Value::Null) => "the original starts it without waiting",
         ("dependsOn", _) => "the order of the original",
         ("essential" | "restartPolicy", _) => {
-            "whether the task ends with it, and whether it is started again"
+            "whether the task ends with it, and whether it is restarted"
         }
-        ("logConfiguration", Value::Null) => "the original keeps no log of it",
-        ("logConfiguration", _) => "where its log goes",
-        ("portMappings", _) => "ports as the original maps them",
-        ("mountPoints" | "volumesFrom", _) => "volumes as the original mounts them",
-        ("environment" | "secrets" | "environmentFiles", _) => "variables that are no settings",
+        ("logConfiguration", Value::Null) => "the original does not log it",
+        ("logConfiguration", _) => "its log destination",
+        ("portMappings", _) => "the port mappings of the original",
+        ("mountPoints" | "volumesFrom", _) => "the mounts of the original",
+        ("environment" | "secrets" | "environmentFiles", _) => "variables that are not settings",
         (_, Value::Null) => "the original does not have it",
         _ => "as in the original",
     }

@@ -1,12 +1,12 @@
-//! Whether a task definition can run on Fargate at all.
+//! Checks whether a task definition can run on Fargate.
 
 use task_definition::TaskDefinition;
 
-/// Why it cannot be: a reason for each field. Nothing when it can.
+/// Returns the reasons why a definition cannot run on Fargate, one per field; empty if it can.
 ///
-/// One that says so is believed: what else Fargate would refuse is a finding. One that says nothing
-/// must have what Fargate asks for.
-pub(super) fn refusals(definition: &TaskDefinition) -> Vec<String> {
+/// A definition that declares Fargate is accepted, and rules report other problems. A definition that does not declare
+/// it must have what Fargate requires.
+pub(super) fn incompatibilities(definition: &TaskDefinition) -> Vec<String> {
     let mut reasons = Vec::new();
     for (index, container) in definition.container_definitions.iter().enumerate() {
         if container.name.is_empty() || container.image.is_empty() {
@@ -15,8 +15,12 @@ pub(super) fn refusals(definition: &TaskDefinition) -> Vec<String> {
             ));
         }
 
-        let same = |one: &task_definition::ContainerDefinition| one.name == container.name;
-        if definition.container_definitions[..index].iter().any(same) {
+        let has_same_name =
+            |other: &task_definition::ContainerDefinition| other.name == container.name;
+        if definition.container_definitions[..index]
+            .iter()
+            .any(has_same_name)
+        {
             reasons.push(format!("two containers are called `{}`", container.name));
         }
     }
@@ -28,50 +32,53 @@ pub(super) fn refusals(definition: &TaskDefinition) -> Vec<String> {
         reasons.push("`containerDefinitions` is empty".to_owned());
     }
 
+    // `requiresCompatibilities` decides; without it the other fields must fit.
     if !definition.is_fargate() {
-        reasons.extend(of_another_kind(definition));
+        reasons.extend(launch_type_reasons(definition));
     }
     reasons
 }
 
-fn of_another_kind(definition: &TaskDefinition) -> Vec<String> {
+fn launch_type_reasons(definition: &TaskDefinition) -> Vec<String> {
     let mut reasons = Vec::new();
-    let named = &definition.requires_compatibilities;
-    if !named.is_empty() {
-        let named = named.join(", ");
+    let compatibilities = &definition.requires_compatibilities;
+    if !compatibilities.is_empty() {
+        let names = compatibilities.join(", ");
         reasons.push(format!(
-            "`requiresCompatibilities` is {named}, without FARGATE"
+            "`requiresCompatibilities` is {names}, without FARGATE"
         ));
     }
 
     match definition.network_mode.as_deref() {
         Some("awsvpc") => {}
         Some(mode) => reasons.push(format!(
-            "`networkMode` is {mode}; Fargate has only awsvpc, where all containers share one address"
+            "`networkMode` is {mode}; Fargate supports only awsvpc, in which all containers share one network namespace"
         )),
-        None => reasons.push("`networkMode` is left out, which means bridge".to_owned()),
+        // ECS's default on Linux.
+        None => reasons.push("`networkMode` is missing, which means bridge".to_owned()),
     }
 
     for (field, value) in [("cpu", &definition.cpu), ("memory", &definition.memory)] {
         if value.is_none() {
-            reasons.push(format!("`{field}` of the task is left out"));
+            reasons.push(format!("`{field}` of the task is missing"));
         }
     }
 
     if !definition.placement_constraints.is_empty() {
-        reasons.push("`placementConstraints` choose a machine".to_owned());
+        reasons.push("`placementConstraints` select a host".to_owned());
     }
 
-    let hosts = definition.volumes.iter().filter(|one| {
-        let host = one.host.as_ref();
+    let hosts = definition.volumes.iter().filter(|volume| {
+        let host = volume.host.as_ref();
         host.is_some_and(|host| host.source_path.is_some())
     });
 
-    reasons
-        .extend(hosts.map(|one| format!("the volume `{}` is a folder of the machine", one.name)));
+    reasons.extend(
+        hosts.map(|volume| format!("the volume `{}` is a folder of the host", volume.name)),
+    );
     let containers = definition.container_definitions.iter();
-    let privileged = containers.filter(|one| one.privileged == Some(true));
+    let privileged = containers.filter(|container| container.privileged == Some(true));
 
-    reasons.extend(privileged.map(|one| format!("`{}` is privileged", one.name)));
+    reasons.extend(privileged.map(|container| format!("`{}` is privileged", container.name)));
     reasons
 }

@@ -1,44 +1,45 @@
-//! A task definition of anybody as an assembly: a manifest, and a `component.yaml` for each container
-//! that no component describes yet. Rendered, it is the same definition again.
+//! Converts a task definition into an assembly: a manifest, and a `component.yaml` for each container without a
+//! component in the catalog. The assembly renders to the same definition.
 //!
 //! ```text
-//! definition ─fargate▶ can it be? ─casting▶ roles ─draft▶ manifest ─derive▶ what comes of it
-//!                                                   ▲                            │
-//!                                                   └── overrides, patch ◀─differing
+//! definition ─fargate▶ supported? ─roles▶ roles ─draft▶ manifest ─derive▶ derived definition
+//!                                                 ▲                        │
+//!                                                 └─ overrides, patch ◀─overlay_diff
 //! ```
 //!
-//! What is derived stays derived; only where the original says otherwise the manifest overrides it, with
-//! a comment. The result is planned and compared before it is given out, so it cannot be almost right.
+//! The manifest overrides a derived field only where the original differs, with a comment. The result is planned and
+//! compared with the original before it is returned, so an import never succeeds with a different definition.
 
-use task_definition::source::Source;
-use task_definition::{Finding, Place, Severity, TaskDefinition, difference, normalise};
+use diagnostics::source::Source;
+use diagnostics::{Finding, Location, Severity};
+use task_definition::{TaskDefinition, diff, normalise};
 
 use crate::component::Catalog;
 use crate::values::Values;
 
-pub(crate) mod casting;
+pub(crate) mod account_context;
 mod describe;
-mod differing;
 pub(crate) mod draft;
 mod fargate;
-pub(crate) mod local;
+mod overlay_diff;
+pub(crate) mod roles;
 pub(crate) mod yaml;
 
-/// What is said about an import beside the definition.
+/// The options of an import.
 #[derive(Debug, Clone, Default)]
-pub struct Wishes {
-    /// The assembly's name; the family in small letters when left out.
+pub struct ImportOptions {
+    /// The name of the assembly; the default is the family in lower case.
     pub name: Option<String>,
-    /// The container that is the app; the likeliest when left out.
+    /// The container that is the app; the default is the most likely one.
     pub app: Option<String>,
-    /// What the definition's file is called.
+    /// The file name of the definition.
     pub file: String,
 }
 
 /// The files of an import.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Imported {
-    /// The assembly's name.
+pub struct ImportedAssembly {
+    /// The name of the assembly.
     pub name: String,
     /// `assemblies/NAME.yaml`.
     pub manifest: String,
@@ -46,43 +47,43 @@ pub struct Imported {
     pub components: Vec<(String, String)>,
     /// `assemblies/values/NAME.yaml`.
     pub values: String,
-    /// What the rules say about it; errors were lowered to warnings in the manifest.
+    /// The findings of the rules; the manifest lowers errors to warnings.
     pub findings: Vec<Finding>,
 }
 
-/// Why there is nothing to import.
+/// The error of an import.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Refused {
-    /// It cannot run on Fargate; the reasons, by field.
+pub enum ImportError {
+    /// The definition cannot run on Fargate; the reasons, by field.
     NotFargate(Vec<String>),
-    /// What was wished for does not fit the definition.
-    Wish(String),
-    /// What came of it is not the same; JSON pointers or findings that say where.
-    NotTheSame(Vec<String>),
+    /// An option does not fit the definition.
+    InvalidOption(String),
+    /// The assembly would render to another definition; the JSON pointers or findings.
+    RoundTripMismatch(Vec<String>),
 }
 
-/// Writes the definition as an assembly.
+/// Converts the definition into an assembly.
 pub fn import(
     definition: &TaskDefinition,
     catalog: &Catalog,
-    wishes: &Wishes,
-) -> Result<Imported, Refused> {
-    let reasons = fargate::refusals(definition);
+    options: &ImportOptions,
+) -> Result<ImportedAssembly, ImportError> {
+    let reasons = fargate::incompatibilities(definition);
     if !reasons.is_empty() {
-        return Err(Refused::NotFargate(reasons));
+        return Err(ImportError::NotFargate(reasons));
     }
 
-    // Components that are known say more in fewer words, if they fit; a description of one's own fits always.
-    let plain = attempt(definition, catalog, wishes, draft::Known::Left);
-    let known = attempt(definition, catalog, wishes, draft::Known::Taken);
-    match (known, plain) {
-        (Ok(known), Ok(plain)) if known.length() <= plain.length() => Ok(known),
-        (Ok(known), Err(_)) => Ok(known),
-        (_, plain) => plain,
+    // Components of the catalog usually give a shorter manifest, if they fit; generated descriptions always fit.
+    let generated = attempt(definition, catalog, options, draft::CatalogMatch::Ignore);
+    let reused = attempt(definition, catalog, options, draft::CatalogMatch::Reuse);
+    match (reused, generated) {
+        (Ok(reused), Ok(generated)) if reused.length() <= generated.length() => Ok(reused),
+        (Ok(reused), Err(_)) => Ok(reused),
+        (_, generated) => generated,
     }
 }
 
-/// A definition as YAML, as a person would write it.
+/// Formats a definition as compact YAML.
 pub fn yaml(definition: &TaskDefinition) -> String {
     let fields = serde_json::json!(definition);
     let fields = fields.as_object().into_iter().flatten();
@@ -91,7 +92,7 @@ pub fn yaml(definition: &TaskDefinition) -> String {
         .collect()
 }
 
-impl Imported {
+impl ImportedAssembly {
     fn length(&self) -> usize {
         let components = self.components.iter().map(|(_, text)| text.len());
         self.manifest.len() + components.sum::<usize>()
@@ -101,74 +102,78 @@ impl Imported {
 fn attempt(
     definition: &TaskDefinition,
     catalog: &Catalog,
-    wishes: &Wishes,
-    known: draft::Known,
-) -> Result<Imported, Refused> {
-    let local = local::Local::of(definition);
-    let mut draft =
-        draft::Draft::of(definition, catalog, wishes, &local, known).map_err(Refused::Wish)?;
+    options: &ImportOptions,
+    catalog_match: draft::CatalogMatch,
+) -> Result<ImportedAssembly, ImportError> {
+    let context = account_context::AccountContext::from_definition(definition);
+    let mut draft = draft::Draft::new(definition, catalog, options, &context, catalog_match)
+        .map_err(ImportError::InvalidOption)?;
     let catalog = draft.catalog(catalog);
     let values = Values::default()
-        .with("account", local.account())
-        .with("region", local.region());
+        .with("account", context.account())
+        .with("region", context.region());
 
-    draft.settle(definition, &catalog, &values).map_err(told)?;
-    let findings = hold(&mut draft, definition, &catalog, &values)?;
-    Ok(Imported {
+    draft
+        .reconcile(definition, &catalog, &values)
+        .map_err(to_mismatch)?;
+    let findings = verify(&mut draft, definition, &catalog, &values)?;
+    Ok(ImportedAssembly {
         manifest: draft.manifest(),
         name: draft.name,
         components: draft.components,
-        values: local.values(&wishes.file),
+        values: context.values_file(&options.file),
         findings,
     })
 }
 
-/// Plans the draft; errors of the original become warnings with a reason, and the result must be it.
-fn hold(
+/// Plans the draft and compares the result with the original. Errors of the original become warnings with a reason.
+fn verify(
     draft: &mut draft::Draft,
     definition: &TaskDefinition,
     catalog: &Catalog,
     values: &Values,
-) -> Result<Vec<Finding>, Refused> {
-    // Each stage may have errors that hide those of the next.
-    for _ in 0..STAGES {
+) -> Result<Vec<Finding>, ImportError> {
+    // Errors of one stage can hide those of the next, so lowering them may take several rounds.
+    for _ in 0..MAX_ROUNDS {
         let source = Source::new(format!("{}.yaml", draft.name), draft.manifest());
         match crate::plan(&source, catalog, values) {
             Ok(plan) => {
-                let changes = difference(&normalise(definition), &normalise(plan.definition()));
+                // Compare normal forms: ECS treats them as the same definition.
+                let changes = diff(&normalise(definition), &normalise(plan.definition()));
                 if changes.is_empty() {
                     return Ok(plan.warnings().to_vec());
                 }
                 let pointers = changes.into_iter().map(|change| change.pointer);
-                return Err(Refused::NotTheSame(pointers.collect()));
+                return Err(ImportError::RoundTripMismatch(pointers.collect()));
             }
             Err(findings) => {
                 let errors = findings
                     .iter()
-                    .filter(|one| one.severity == Severity::Error);
+                    .filter(|finding| finding.severity == Severity::Error);
                 let errors: Vec<Finding> = errors.cloned().collect();
 
                 if !draft.lower(&errors) {
-                    return Err(told(errors));
+                    return Err(to_mismatch(errors));
                 }
             }
         }
     }
 
-    Err(Refused::NotTheSame(vec![
+    Err(ImportError::RoundTripMismatch(vec![
         "the rules contradict each other".to_owned(),
     ]))
 }
 
-const STAGES: usize = 6;
+const MAX_ROUNDS: usize = 6;
 
-fn told(findings: Vec<Finding>) -> Refused {
-    let line = |place: &Place| match place {
-        Place::Text { excerpt_line, .. } => format!(" (`{}`)", excerpt_line.trim()),
+fn to_mismatch(findings: Vec<Finding>) -> ImportError {
+    let line = |location: &Location| match location {
+        Location::Text { excerpt_line, .. } => format!(" (`{}`)", excerpt_line.trim()),
         _ => String::new(),
     };
-    let told = findings
-        .iter()
-        .map(|one| format!("{}: {}{}", one.rule, one.message, line(&one.place)));
-    Refused::NotTheSame(told.collect())
+    let lines = findings.iter().map(|finding| {
+        let line = line(&finding.location);
+        format!("{}: {}{line}", finding.rule, finding.message)
+    });
+    ImportError::RoundTripMismatch(lines.collect())
 }

@@ -1,18 +1,19 @@
-//! Writes YAML as a person would: blocks outside, one line for what is short, quotes where they are needed.
+//! Writes compact YAML: blocks for long values, one line for short ones, quotes where they are needed.
 
 use serde_json::{Map, Value};
 
-/// The longest line that is still written in one piece.
+/// The maximum length of a line before a value is written as a block.
 const WIDTH: usize = 110;
 
-/// A map under a key, as lines that end with a newline.
+/// Formats a key and its value as lines that end with a newline.
 pub(crate) fn entry(key: &str, value: &Value, indent: usize) -> String {
     let margin = " ".repeat(indent);
-    let inline = format!("{margin}{}: {}\n", word(key), flow(value));
+    let inline = format!("{margin}{}: {}\n", scalar(key), flow(value));
+    // An empty map or list has no block form.
     if inline.chars().count() <= WIDTH || is_scalar(value) {
         return inline;
     }
-    format!("{margin}{}:\n{}", word(key), block(value, indent + 2))
+    format!("{margin}{}:\n{}", scalar(key), block(value, indent + 2))
 }
 
 fn block(value: &Value, indent: usize) -> String {
@@ -48,13 +49,13 @@ fn is_scalar(value: &Value) -> bool {
     }
 }
 
-/// The value in one line.
+/// Formats a value in flow style, on one line.
 pub(crate) fn flow(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(truth) => truth.to_string(),
         Value::Number(number) => number.to_string(),
-        Value::String(text) => word(text),
+        Value::String(text) => scalar(text),
         Value::Array(items) => {
             let items: Vec<String> = items.iter().map(flow).collect();
             format!("[{}]", items.join(", "))
@@ -66,7 +67,7 @@ pub(crate) fn flow(value: &Value) -> String {
 fn in_braces(fields: &Map<String, Value>) -> String {
     let fields: Vec<String> = fields
         .iter()
-        .map(|(key, value)| format!("{}: {}", word(key), flow(value)))
+        .map(|(key, value)| format!("{}: {}", scalar(key), flow(value)))
         .collect();
     if fields.is_empty() {
         return "{}".to_owned();
@@ -74,33 +75,35 @@ fn in_braces(fields: &Map<String, Value>) -> String {
     format!("{{ {} }}", fields.join(", "))
 }
 
-/// A text, in quotes unless every reader of YAML takes it for a text without.
-fn word(text: &str) -> String {
-    let mut letters = text.chars();
-    let begins = letters
+/// Formats a string, with quotes unless every YAML parser reads it as a string without them.
+fn scalar(text: &str) -> String {
+    let mut chars = text.chars();
+    let begins_plain = chars
         .next()
         .is_some_and(|c| c.is_ascii_alphabetic() || c == '/' || c == '_');
-    let goes_on = letters.all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
+    let continues_plain = chars.all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
     let lower = text.to_ascii_lowercase();
-    let means_else = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    // YAML 1.1 parsers read `yes`, `on` and similar words as booleans.
+    let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
 
-    if begins && goes_on && !means_else.contains(&lower.as_str()) {
+    if begins_plain && continues_plain && !reserved.contains(&lower.as_str()) {
         return text.to_owned();
     }
 
-    // A text in JSON is a text in YAML.
+    // A JSON string is also a YAML string.
     Value::String(text.to_owned()).to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use diagnostics::source::{Source, parse};
     use serde_json::json;
-    use task_definition::source::{Source, parse};
 
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_as_it_was() {
+    fn parsing_returns_the_written_value() {
+        // Texts that a parser would misread without quotes, and values that need blocks.
         let value = json!({ "a": "no", "b c": ["1", "x: y", "#", "", "line\nline", "tab\t", "é"],
             "long": [{ "name": "x".repeat(60), "value": "y".repeat(60) }, { "k": {} }],
             "deep": { "list": ["z".repeat(70), "- w".repeat(20)], "null": null, "n": -1.5 } });

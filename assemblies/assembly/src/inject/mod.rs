@@ -1,131 +1,135 @@
-//! A component beside the containers of a definition that is there already.
+//! Adds a component to an existing task definition.
 //!
 //! ```text
-//! definition ─strip▶ without us ─┐
-//! what was and is asked for ─────┴ pseudo-assembly ─wire, derive▶ containers ─join▶ definition
+//! definition ─strip▶ base definition ─┐
+//! recorded and new requests ──────────┴ synthetic assembly ─wire, derive▶ containers ─join▶ definition
 //! ```
 //!
-//! The containers that are there stand in an assembly as components that cannot be told anything, and
-//! the assembler derives the new ones as always. Everything injected before is taken out first and put in
-//! again, so a second time changes nothing, and other settings change what they should.
+//! The existing containers become components without settings in a synthetic assembly, and the assembler derives the
+//! new ones as usual. Everything that was injected before is removed first and injected again. Therefore injecting twice
+//! changes nothing, and changed settings take effect.
 
 use std::collections::BTreeMap;
 
-use task_definition::{Finding, TaskDefinition};
+use diagnostics::Finding;
+use task_definition::TaskDefinition;
 
 use crate::component::{Catalog, Kind};
 use crate::plan::iam::Statement;
 use crate::values::Values;
 
 mod join;
-mod mark;
-mod stage;
+mod labels;
+mod synthetic;
 
-use mark::Ask;
+use labels::RecordedRequest;
 
-/// What is to be injected.
+/// A request to inject a component.
 #[derive(Debug, Clone, Default)]
-pub struct Request {
+pub struct InjectRequest {
     /// The component.
     pub component: String,
-    /// The container it is for; the likeliest when left out.
+    /// The container it is for; the default is the most likely app.
     pub app: Option<String>,
-    /// The port on which that container serves, where no port mapping says so.
+    /// The port of that container, if no port mapping has it.
     pub port: Option<u16>,
     /// Settings, as in a manifest.
     pub settings: BTreeMap<String, String>,
     /// Secret settings: the ARN of each.
     pub secrets: BTreeMap<String, String>,
-    /// Another image than the component's.
+    /// An image in place of the component's.
     pub image: Option<String>,
 }
 
-/// The definition with it.
+/// The result of an injection or removal.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Injected {
-    /// The whole definition.
+pub struct Injection {
+    /// The complete definition.
     pub definition: TaskDefinition,
-    /// What somebody has to do or to know: sentences.
+    /// Notes for the user, one sentence each: required actions and changes.
     pub notes: Vec<String>,
-    /// What the execution role must be allowed for the injected containers.
+    /// The permissions that the injected containers need in the execution role.
     pub execution_role: Vec<Statement>,
-    /// What the task role must be allowed for them.
+    /// The permissions that they need in the task role.
     pub task_role: Vec<Statement>,
 }
 
-/// Why it cannot be injected.
+/// The error of an injection or removal.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Refused {
-    /// In words.
-    Because(String),
-    /// What the assembler says about what was asked for.
+pub enum InjectError {
+    /// The request does not fit the definition; a message.
+    Invalid(String),
+    /// The findings for the synthetic assembly.
     Findings(Vec<Finding>),
 }
 
-/// Puts a component in, or brings one that was put in up to date.
+/// Injects a component, or updates one that was injected before.
 pub fn inject(
     definition: &TaskDefinition,
     catalog: &Catalog,
     values: &Values,
-    request: &Request,
-) -> Result<Injected, Refused> {
-    let (base, mut asks, undo) = mark::strip(definition);
+    request: &InjectRequest,
+) -> Result<Injection, InjectError> {
+    let (base, mut requests, undo) = labels::strip(definition);
     let kind = kind(catalog, &request.component)?;
-    let known = asks
+    let existing = requests
         .iter_mut()
-        .find(|ask| ask.component == request.component);
+        .find(|recorded| recorded.component == request.component);
 
-    if let Some(ask) = known {
-        renew(ask, request);
+    if let Some(recorded) = existing {
+        update(recorded, request);
     } else {
         let component = request.component.clone();
-        let mut ask = Ask {
+        let mut recorded = RecordedRequest {
             component,
-            ..Ask::default()
+            ..RecordedRequest::default()
         };
 
-        renew(&mut ask, request);
-        let at = place_of(&ask, kind, &asks, catalog);
-        asks.insert(at, ask);
+        update(&mut recorded, request);
+        let at = position(&recorded, kind, &requests, catalog);
+        requests.insert(at, recorded);
     }
 
+    // A later request keeps the app of the first one.
     let app = request
         .app
         .clone()
         .or((!undo.app.is_empty()).then(|| undo.app.clone()));
 
-    again(&base, catalog, values, &asks, app, request.port)
+    inject_all(&base, catalog, values, &requests, app, request.port)
 }
 
-/// Takes a component out that was put in; the others that were put in stay.
+/// Removes an injected component, and keeps the other injected ones.
 pub fn remove(
     definition: &TaskDefinition,
     catalog: &Catalog,
     values: &Values,
     component: &str,
-) -> Result<Injected, Refused> {
-    let (base, mut asks, undo) = mark::strip(definition);
-    let before = asks.len();
-    asks.retain(|ask| ask.component != component);
+) -> Result<Injection, InjectError> {
+    let (base, mut requests, undo) = labels::strip(definition);
+    let before = requests.len();
+    requests.retain(|recorded| recorded.component != component);
 
-    if asks.len() == before {
-        let why = format!("no container of it was injected as `{component}`");
-        return Err(Refused::Because(why));
+    if requests.len() == before {
+        let why = format!("`{component}` was not injected into this definition");
+        return Err(InjectError::Invalid(why));
     }
 
-    again(&base, catalog, values, &asks, Some(undo.app), None)
+    inject_all(&base, catalog, values, &requests, Some(undo.app), None)
 }
 
-fn again(
+/// Injects all requests into the base definition.
+fn inject_all(
     base: &TaskDefinition,
     catalog: &Catalog,
     values: &Values,
-    asks: &[Ask],
+    requests: &[RecordedRequest],
     app: Option<String>,
     port: Option<u16>,
-) -> Result<Injected, Refused> {
-    if asks.is_empty() {
-        return Ok(Injected {
+) -> Result<Injection, InjectError> {
+    // The last component was removed; the base definition is the original.
+    if requests.is_empty() {
+        return Ok(Injection {
             definition: base.clone(),
             notes: Vec::new(),
             execution_role: Vec::new(),
@@ -133,43 +137,52 @@ fn again(
         });
     }
 
-    let stage = stage::Stage::of(base, catalog, values, asks, app.as_deref(), port)?;
-    join::join(base, catalog, asks, &stage)
+    let assembly =
+        synthetic::SyntheticAssembly::new(base, catalog, values, requests, app.as_deref(), port)?;
+    join::join(base, catalog, requests, &assembly)
 }
 
-fn kind(catalog: &Catalog, name: &str) -> Result<Kind, Refused> {
+fn kind(catalog: &Catalog, name: &str) -> Result<Kind, InjectError> {
     match catalog.component(name) {
         Some(Ok(component)) => match component.file().kind {
             kind @ (Kind::Proxy | Kind::Sidecar) => Ok(kind),
-            _ => Err(Refused::Because(format!(
+            _ => Err(InjectError::Invalid(format!(
                 "`{name}` is neither a proxy nor a sidecar"
             ))),
         },
-        Some(Err(findings)) => Err(Refused::Findings(findings.to_vec())),
+        Some(Err(findings)) => Err(InjectError::Findings(findings.to_vec())),
         None => {
-            let hint = crate::text::meant(name, catalog.names());
-            Err(Refused::Because(format!(
+            let hint = crate::text::suggest(name, catalog.names());
+            Err(InjectError::Invalid(format!(
                 "there is no component `{name}`; {hint}"
             )))
         }
     }
 }
 
-/// What is not said again stays.
-fn renew(ask: &mut Ask, request: &Request) {
-    ask.settings.extend(request.settings.clone());
-    ask.secrets.extend(request.secrets.clone());
-    ask.image = request.image.clone().or(ask.image.take());
+/// Updates a recorded request. What the new request leaves out is kept.
+fn update(recorded: &mut RecordedRequest, request: &InjectRequest) {
+    recorded.settings.extend(request.settings.clone());
+    recorded.secrets.extend(request.secrets.clone());
+    recorded.image = request.image.clone().or(recorded.image.take());
 }
 
-/// Who ends TLS stands outermost, other proxies right before the app, sidecars last.
-fn place_of(ask: &Ask, kind: Kind, asks: &[Ask], catalog: &Catalog) -> usize {
+/// Returns the position of a new request: TLS proxies outermost, other proxies right before the app, sidecars last.
+fn position(
+    recorded: &RecordedRequest,
+    kind: Kind,
+    requests: &[RecordedRequest],
+    catalog: &Catalog,
+) -> usize {
     let file = |name: &str| Some(catalog.component(name)?.ok()?.file());
-    let ends_tls = file(&ask.component).is_some_and(|file| file.provides.contains_key("https"));
-    let is_proxy = |one: &&Ask| file(&one.component).is_some_and(|file| file.kind == Kind::Proxy);
+    let terminates_tls =
+        file(&recorded.component).is_some_and(|file| file.provides.contains_key("https"));
+    let is_proxy = |request: &&RecordedRequest| {
+        file(&request.component).is_some_and(|file| file.kind == Kind::Proxy)
+    };
     match kind {
-        Kind::Proxy if ends_tls => 0,
-        Kind::Proxy => asks.iter().take_while(is_proxy).count(),
-        _ => asks.len(),
+        Kind::Proxy if terminates_tls => 0,
+        Kind::Proxy => requests.iter().take_while(is_proxy).count(),
+        _ => requests.len(),
     }
 }

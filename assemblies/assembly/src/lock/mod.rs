@@ -1,55 +1,54 @@
-//! The lock file: which image each tag was when it was locked.
+//! The lock file: the digest of each image tag at the time of locking.
 //!
-//! `assemblies/locks/NAME.yaml` belongs to the environment `assemblies/values/NAME.yaml`. It is written by
-//! `assemble lock`, committed, and read whenever an assembly is planned: a tag that it knows becomes the
-//! digest, and the tag stays behind as a label. Images are known by their whole reference, since the same
-//! name in another registry is another image.
+//! `assemblies/locks/NAME.yaml` belongs to the environment `assemblies/values/NAME.yaml`. `assemble lock` writes it,
+//! it is committed, and every plan reads it: a locked tag is replaced by its digest, and the tag is kept as a label.
+//! Images are identified by their full reference, since the same name in another registry is another image.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use diagnostics::source::{self, Node, Source};
+use diagnostics::{Finding, Location, escape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use task_definition::source::{self, Node, Source};
-use task_definition::{Finding, Place, escape};
 
-use crate::{rules, shape};
+use crate::{decode, rules};
 
 mod pin;
 mod reference;
 
-pub use pin::{Demand, LABEL};
+pub use pin::{LABEL, LockMode};
 pub(crate) use pin::{pin, platform};
-pub use reference::is_open;
+pub use reference::is_mutable;
 
-/// What was locked, with the lines that say so.
+/// The contents of a lock file, with their locations.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lock {
     file: LockFile,
-    demand: Demand,
+    mode: LockMode,
     text: Option<(Source, Node)>,
 }
 
-/// `assemblies/locks/*.yaml`, field by field.
+/// The fields of `assemblies/locks/*.yaml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Lock")]
 struct LockFile {
-    /// The version of this file's form: 1.
+    /// The version of the file format: 1.
     #[schemars(range(min = 1, max = 1))]
     lock: u32,
-    /// Images, by the reference that manifests and components write.
+    /// The images, by the reference that manifests and components use.
     #[serde(default)]
-    images: BTreeMap<String, Locked>,
+    images: BTreeMap<String, LockedImage>,
 }
 
-/// The image that a tag stood for.
+/// The image that a tag was locked to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Locked {
-    /// The digest of the image, or of the index of its variants: `sha256:` and 64 digits.
+pub struct LockedImage {
+    /// The digest of the image or its index: `sha256:` and 64 digits.
     pub digest: String,
-    /// What it runs on: `linux/amd64`, `linux/arm64`.
+    /// Its platforms: `linux/amd64`, `linux/arm64`.
     #[serde(default)]
     pub platforms: Vec<String>,
 }
@@ -58,17 +57,17 @@ impl Lock {
     /// Reads a lock file.
     pub fn read(source: &Source) -> Result<Self, Vec<Finding>> {
         let node = source::parse(source)?;
-        let (file, mut findings) = shape::read::<LockFile>(source, &node);
+        let (file, mut findings) = decode::read::<LockFile>(source, &node);
         let Some(file) = file else {
             return Err(findings);
         };
         let lock = Self {
             file,
-            demand: Demand::default(),
+            mode: LockMode::default(),
             text: Some((source.clone(), node)),
         };
 
-        findings.extend(lock.nonsense());
+        findings.extend(lock.invalid_entries());
         if findings.is_empty() {
             Ok(lock)
         } else {
@@ -76,35 +75,35 @@ impl Lock {
         }
     }
 
-    /// The same lock, with this much of a task to be in it.
-    pub fn demanding(self, demand: Demand) -> Self {
-        Self { demand, ..self }
+    /// Sets how many images of a task must be locked.
+    pub fn with_mode(self, mode: LockMode) -> Self {
+        Self { mode, ..self }
     }
 
-    /// The image that a reference with a tag was locked to.
-    pub fn get(&self, image: &str) -> Option<&Locked> {
+    /// Returns the image that a reference with a tag is locked to.
+    pub fn get(&self, image: &str) -> Option<&LockedImage> {
         self.file.images.get(image)
     }
 
-    /// Every reference and its image, sorted.
-    pub fn images(&self) -> impl Iterator<Item = (&str, &Locked)> {
+    /// Returns every reference with its image, sorted.
+    pub fn images(&self) -> impl Iterator<Item = (&str, &LockedImage)> {
         self.file
             .images
             .iter()
             .map(|(image, locked)| (image.as_str(), locked))
     }
 
-    /// Locks a reference, in place of what was locked before.
-    pub fn insert(&mut self, image: impl Into<String>, locked: Locked) {
+    /// Locks a reference, and replaces an existing entry.
+    pub fn insert(&mut self, image: impl Into<String>, locked: LockedImage) {
         self.file.images.insert(image.into(), locked);
     }
 
-    /// Forgets every reference that is not among these.
-    pub fn retain(&mut self, is_wanted: impl Fn(&str) -> bool) {
-        self.file.images.retain(|image, _| is_wanted(image));
+    /// Removes every reference for which the predicate returns false.
+    pub fn retain(&mut self, is_used: impl Fn(&str) -> bool) {
+        self.file.images.retain(|image, _| is_used(image));
     }
 
-    /// The file: sorted, and always the same bytes for the same images.
+    /// Formats the file. The same images always give the same bytes.
     pub fn to_yaml(&self) -> String {
         let mut text = HEADER.to_owned();
         if self.file.images.is_empty() {
@@ -113,7 +112,7 @@ impl Lock {
         }
 
         text.push_str("images:\n");
-        for (image, Locked { digest, platforms }) in self.images() {
+        for (image, LockedImage { digest, platforms }) in self.images() {
             let _ = writeln!(text, "  \"{image}\":\n    digest: {digest}");
             if !platforms.is_empty() {
                 let _ = writeln!(text, "    platforms: [{}]", platforms.join(", "));
@@ -123,32 +122,39 @@ impl Lock {
         text
     }
 
-    /// The other tags under which an image of this repository is locked.
-    fn siblings<'l>(&'l self, image: &'l str) -> impl Iterator<Item = &'l str> {
+    /// Returns the locked references of the same repository.
+    fn other_tags<'l>(&'l self, image: &'l str) -> impl Iterator<Item = &'l str> {
         let repository = reference::repository(image);
+        // Also the same tag; the caller has looked that up before.
         let others = self.file.images.keys().map(String::as_str);
         others.filter(move |other| reference::repository(other) == repository)
     }
 
-    /// The line of an entry.
-    fn place(&self, image: &str, field: &str) -> Option<Place> {
+    /// Returns the location of an entry's field.
+    fn location(&self, image: &str, field: &str) -> Option<Location> {
         let (source, node) = self.text.as_ref()?;
         let node = node.at(&format!("/images/{}{field}", escape(image)))?;
-        Some(Place::in_text(source, node.span))
+        Some(Location::from_span(source, node.span))
     }
 
-    /// Entries that no registry can have given.
-    fn nonsense(&self) -> Vec<Finding> {
+    /// Reports malformed entries.
+    fn invalid_entries(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (image, locked) in self.images() {
-            let at = |field| self.place(image, field).into_iter();
-            if !is_open(image) {
-                findings.extend(at("").map(|place| rules::m52::not_open(place, image)));
+            // Entries that were inserted by code have no location, and come from a registry.
+            let at = |field| self.location(image, field).into_iter();
+            if !is_mutable(image) {
+                findings.extend(
+                    at("")
+                        .map(|location| rules::m52_invalid_lock_entry::not_a_tag(location, image)),
+                );
             }
 
             if !is_digest(&locked.digest) {
                 let digest = &locked.digest;
-                findings.extend(at("/digest").map(|place| rules::m52::no_digest(place, digest)));
+                findings.extend(at("/digest").map(|location| {
+                    rules::m52_invalid_lock_entry::invalid_digest(location, digest)
+                }));
             }
         }
 
@@ -163,7 +169,7 @@ fn is_digest(text: &str) -> bool {
 }
 
 const HEADER: &str = "\
-# The image that each tag stood for when it was locked. Commit this file.
+# The image of each tag when it was locked. Commit this file.
 # `assemble lock` writes it; `assemble lock --check` asks the registries whether a tag has moved since.
 lock: 1
 ";
@@ -172,29 +178,30 @@ lock: 1
 mod tests {
     use super::*;
 
-    fn locked(digit: &str) -> Locked {
-        Locked {
+    fn locked_image(digit: &str) -> LockedImage {
+        LockedImage {
             digest: format!("sha256:{}", digit.repeat(64)),
             platforms: vec!["linux/amd64".to_owned()],
         }
     }
 
     #[test]
-    fn reads_what_it_writes() {
+    fn round_trips_a_lock() {
         let mut lock = Lock::default();
-        lock.insert("registry.example:5000/b:1", locked("b"));
-        lock.insert("a", locked("a"));
+        lock.insert("registry.example:5000/b:1", locked_image("b"));
+        // A reference without a tag means `latest`, and is locked like any other.
+        lock.insert("a", locked_image("a"));
         let text = lock.to_yaml();
-        let again = Lock::read(&Source::new("lock.yaml", text.clone())).unwrap();
+        let parsed = Lock::read(&Source::new("lock.yaml", text.clone())).unwrap();
         assert_eq!(
-            again.images().collect::<Vec<_>>(),
+            parsed.images().collect::<Vec<_>>(),
             lock.images().collect::<Vec<_>>()
         );
-        assert_eq!(again.to_yaml(), text);
+        assert_eq!(parsed.to_yaml(), text);
     }
 
     #[test]
-    fn reads_an_empty_one_that_it_wrote() {
+    fn round_trips_an_empty_lock() {
         let text = Lock::default().to_yaml();
         assert_eq!(
             Lock::read(&Source::new("lock.yaml", text))

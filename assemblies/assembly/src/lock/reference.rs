@@ -1,22 +1,23 @@
-//! An image reference, as far as a lock has to understand it.
+//! The parts of an image reference that a lock needs.
 
-/// Whether a reference says less than a digest: it names a tag, or nothing, and may change its meaning.
-pub fn is_open(image: &str) -> bool {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/".contains(letter);
+/// Returns whether a reference is mutable: it has a tag or nothing instead of a digest.
+pub fn is_mutable(image: &str) -> bool {
+    // `@` of a digest is not among them.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
     !image.is_empty() && image.chars().all(is_plain)
 }
 
-/// What stands before the tag.
+/// Returns the part before the tag.
 pub(super) fn repository(image: &str) -> &str {
     split(image).0
 }
 
-/// The tag; `latest` where none is written.
+/// Returns the tag; the default is `latest`.
 pub(super) fn tag(image: &str) -> &str {
     split(image).1.unwrap_or("latest")
 }
 
-/// The last colon begins a tag, unless a slash comes after it: then it was a port.
+/// Splits at the last colon, unless a slash follows it: then it belongs to a port.
 fn split(image: &str) -> (&str, Option<&str>) {
     match image.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
@@ -29,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_is_no_tag() {
+    fn a_registry_port_is_not_a_tag() {
         assert_eq!(repository("localhost:5000/web"), "localhost:5000/web");
         assert_eq!(tag("localhost:5000/web"), "latest");
         assert_eq!(repository("localhost:5000/web:1.2"), "localhost:5000/web");
@@ -37,9 +38,9 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_and_a_placeholder_are_not_open() {
-        assert!(!is_open("web@sha256:00"));
-        assert!(!is_open("<image>"));
-        assert!(is_open("web") && is_open("registry.example/web:1"));
+    fn digests_and_placeholders_are_not_mutable() {
+        assert!(!is_mutable("web@sha256:00"));
+        assert!(!is_mutable("<image>"));
+        assert!(is_mutable("web") && is_mutable("registry.example/web:1"));
     }
 }

@@ -1,4 +1,4 @@
-//! The manifest, field by field: what the user writes.
+//! The fields of the manifest.
 
 use std::collections::BTreeMap;
 
@@ -7,188 +7,187 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::running::{Cooldown, Deployment, LoadBalancer, OnFailure, Spot};
-use crate::rulings::RuleWords;
+use crate::rule_config::RuleSetting;
 
-/// A task: an app, what stands in front of it and beside it.
+/// A task: an app, its proxies and its sidecars.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Assembly")]
 pub struct ManifestFile {
-    /// The name: of the assembly, the task definition's family, the log group and the roles.
+    /// The name of the assembly, the task definition family, the log group and the roles.
     pub name: String,
-    /// What it does, in one line.
+    /// A one-line description.
     #[serde(default)]
     pub summary: String,
-    /// The component the task exists for.
+    /// The component that is the purpose of the task.
     pub app: String,
     /// The proxies in front of the app, outermost first.
     #[serde(default)]
     pub ingress: Vec<String>,
-    /// The components beside the app.
+    /// The components next to the app.
     #[serde(default)]
     pub sidecars: Vec<String>,
-    /// The components that run to their end, one after the other, before the app starts.
+    /// The components that run to completion, one after the other, before the app starts.
     #[serde(default)]
     pub init: Vec<String>,
-    /// Settings by component and name; a nested setting can be written nested or dotted.
+    /// Settings, by component and name. A nested setting can be written nested or dotted.
     #[serde(default)]
     pub settings: BTreeMap<String, Map<String, Value>>,
-    /// Secret settings by component and name: the ARN of a secret or parameter.
+    /// Secret settings, by component and name: the ARN of a secret or parameter.
     #[serde(default)]
     pub secrets: BTreeMap<String, BTreeMap<String, String>>,
-    /// The KMS keys of secrets that are not encrypted with AWS's own: their ARNs.
+    /// The ARNs of the KMS keys of secrets that are not encrypted with an AWS managed key.
     #[serde(default)]
     pub secret_keys: Vec<String>,
-    /// Says that the task serves until it is told to stop.
+    /// Runs the task as a service, until it is stopped.
     #[serde(default)]
     pub service: Option<Service>,
-    /// Says that the task is started by an event and ends by itself.
+    /// Starts the task for an event; it ends by itself.
     #[serde(default)]
     pub on_demand: Option<OnDemand>,
-    /// The order of the containers in the definition, where it is not ingress, app, sidecars, init. It
-    /// says nothing about the order in which they start.
+    /// The order of the containers in the definition; the default is ingress, app, sidecars, init. It does not
+    /// affect the order in which they start.
     #[serde(default)]
     pub order: Vec<String>,
-    /// The task's size, where the smallest that fits is not wanted.
+    /// The task size; the default is the smallest that fits.
     #[serde(default)]
     pub size: TaskSize,
-    /// Fields of one container, in the task definition's words; they win over what was derived.
+    /// Fields of one container, as in a task definition; they replace derived fields.
     #[serde(default)]
     pub overrides: BTreeMap<String, Map<String, Value>>,
-    /// Task-definition JSON laid over the result at the very end. Lists whose items have a `name` are
-    /// merged by it; `null` takes a field away.
+    /// Task-definition JSON that is overlaid on the result as the last step. Lists of items with a `name` are
+    /// merged by name; `null` removes a field.
     #[serde(default)]
     pub patch: Option<Map<String, Value>>,
-    /// CloudFormation laid over the stack at the very end, as `patch` is over the task definition.
+    /// CloudFormation that is overlaid on the stack as the last step, like `patch` on the task definition.
     #[serde(default)]
     pub stack: Option<Map<String, Value>>,
-    /// By environment (the name of its values), what is different there; it is laid over the rest.
+    /// The differences of single environments, by the name of their values; they are overlaid on the rest.
     #[serde(default)]
     pub environments: BTreeMap<String, EnvironmentFile>,
-    /// Values for `${…}` in this file that the environment's values may replace.
+    /// Values for `${…}` in this file. The values of an environment can replace them.
     #[serde(default)]
     pub values: BTreeMap<String, Value>,
-    /// By the id of a rule: how bad its findings are here, and why.
+    /// The severity of rules in this assembly, by rule id, with a reason.
     #[serde(default)]
-    pub rules: BTreeMap<String, RuleWords>,
+    pub rules: BTreeMap<String, RuleSetting>,
 }
 
-/// What is different in one environment. Words are laid over those of the manifest field by field; `null`
-/// takes one away.
+/// The differences of one environment. Fields are overlaid on those of the manifest; `null` removes one.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvironmentFile {
-    /// Settings by component and name.
+    /// Settings, by component and name.
     #[serde(default)]
     pub settings: BTreeMap<String, Map<String, Value>>,
-    /// Secret settings by component and name; `null` takes one away.
+    /// Secret settings, by component and name; `null` removes one.
     #[serde(default)]
     pub secrets: BTreeMap<String, Map<String, Value>>,
-    /// How many tasks serve.
+    /// The number of tasks.
     #[serde(default)]
     pub service: Option<Map<String, Value>>,
-    /// What starts a task.
+    /// The trigger of a task.
     #[serde(default)]
     pub on_demand: Option<Map<String, Value>>,
-    /// The task's size.
+    /// The task size.
     #[serde(default)]
     pub size: Option<Map<String, Value>>,
-    /// Fields of one container, in the task definition's words.
+    /// Fields of one container, as in a task definition.
     #[serde(default)]
     pub overrides: BTreeMap<String, Map<String, Value>>,
-    /// Task-definition JSON laid over the result at the very end.
+    /// Task-definition JSON that is overlaid on the result as the last step.
     #[serde(default)]
     pub patch: Option<Map<String, Value>>,
-    /// CloudFormation laid over the stack at the very end.
+    /// CloudFormation that is overlaid on the stack as the last step.
     #[serde(default)]
     pub stack: Option<Map<String, Value>>,
 }
 
-/// A task that serves until it is told to stop.
+/// A service: tasks that run until they are stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// The fewest tasks.
-    #[serde(default = "one")]
+    /// The minimum number of tasks.
+    #[serde(default = "default_count")]
     pub min: u32,
-    /// The most tasks.
-    #[serde(default = "one")]
+    /// The maximum number of tasks.
+    #[serde(default = "default_count")]
     #[schemars(range(min = 1))]
     pub max: u32,
-    /// What to keep steady by starting and stopping tasks.
+    /// The target of scaling.
     #[serde(default)]
     pub target: Option<Target>,
-    /// Seconds between two looks at CPU and memory: 60, or 20, which costs more and sees a crowd four times
-    /// as early.
+    /// The resolution of CPU and memory metrics in seconds: 60, or 20, which costs more and detects a load peak
+    /// four times as early.
     #[serde(default)]
     pub resolution: Option<u32>,
-    /// How long scaling waits for its last step to show.
+    /// How long scaling waits after a scaling activity.
     #[serde(default)]
     pub cooldown: Option<Cooldown>,
-    /// Whether tasks are taken away again when there is less to do.
+    /// Whether tasks are removed when the load decreases.
     #[serde(default = "yes")]
     pub scale_in: bool,
-    /// What stands between the clients and the tasks. Left out, `application` where requests are counted or
-    /// the outermost hop speaks plain HTTP, otherwise `network`.
+    /// The load balancer between clients and tasks. The default is `application` if requests are counted or the
+    /// outermost hop serves plain HTTP, otherwise `network`.
     #[serde(default)]
     pub load_balancer: Option<LoadBalancer>,
-    /// Which part of the tasks runs on Spot; none when left out.
+    /// The share of tasks that run on Fargate Spot; the default is none.
     #[serde(default)]
     pub spot: Option<Spot>,
     /// Whether `aws ecs execute-command` may open a shell in a container.
     #[serde(default)]
     pub exec: bool,
-    /// How many tasks run while a new version takes over from the old one.
+    /// How many tasks run during a deployment.
     #[serde(default)]
     pub deployment: Deployment,
 }
 
-/// What to keep steady by starting and stopping tasks.
+/// The target of scaling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// Requests a minute that one task gets.
+    /// Requests per minute and task.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub requests_per_task: Option<u32>,
-    /// The average CPU use in percent.
+    /// The average CPU utilization in percent.
     #[serde(default)]
     #[schemars(range(min = 1, max = 100))]
     pub cpu: Option<u32>,
-    /// The average memory use in percent.
+    /// The average memory utilization in percent.
     #[serde(default)]
     #[schemars(range(min = 1, max = 100))]
     pub memory: Option<u32>,
 }
 
-/// A task that is started when an object lands in a bucket, and ends by itself.
+/// A task that starts when an object is created in a bucket, and ends by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OnDemand {
-    /// The bucket whose new objects start a task.
+    /// The bucket; its new objects start a task.
     pub bucket: String,
-    /// Only objects whose key begins so.
+    /// The prefix of keys that start a task.
     #[serde(default)]
     pub prefix: Option<String>,
-    /// Only objects whose key ends so.
+    /// The suffix of keys that start a task.
     #[serde(default)]
     pub suffix: Option<String>,
-    /// The bucket the results go to.
+    /// The bucket for results.
     #[serde(default)]
     pub output_bucket: Option<String>,
-    /// Whether events wait in a queue, so that more may come than tasks can be started.
+    /// Whether events are queued, so that more can arrive than tasks can start.
     #[serde(default)]
     pub queue: bool,
-    /// How often starting a task is tried again before the event goes to the queue `NAME-undelivered`.
+    /// How often starting a task is retried before the event is sent to the queue `NAME-undelivered`.
     #[serde(default)]
     #[schemars(range(min = 0, max = 185))]
     pub retries: Option<u32>,
-    /// What becomes of a task that ended without having done its work.
+    /// What happens with a task that failed.
     #[serde(default)]
     pub on_failure: OnFailure,
 }
 
-/// The task's size, where the smallest that fits is not wanted.
+/// The task size; the default is the smallest that fits.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSize {
@@ -200,33 +199,32 @@ pub struct TaskSize {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub memory: Option<u32>,
-    /// The machine type.
+    /// The CPU architecture.
     #[serde(default)]
     pub architecture: Architecture,
-    /// By container: what it must have, and its part of what is left over, where the component says
-    /// otherwise.
+    /// The minimum and the weight of single containers, in place of those of the component.
     #[serde(default)]
     pub containers: BTreeMap<String, ContainerSize>,
 }
 
-/// What a container must have of the task's size.
+/// A container's part of the task size.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerSize {
-    /// CPU units it must have.
+    /// The CPU units it needs.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub cpu: Option<u32>,
-    /// MiB it must have.
+    /// The MiB of memory it needs.
     #[serde(default)]
     #[schemars(range(min = 6))]
     pub memory: Option<u32>,
-    /// Its part of what is left over when the task's size is larger than the sum.
+    /// Its weight when the rest of a larger task size is distributed.
     #[serde(default)]
     pub weight: Option<u32>,
 }
 
-/// The machine type.
+/// The CPU architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Architecture {
     /// Intel and AMD.
@@ -239,8 +237,8 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The word ECS uses.
-    pub fn word(self) -> &'static str {
+    /// Returns the name that ECS uses.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::X86 => "X86_64",
             Self::Arm => "ARM64",
@@ -248,7 +246,7 @@ impl Architecture {
     }
 }
 
-fn one() -> u32 {
+fn default_count() -> u32 {
     1
 }
 

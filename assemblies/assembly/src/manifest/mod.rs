@@ -1,13 +1,12 @@
-//! What the user writes: the manifest as a type, with the line of every word.
+//! The manifest that the user writes, with the location of every field.
 
 use std::collections::BTreeSet;
 
-use task_definition::Finding;
-use task_definition::Place;
-use task_definition::source::{self, Node, Source};
+use diagnostics::source::{self, Node, Source};
+use diagnostics::{Finding, Location};
 
-use crate::values::{Filler, Values};
-use crate::{rules, shape};
+use crate::values::{Interpolator, Values};
+use crate::{decode, rules};
 
 mod environment;
 mod file;
@@ -17,7 +16,7 @@ pub use file::{
 };
 pub use running::{Cooldown, Deployment, LoadBalancer, OnFailure, Spot};
 
-/// A manifest that fits its form, with its values filled in.
+/// A decoded manifest, with its values interpolated.
 #[derive(Debug, Clone)]
 pub struct Manifest {
     file: ManifestFile,
@@ -27,34 +26,37 @@ pub struct Manifest {
     references: BTreeSet<String>,
 }
 
-/// Reads a manifest; what does not fit is a finding, and left out.
+/// Reads a manifest. Invalid fields are left out and reported.
 pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>) {
     let node = match source::parse(source) {
         Ok(node) => node,
         Err(findings) => return (None, findings),
     };
 
-    let node = environment::laid_over(node, values.environments());
-    let values = values.over(source, &node);
-    let mut filler = Filler {
+    // The overlay may contain values of its environment, so it comes before interpolation.
+    let node = environment::overlay(node, values.environments());
+    let values = values.with_manifest(source, &node);
+    let mut interpolator = Interpolator {
         values: &values,
         source,
         node: &node,
         findings: Vec::new(),
     };
 
-    let (filled, mut findings) = (filler.manifest(), filler.findings);
+    let interpolated = interpolator.manifest();
+    let mut findings = interpolator.findings;
     findings.extend(values.plain_secrets());
+    // References must be collected before interpolation has replaced them.
     let references = environment::references(&node);
-    let node = filled;
-    let (file, more) = shape::read::<ManifestFile>(source, &node);
+    let node = interpolated;
+    let (file, more) = decode::read::<ManifestFile>(source, &node);
 
     findings.extend(more);
     if let Some(name) = node.get("name").and_then(|name| Some((name, name.text()?)))
         && !is_name(name.1)
     {
-        findings.push(rules::m04::bad_name(
-            Place::in_text(source, name.0.span),
+        findings.push(rules::m04_invalid_name::invalid_name(
+            Location::from_span(source, name.0.span),
             name.1,
         ));
     }
@@ -63,7 +65,7 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
         file,
         source: source.clone(),
         node,
-        values: values.settled(),
+        values: values.resolve_references(),
         references,
     });
 
@@ -71,51 +73,52 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
 }
 
 impl Manifest {
-    /// The fields.
+    /// Returns the fields.
     pub fn file(&self) -> &ManifestFile {
         &self.file
     }
 
-    /// Its own values, and those of the environment over them.
+    /// Returns the values of the manifest and the environment; those of the environment take precedence.
     pub fn values(&self) -> &Values {
         &self.values
     }
 
-    /// The names that stand in it as `${name}`, in all environments.
+    /// Returns the names that it refers to as `${name}`, in all environments.
     pub(crate) fn references(&self) -> &BTreeSet<String> {
         &self.references
     }
 
-    /// The line of a value, by JSON pointer; the nearest value around it when there is none.
-    pub fn place(&self, pointer: &str) -> Place {
+    /// Returns the location of a value, by JSON pointer, or of the closest value that contains it.
+    pub fn location(&self, pointer: &str) -> Location {
         let mut around = pointer;
+        // The root always exists, so this ends.
         loop {
             if let Some(node) = self.node.at(around) {
-                return Place::in_text(&self.source, node.span);
+                return Location::from_span(&self.source, node.span);
             }
             around = &around[..around.rfind('/').unwrap_or(0)];
         }
     }
 
-    /// The line of a key in the map that a JSON pointer names.
-    pub fn key_place(&self, pointer: &str, key: &str) -> Place {
+    /// Returns the location of a key in the map at a JSON pointer.
+    pub fn key_location(&self, pointer: &str, key: &str) -> Location {
         let keys = self.node.at(pointer).map(Node::entries).unwrap_or_default();
-        match keys.iter().find(|(one, _)| one.name == key) {
-            Some((key, _)) => Place::in_text(&self.source, key.span),
-            None => self.place(pointer),
+        match keys.iter().find(|(other, _)| other.name == key) {
+            Some((key, _)) => Location::from_span(&self.source, key.span),
+            None => self.location(pointer),
         }
     }
 }
 
-/// Names become container names, families, log groups and roles; this is what all of them allow.
+/// Returns whether a name is valid as a container name, a family, a log group and part of a role name.
 pub fn is_name(name: &str) -> bool {
     let mut letters = name.chars();
     letters
         .next()
         .is_some_and(|first| first.is_ascii_lowercase())
         && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        && name.len() <= LONGEST_NAME
+        && name.len() <= MAX_NAME_LENGTH
 }
 
-/// IAM role names hold 64 characters, and `-execution` is added.
-const LONGEST_NAME: usize = 54;
+/// IAM limits role names to 64 characters, and the suffix `-execution` is added.
+const MAX_NAME_LENGTH: usize = 54;

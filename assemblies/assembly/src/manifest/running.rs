@@ -1,41 +1,41 @@
-//! How tasks are run: the smaller words of `service` and `on_demand`.
+//! How tasks run: the nested fields of `service` and `on_demand`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What stands between the clients and the tasks.
+/// The load balancer between clients and tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LoadBalancer {
-    /// An Application Load Balancer, which reads requests: it ends the clients' TLS with a certificate of
-    /// its own, and can count requests.
+    /// An Application Load Balancer, which handles requests: it terminates TLS with its certificate, and can
+    /// count requests.
     Application,
-    /// A Network Load Balancer, which hands connections through: TLS ends in the task.
+    /// A Network Load Balancer, which forwards connections: TLS is terminated in the task.
     Network,
-    /// None: clients find the tasks by themselves.
+    /// None: clients discover the tasks themselves.
     None,
 }
 
-/// Which part of the tasks runs on Spot.
+/// The share of tasks that run on Fargate Spot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spot {
-    /// The part of the tasks above `base` that runs on Spot.
+    /// The percentage of the tasks above `base` that run on Spot.
     #[schemars(range(min = 1, max = 100))]
     pub percent: u32,
-    /// Tasks that never run on Spot.
+    /// The number of tasks that never run on Spot.
     #[serde(default)]
     pub base: u32,
 }
 
-/// How long scaling waits for its last step to show. Seconds.
+/// The cooldown after a scaling activity, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cooldown {
-    /// After tasks were added.
+    /// After a scale-out.
     #[serde(default = "minute")]
     pub out: u32,
-    /// After tasks were taken away.
+    /// After a scale-in.
     #[serde(default = "five_minutes", rename = "in")]
     pub inward: u32,
 }
@@ -49,15 +49,15 @@ impl Default for Cooldown {
     }
 }
 
-/// How many tasks run while a new version takes over from the old one.
+/// How many tasks run during a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deployment {
-    /// The fewest, in percent of the wanted number.
+    /// The minimum, in percent of the desired count.
     #[serde(default = "hundred")]
     #[schemars(range(min = 0, max = 100))]
     pub min_percent: u32,
-    /// The most, in percent of the wanted number.
+    /// The maximum, in percent of the desired count.
     #[serde(default = "two_hundred")]
     #[schemars(range(min = 100, max = 200))]
     pub max_percent: u32,
@@ -72,14 +72,14 @@ impl Default for Deployment {
     }
 }
 
-/// What becomes of a task that ended without having done its work.
+/// What happens with a task that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
-    /// The report of its end, with what it was started for, goes into the queue `NAME-failed`.
+    /// Its stop event, with the object it was started for, is sent to the queue `NAME-failed`.
     #[default]
     Queue,
-    /// Nothing.
+    /// The failure is ignored.
     Ignore,
 }
 

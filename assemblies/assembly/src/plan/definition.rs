@@ -1,78 +1,92 @@
-//! The task definition of a wiring, every field with the line or the reason it comes from.
+//! Builds the task definition of a wiring; every field has the location or derivation it comes from.
 
 use std::collections::BTreeMap;
 
+use diagnostics::{Edit, Finding, Location, LocationMap, escape};
 use serde_json::Value;
 use task_definition::{
-    Condition, ContainerDefinition, Dependency, Edit, Finding, FirelensConfiguration, HealthCheck,
-    KeyValue, LinuxParameters, Located, LogConfiguration, MountPoint, Place, Places, PortMapping,
-    RestartPolicy, RuntimePlatform, Secret, TaskDefinition, Volume, escape, read_value,
+    Condition, ContainerDefinition, Dependency, FirelensConfiguration, HealthCheck, KeyValue,
+    LinuxParameters, LocatedDefinition, LogConfiguration, MountPoint, PortMapping, RestartPolicy,
+    RuntimePlatform, Secret, TaskDefinition, Volume, read_value,
 };
 
 use super::iam::{Statement, role_arn};
 use super::merge;
-use super::share::{Share, Shares, shares};
+use super::share::{Allocation, Share, allocate};
 use crate::component::{AppProtocol, ComponentFile, Firelens, Kind};
-use crate::resolve::{Life, Member, Role};
-use crate::wire::{Wired, Wiring, addresses};
+use crate::resolve::{AssemblyMember, Role, RunMode};
+use crate::wire::{ContainerWiring, Wiring, addresses};
 
-/// Builds it, lays the user's own words over it, and reads the result as if it were somebody's file, so
-/// that a misspelt field in an override is found like any other.
+/// Builds the task definition and merges the component's and the user's overrides into it.
+///
+/// The merged value is parsed like any task definition, so a misspelt field in an override is reported
+/// like one in a file.
 pub(super) fn definition(
     wiring: &Wiring,
     task_role: &[Statement],
-) -> Result<Located, Vec<Finding>> {
-    let mut places = Places::new();
-    let shares = shares(&wiring.cast)?;
-    let derived = task(wiring, &shares, task_role, &mut places);
+) -> Result<LocatedDefinition, Vec<Finding>> {
+    let mut locations = LocationMap::new();
+    let allocation = allocate(&wiring.assembly)?;
+    let derived = task(wiring, &allocation, task_role, &mut locations);
+    // Merged as JSON: overrides can set any field of ECS, also those without a field in our types.
     let mut value = serde_json::to_value(&derived).unwrap_or_default();
 
-    lay_over(wiring, &mut value, &mut places);
-    let definition = read_value(&value, &places).or_else(|findings| {
-        if typed_references(&mut value, &findings) {
-            read_value(&value, &places)
+    merge_overrides(wiring, &mut value, &mut locations);
+    let definition = read_value(&value, &locations).or_else(|findings| {
+        if convert_references(&mut value, &findings) {
+            read_value(&value, &locations)
         } else {
             Err(findings)
         }
     })?;
 
-    Ok(Located { definition, places })
+    Ok(LocatedDefinition {
+        definition,
+        locations,
+    })
 }
 
-/// What is filled in for `${…}` is text: where a number or a truth is wanted, it becomes one. Whether any did.
-fn typed_references(value: &mut Value, findings: &[Finding]) -> bool {
-    let mut any = false;
-    for finding in findings.iter().filter(|one| is_reference(&one.place)) {
+/// Converts interpolated text to the type of its field; returns whether any value changed.
+///
+/// `${…}` always yields text. Where the field is a number or a Boolean, the parser's fix has the typed value.
+fn convert_references(value: &mut Value, findings: &[Finding]) -> bool {
+    // Only fixes of findings about `${…}` values are applied; other type errors stay errors.
+    let mut changed = false;
+    for finding in findings
+        .iter()
+        .filter(|finding| is_reference(&finding.location))
+    {
         for edit in finding.fix.iter().flat_map(|fix| &fix.edits) {
             if let Edit::Set(pointer, typed) = edit
                 && let Some(text) = value.pointer_mut(pointer)
             {
                 *text = typed.clone();
-                any = true;
+                changed = true;
             }
         }
     }
 
-    any
+    changed
 }
 
-/// Whether a value was written as `${…}` and nothing else.
-fn is_reference(place: &Place) -> bool {
-    let Place::Text {
+/// Returns whether a value was written as `${…}` alone.
+fn is_reference(location: &Location) -> bool {
+    let Location::Text {
         column,
         end_column,
         excerpt_line,
         excerpt_column,
         ..
-    } = place
+    } = location
     else {
         return false;
     };
 
-    let letters = excerpt_line
+    // The location has no value, so the written text is cut out of the excerpt line.
+    let excerpt = excerpt_line
         .chars()
         .skip(column.saturating_sub(*excerpt_column));
-    let written: String = letters.take(end_column.saturating_sub(*column)).collect();
+    let written: String = excerpt.take(end_column.saturating_sub(*column)).collect();
     let written = written.trim_matches(['"', '\'']);
     let inside = written
         .strip_prefix("${")
@@ -81,95 +95,111 @@ fn is_reference(place: &Place) -> bool {
     inside.is_some_and(|name| !name.contains('}'))
 }
 
-/// What components say of their containers, the overrides of containers, then the patch of the whole.
-fn lay_over(wiring: &Wiring, value: &mut Value, places: &mut Places) {
-    let manifest = &wiring.cast.manifest;
-    for (index, member) in wiring.cast.members.iter().enumerate() {
-        let at = format!("/containerDefinitions/{index}");
-        let own = &member.component.file().container;
-        if let (Some(container), Some(own)) = (value.pointer_mut(&at), own) {
-            let over = Value::Object(own.clone());
-            merge::merge(container, &over, &at, "/container", &mut |pointer, from| {
-                places.replace(pointer, member.component.place(from));
-            });
+/// Merges the components' `container:`, then the containers' overrides, then the patch of the task.
+fn merge_overrides(wiring: &Wiring, value: &mut Value, locations: &mut LocationMap) {
+    let manifest = &wiring.assembly.manifest;
+    for (index, member) in wiring.assembly.members.iter().enumerate() {
+        let pointer = format!("/containerDefinitions/{index}");
+        let component_fields = &member.component.file().container;
+        if let (Some(container), Some(fields)) = (value.pointer_mut(&pointer), component_fields) {
+            let overlay = Value::Object(fields.clone());
+            merge::merge(
+                container,
+                &overlay,
+                &pointer,
+                "/container",
+                &mut |pointer, from| {
+                    locations.replace(pointer, member.component.location(from));
+                },
+            );
         }
 
+        // The user's overrides come after the component's fields, so that they win.
         let Some(overrides) = manifest.file().overrides.get(member.component.name()) else {
             continue;
         };
         let from = format!("/overrides/{}", escape(member.component.name()));
 
-        if let Some(container) = value.pointer_mut(&at) {
-            let over = Value::Object(overrides.clone());
-            merge::merge(container, &over, &at, &from, &mut |pointer, from| {
-                places.replace(pointer, manifest.place(from));
-            });
+        if let Some(container) = value.pointer_mut(&pointer) {
+            let overlay = Value::Object(overrides.clone());
+            merge::merge(
+                container,
+                &overlay,
+                &pointer,
+                &from,
+                &mut |pointer, from| {
+                    locations.replace(pointer, manifest.location(from));
+                },
+            );
         }
     }
 
+    // The patch is last: it wins over everything else.
     if let Some(patch) = &manifest.file().patch {
         let patch = Value::Object(patch.clone());
         merge::merge(value, &patch, "", "/patch", &mut |pointer, from| {
-            places.replace(pointer, manifest.place(from));
+            locations.replace(pointer, manifest.location(from));
         });
     }
 }
 
 fn task(
     wiring: &Wiring,
-    Shares { size, shares }: &Shares,
+    Allocation { size, shares }: &Allocation,
     task_role: &[Statement],
-    places: &mut Places,
+    locations: &mut LocationMap,
 ) -> TaskDefinition {
-    let cast = &wiring.cast;
-    let file = cast.manifest.file();
-    task_places(wiring, places);
+    let assembly = &wiring.assembly;
+    let file = assembly.manifest.file();
+    insert_task_places(wiring, locations);
 
-    let containers = cast.members.iter().enumerate().map(|(index, member)| {
-        let at = format!("/containerDefinitions/{index}");
-        places.insert(at.clone(), member.place.clone());
-        container(wiring, index, shares[index], &at, places)
+    // A field without its own location falls back to the container's, the line that names it.
+    let containers = assembly.members.iter().enumerate().map(|(index, member)| {
+        let pointer = format!("/containerDefinitions/{index}");
+        locations.insert(pointer.clone(), member.location.clone());
+        container(wiring, index, shares[index], &pointer, locations)
     });
     let containers = containers.collect();
 
     TaskDefinition {
         family: file.name.clone(),
-        task_role_arn: (!task_role.is_empty()).then(|| role_arn(&cast.account, &file.name, "task")),
-        execution_role_arn: Some(role_arn(&cast.account, &file.name, "execution")),
+        task_role_arn: (!task_role.is_empty())
+            .then(|| role_arn(&assembly.account, &file.name, "task")),
+        execution_role_arn: Some(role_arn(&assembly.account, &file.name, "execution")),
         network_mode: Some("awsvpc".to_owned()),
         container_definitions: containers,
-        volumes: cast.members.iter().flat_map(volumes).collect(),
+        volumes: assembly.members.iter().flat_map(volumes).collect(),
         requires_compatibilities: vec!["FARGATE".to_owned()],
         cpu: Some(size.cpu.to_string()),
         memory: Some(size.memory.to_string()),
         runtime_platform: Some(RuntimePlatform {
-            cpu_architecture: Some(file.size.architecture.word().to_owned()),
+            cpu_architecture: Some(file.size.architecture.as_str().to_owned()),
             operating_system_family: Some("LINUX".to_owned()),
         }),
         ..TaskDefinition::default()
     }
 }
 
-/// Where the fields of the task itself come from.
-fn task_places(wiring: &Wiring, places: &mut Places) {
-    let manifest = &wiring.cast.manifest;
-    places.insert("", manifest.place("/name"));
-    places.insert("/family", manifest.place("/name"));
+/// Sets the locations of the task's own fields.
+fn insert_task_places(wiring: &Wiring, locations: &mut LocationMap) {
+    let manifest = &wiring.assembly.manifest;
+    locations.insert("", manifest.location("/name"));
+    locations.insert("/family", manifest.location("/name"));
 
     for field in ["cpu", "memory"] {
         let pointer = format!("/size/{field}");
-        let named = match field {
+        let requested = match field {
             "cpu" => manifest.file().size.cpu,
             _ => manifest.file().size.memory,
         };
 
-        let place = if named.is_some() {
-            manifest.place(&pointer)
+        let location = if requested.is_some() {
+            manifest.location(&pointer)
         } else {
-            let because = "the smallest Fargate size that holds the sum of the containers";
-            Place::derived(because, Some(manifest.place("/name")))
+            let derivation = "the smallest Fargate size that holds the sum of the containers";
+            Location::from_derivation(derivation, Some(manifest.location("/name")))
         };
-        places.insert(format!("/{field}"), place);
+        locations.insert(format!("/{field}"), location);
     }
 }
 
@@ -178,19 +208,21 @@ fn container(
     index: usize,
     share: Share,
     at: &str,
-    places: &mut Places,
+    locations: &mut LocationMap,
 ) -> ContainerDefinition {
-    let member = &wiring.cast.members[index];
+    let member = &wiring.assembly.members[index];
     let wired = &wiring.containers[index];
     let file = member.component.file();
 
-    // A whole service that stands beside the app is there because the app needs it. Without the log
-    // router nobody would see why the task goes on or ends.
-    let routes = file.firelens.is_some();
+    // A complete service next to the app is there because the app needs it. Without the log router the
+    // other containers' logs are lost.
+    let is_log_router = file.firelens.is_some();
     let essential =
-        matches!(member.role, Role::Ingress | Role::App) || file.kind == Kind::App || routes;
-    let ours = file.container.is_none();
-    let restart = (member.role == Role::Sidecar && !routes).then(|| RestartPolicy {
+        matches!(member.role, Role::Ingress | Role::App) || file.kind == Kind::App || is_log_router;
+    // A component without `container:` is one of the toolkit: it needs no init process, no user of the
+    // image and no writable root file system. A third-party image decides for itself.
+    let is_toolkit_image = file.container.is_none();
+    let restart = (member.role == Role::Sidecar && !is_log_router).then(|| RestartPolicy {
         enabled: true,
         restart_attempt_period: Some(60),
         ..RestartPolicy::default()
@@ -206,18 +238,18 @@ fn container(
         essential: Some(essential),
         restart_policy: restart,
         command: command(member),
-        environment: environment(wiring, index, at, places),
+        environment: environment(wiring, index, at, locations),
         mount_points: file.files.iter().map(|path| mount(member, path)).collect(),
-        linux_parameters: ours.then(|| LinuxParameters {
+        linux_parameters: is_toolkit_image.then(|| LinuxParameters {
             init_process_enabled: Some(false),
             ..LinuxParameters::default()
         }),
-        secrets: secrets(member, at, places),
-        depends_on: depends_on(wiring, wired, at, places),
+        secrets: secrets(member, at, locations),
+        depends_on: depends_on(wiring, wired, at, locations),
         start_timeout: start_timeout(wiring, index),
         stop_timeout: Some(file.stop.timeout),
-        user: ours.then(|| USER.to_owned()),
-        readonly_root_filesystem: ours.then_some(!has_shells(wiring)),
+        user: is_toolkit_image.then(|| USER.to_owned()),
+        readonly_root_filesystem: is_toolkit_image.then_some(!has_shells(wiring)),
         log_configuration: Some(logs(wiring, member)),
         health_check: health(member),
         firelens_configuration: file.firelens.as_ref().map(firelens),
@@ -225,13 +257,13 @@ fn container(
     }
 }
 
-/// Whether ECS puts its agent into the containers, which writes into their file system.
+/// Returns whether ECS Exec is on: its SSM agent writes into the containers' file systems.
 fn has_shells(wiring: &Wiring) -> bool {
-    let service = wiring.cast.manifest.file().service.as_ref();
+    let service = wiring.assembly.manifest.file().service.as_ref();
     service.is_some_and(|service| service.exec)
 }
 
-/// The number that distroless images and many others have for "nobody in particular".
+/// The `nonroot` user of distroless images.
 const USER: &str = "65532:65532";
 
 fn port_mappings(wiring: &Wiring, index: usize) -> Vec<PortMapping> {
@@ -239,11 +271,12 @@ fn port_mappings(wiring: &Wiring, index: usize) -> Vec<PortMapping> {
         .public
         .as_ref()
         .filter(|public| public.member == index);
+    // On Fargate a mapping opens nothing by itself; it names the port for load balancers and Service Connect.
     let mapping = public.map(|public| PortMapping {
         container_port: Some(u32::from(public.port)),
         protocol: Some("tcp".to_owned()),
         name: Some(public.interface.clone()),
-        app_protocol: public.protocol.map(|protocol| protocol.word().to_owned()),
+        app_protocol: public.protocol.map(|protocol| protocol.as_str().to_owned()),
         ..PortMapping::default()
     });
 
@@ -251,8 +284,8 @@ fn port_mappings(wiring: &Wiring, index: usize) -> Vec<PortMapping> {
 }
 
 impl AppProtocol {
-    /// The word ECS uses.
-    pub fn word(self) -> &'static str {
+    /// Returns the value of `appProtocol` in a port mapping.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Http2 => "http2",
@@ -261,110 +294,126 @@ impl AppProtocol {
     }
 }
 
-fn command(member: &Member) -> Vec<String> {
+fn command(member: &AssemblyMember) -> Vec<String> {
     let ComponentFile {
         commands,
         container,
         ..
     } = member.component.file();
-    let command = if member.life == Life::Ends {
+    let command = if member.run_mode == RunMode::OneShot {
         commands.on_demand.clone()
     } else {
         commands.service.clone()
     };
 
-    // An image of others knows what it starts.
-    let usual = if container.is_none() {
+    // A third-party image starts its own default command.
+    let default = if container.is_none() {
         vec!["serve".to_owned()]
     } else {
         Vec::new()
     };
 
-    command.unwrap_or(usual)
+    command.unwrap_or(default)
 }
 
-/// What was derived and what the user set, sorted by name; the user wins.
-fn environment(wiring: &Wiring, index: usize, at: &str, places: &mut Places) -> Vec<KeyValue> {
-    let member = &wiring.cast.members[index];
-    let mut variables = spelt_out(member);
+/// Returns the container's variables sorted by name: derived ones, replaced by those that the user sets.
+fn environment(
+    wiring: &Wiring,
+    index: usize,
+    at: &str,
+    locations: &mut LocationMap,
+) -> Vec<KeyValue> {
+    let member = &wiring.assembly.members[index];
+    // Later sources replace earlier ones of the same name.
+    let mut variables = default_variables(member);
     variables.extend(wiring.containers[index].environment.clone());
-    variables.extend(drain_limit(wiring, member));
+    variables.extend(drain_timeout(wiring, member));
 
-    let output = member
+    let output_setting = member
         .component
         .file()
         .firelens
         .as_ref()
-        .map(|one| &one.output);
+        .map(|firelens| &firelens.output);
 
     for (setting, given) in &member.settings {
-        // Where the lines go is said to everybody's log driver.
-        if output == Some(setting) {
+        // The router's output is set in the log drivers of the other containers, not in its environment.
+        if output_setting == Some(setting) {
             continue;
         }
+        // Names only: the value stays in Secrets Manager or Parameter Store.
         let name = member.component.variable(setting);
-        variables.insert(name, (given.text.clone(), given.place.clone()));
+        variables.insert(name, (given.text.clone(), given.location.clone()));
     }
 
     let mut environment = Vec::new();
-    for (name, (value, place)) in variables {
-        places.insert(format!("{at}/environment/{}", environment.len()), place);
+    for (name, (value, location)) in variables {
+        locations.insert(format!("{at}/environment/{}", environment.len()), location);
         environment.push(KeyValue { name, value });
     }
 
     environment
 }
 
-/// The defaults of an image that knows nothing of its `component.yaml`.
-fn spelt_out(member: &Member) -> BTreeMap<String, (String, Place)> {
+/// Returns the default settings of a third-party image, which does not read its `component.yaml`.
+fn default_variables(member: &AssemblyMember) -> BTreeMap<String, (String, Location)> {
     let component = &member.component;
     let file = component.file();
     if file.container.is_none() {
         return BTreeMap::new();
     }
 
+    // Listen addresses are assigned by the wiring, and secrets have no plain default.
     let listens = addresses(member);
-    let output = file.firelens.as_ref().map(|one| &one.output);
-    let declared = file.settings.iter().filter(|(name, one)| {
-        let is_address = listens.iter().any(|(setting, _)| setting == *name);
-        !is_address && !one.secret && output != Some(name) && !member.secrets.contains_key(*name)
-    });
-    let defaults = declared.filter_map(|(name, one)| {
-        let text = one.kind.text(one.default.as_ref()?)?;
-        let place = component.place(&format!("/settings/{}/default", escape(name)));
-        Some((component.variable(name), (text, place)))
-    });
-
-    defaults.collect()
+    let output_setting = file.firelens.as_ref().map(|firelens| &firelens.output);
+    file.settings
+        .iter()
+        .filter(|(name, declaration)| {
+            let is_address = listens.iter().any(|(setting, _)| setting == *name);
+            !is_address
+                && !declaration.secret
+                && output_setting != Some(name)
+                && !member.secrets.contains_key(*name)
+        })
+        .filter_map(|(name, declaration)| {
+            let text = declaration.kind.text(declaration.default.as_ref()?)?;
+            let location = component.location(&format!("/settings/{}/default", escape(name)));
+            Some((component.variable(name), (text, location)))
+        })
+        .collect()
 }
 
-/// A component that drains does so for as long as ECS lets it, less a moment for its last words.
-fn drain_limit(wiring: &Wiring, member: &Member) -> Option<(String, (String, Place))> {
+/// Returns the drain limit of a component that has one: its stop timeout, less the time to flush and exit.
+fn drain_timeout(wiring: &Wiring, member: &AssemblyMember) -> Option<(String, (String, Location))> {
     let file = member.component.file();
-    file.settings.get("drain_limit")?;
-    let manifest = &wiring.cast.manifest;
-    let given = manifest.file().overrides.get(member.component.name());
-    let given = given.and_then(|fields| fields.get("stopTimeout")?.as_u64());
-    let stop = given.unwrap_or_else(|| u64::from(file.stop.timeout));
-    let limit = stop.saturating_sub(u64::from(LAST_WORDS)).max(1);
-    let because = format!("stopTimeout {stop} s, less {LAST_WORDS} s to flush and end");
-    let place = Place::derived(because, Some(member.place.clone()));
+    file.settings.get("drain_timeout")?;
+    let manifest = &wiring.assembly.manifest;
+    let overridden = manifest
+        .file()
+        .overrides
+        .get(member.component.name())
+        .and_then(|fields| fields.get("stopTimeout")?.as_u64());
+    let stop = overridden.unwrap_or_else(|| u64::from(file.stop.timeout));
+    // ECS sends SIGKILL at the stop timeout, so the drain must end before it.
+    let limit = stop.saturating_sub(u64::from(FLUSH_SECONDS)).max(1);
+    let derivation = format!("stopTimeout {stop} s, less {FLUSH_SECONDS} s to flush and exit");
+    let location = Location::from_derivation(derivation, Some(member.location.clone()));
 
     Some((
-        member.component.variable("drain_limit"),
-        (format!("{limit}s"), place),
+        member.component.variable("drain_timeout"),
+        (format!("{limit}s"), location),
     ))
 }
 
-/// Seconds between the end of the drain and SIGKILL.
-pub(crate) const LAST_WORDS: u32 = 5;
+/// Seconds between the end of the drain and SIGKILL, for flushing telemetry and exiting.
+pub(crate) const FLUSH_SECONDS: u32 = 5;
 
-fn secrets(member: &Member, at: &str, places: &mut Places) -> Vec<Secret> {
+fn secrets(member: &AssemblyMember, at: &str, locations: &mut LocationMap) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for (setting, given) in &member.secrets {
-        places.insert(
+        locations.insert(
             format!("{at}/secrets/{}", secrets.len()),
-            given.place.clone(),
+            given.location.clone(),
         );
 
         let name = member.component.variable(setting);
@@ -377,15 +426,21 @@ fn secrets(member: &Member, at: &str, places: &mut Places) -> Vec<Secret> {
     secrets
 }
 
-fn depends_on(wiring: &Wiring, wired: &Wired, at: &str, places: &mut Places) -> Vec<Dependency> {
+fn depends_on(
+    wiring: &Wiring,
+    wired: &ContainerWiring,
+    at: &str,
+    locations: &mut LocationMap,
+) -> Vec<Dependency> {
     let mut dependencies = Vec::new();
-    for (on, condition, place) in &wired.depends_on {
-        places.insert(
+    for (on, condition, location) in &wired.depends_on {
+        locations.insert(
             format!("{at}/dependsOn/{}", dependencies.len()),
-            place.clone(),
+            location.clone(),
         );
+        // By container name, which `overrides:` can change, not by component name.
         dependencies.push(Dependency {
-            container_name: wiring.cast.members[*on].name().to_owned(),
+            container_name: wiring.assembly.members[*on].name().to_owned(),
             condition: *condition,
         });
     }
@@ -393,29 +448,32 @@ fn depends_on(wiring: &Wiring, wired: &Wired, at: &str, places: &mut Places) -> 
     dependencies
 }
 
-/// Without a limit a task whose dependency never gets healthy hangs in PENDING for hours.
+/// Returns the start timeout of a container that others wait for to become healthy.
+///
+/// Without one, a task stays in PENDING for hours if a dependency never becomes healthy.
 fn start_timeout(wiring: &Wiring, index: usize) -> Option<u32> {
     let edges = wiring.containers.iter().flat_map(|wired| &wired.depends_on);
     let mut conditions = edges
         .filter(|(on, ..)| *on == index)
         .map(|(_, condition, _)| *condition);
     let is_awaited = conditions.any(|condition| condition == Condition::Healthy);
-    let health = wiring.cast.members[index]
+    let health = wiring.assembly.members[index]
         .component
         .file()
         .health
         .as_ref()?;
-    let settles =
+    // The time after which a failing health check has used up its retries, and one interval more.
+    let decided_after =
         health.start_period + (health.interval + health.timeout) * health.retries + health.interval;
 
-    is_awaited.then(|| settles.clamp(2, LONGEST_START))
+    is_awaited.then(|| decided_after.clamp(2, MAX_START_TIMEOUT))
 }
 
-/// Fargate's limit, in seconds.
-const LONGEST_START: u32 = 120;
+/// The maximum of `startTimeout` on Fargate, in seconds.
+const MAX_START_TIMEOUT: u32 = 120;
 
-fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
-    if let Some(router) = wiring.cast.router.as_ref()
+fn logs(wiring: &Wiring, member: &AssemblyMember) -> LogConfiguration {
+    if let Some(router) = wiring.assembly.router.as_ref()
         && member.component.file().firelens.is_none()
     {
         return LogConfiguration {
@@ -425,12 +483,12 @@ fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
         };
     }
 
-    let name = &wiring.cast.manifest.file().name;
+    let name = &wiring.assembly.manifest.file().name;
     let options = [
         ("awslogs-group", format!("/ecs/{name}")),
-        ("awslogs-region", wiring.cast.account.region.clone()),
+        ("awslogs-region", wiring.assembly.account.region.clone()),
         ("awslogs-stream-prefix", member.name().to_owned()),
-        // A log service that is down must not stop the answers.
+        // In blocking mode an unavailable log service blocks the container's writes to stdout.
         ("mode", "non-blocking".to_owned()),
     ];
 
@@ -443,23 +501,24 @@ fn logs(wiring: &Wiring, member: &Member) -> LogConfiguration {
 
 fn firelens(firelens: &Firelens) -> FirelensConfiguration {
     FirelensConfiguration {
-        kind: firelens.kind.word().to_owned(),
+        kind: firelens.kind.as_str().to_owned(),
         options: firelens.options.clone(),
     }
 }
 
-/// An image of ours holds nothing but the program, at the root.
-fn health(member: &Member) -> Option<HealthCheck> {
+/// Returns the health check of a container that serves.
+fn health(member: &AssemblyMember) -> Option<HealthCheck> {
     let health = member.component.file().health.as_ref()?;
-    if member.life == Life::Ends {
+    if member.run_mode == RunMode::OneShot {
         return None;
     }
 
-    let is_whole = matches!(
+    // An image of the toolkit has no shell, only the program at the root: `/name COMMAND…`.
+    let is_complete = matches!(
         health.command.first().map(String::as_str),
         Some("CMD" | "CMD-SHELL")
     );
-    let mut command = if is_whole {
+    let mut command = if is_complete {
         Vec::new()
     } else {
         vec!["CMD".to_owned(), format!("/{}", member.component.name())]
@@ -475,7 +534,7 @@ fn health(member: &Member) -> Option<HealthCheck> {
     })
 }
 
-fn mount(member: &Member, path: &str) -> MountPoint {
+fn mount(member: &AssemblyMember, path: &str) -> MountPoint {
     MountPoint {
         source_volume: volume_name(member, path),
         container_path: path.to_owned(),
@@ -483,7 +542,7 @@ fn mount(member: &Member, path: &str) -> MountPoint {
     }
 }
 
-fn volumes(member: &Member) -> Vec<Volume> {
+fn volumes(member: &AssemblyMember) -> Vec<Volume> {
     let files = &member.component.file().files;
     files
         .iter()
@@ -494,8 +553,8 @@ fn volumes(member: &Member) -> Vec<Volume> {
         .collect()
 }
 
-/// `/tmp` of `thumbnail` is `thumbnail-tmp`.
-fn volume_name(member: &Member, path: &str) -> String {
+/// Returns the name of a volume: `/tmp` of `thumbnail` is `thumbnail-tmp`.
+fn volume_name(member: &AssemblyMember, path: &str) -> String {
     let path: String = path
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })

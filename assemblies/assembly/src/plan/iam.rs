@@ -1,7 +1,7 @@
-//! What the roles of an assembly may do, each statement with its reason.
+//! The IAM roles of an assembly: their statements, each with its reason.
 //!
-//! The execution role is ECS's own: it pulls images, reads secrets, writes logs. The task role is the
-//! programs'. Where tasks are started by an event, a third role is that of whoever starts them.
+//! ECS assumes the execution role to pull images, read secrets and write logs. The containers' programs
+//! have the task role. If events start tasks, EventBridge has a third role to start them.
 
 use serde_json::{Map, Value, json};
 
@@ -11,9 +11,9 @@ use crate::resolve::Account;
 pub(super) mod execution;
 pub(super) mod task;
 mod trigger;
-mod wide;
+mod wildcards;
 
-/// A statement of a policy and why it is there.
+/// A statement of a policy, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Statement {
     /// The id, unique in its policy.
@@ -22,50 +22,50 @@ pub struct Statement {
     pub actions: Vec<String>,
     /// The resources.
     pub resources: Vec<String>,
-    /// What must hold besides, in IAM's form; empty for nothing.
+    /// The condition in IAM's form; empty for none.
     pub condition: Map<String, Value>,
-    /// Who needs it.
+    /// The component or section of the manifest that needs it.
     pub component: String,
-    /// What for.
+    /// The reason.
     pub why: String,
 }
 
-/// A role: who may take it on, and what it may do then.
+/// A role: its trust and its permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
-    /// The word behind the assembly's name: `execution`.
-    pub word: &'static str,
+    /// The suffix of its name, after the assembly's: `execution`.
+    pub suffix: &'static str,
     /// The role's name.
     pub name: String,
-    /// What it is for, in a few words.
+    /// Its purpose, in a few words.
     pub purpose: &'static str,
-    /// The AWS service that may take it on.
-    pub trusted: &'static str,
-    /// For which of its resources the service may do so.
+    /// The AWS service that can assume it.
+    pub service: &'static str,
+    /// The ARN of the resource that the service must act for (`aws:SourceArn`).
     pub source: String,
-    /// What it may do.
+    /// The statements of its policy.
     pub statements: Vec<Statement>,
 }
 
-/// Every role of an assembly whose tasks run in that cluster.
+/// Returns the roles of an assembly with tasks in a cluster.
 pub fn roles(plan: &Plan, cluster: &str) -> Vec<Role> {
-    let account = &plan.wiring.cast.account;
-    let role = |word, purpose, statements: &[Statement]| Role {
-        word,
-        name: role_name(plan.name(), word),
+    let account = &plan.wiring.assembly.account;
+    let role = |suffix, purpose, statements: &[Statement]| Role {
+        suffix,
+        name: role_name(plan.name(), suffix),
         purpose,
-        trusted: "ecs-tasks.amazonaws.com",
+        service: "ecs-tasks.amazonaws.com",
         source: account.arn("ecs", "*"),
         statements: statements.to_vec(),
     };
 
     let mut roles = vec![role(
         EXECUTION,
-        "what ECS itself does",
+        "what ECS does on behalf of the task",
         &plan.execution_role,
     )];
 
-    // A policy without statements is no policy; such a task has no task role.
+    // IAM rejects a policy without statements, so a task that calls no AWS API has no task role.
     if !plan.task_role.is_empty() {
         roles.push(role(TASK, "what the containers do", &plan.task_role));
     }
@@ -74,33 +74,34 @@ pub fn roles(plan: &Plan, cluster: &str) -> Vec<Role> {
     roles
 }
 
-/// The role of ECS itself.
+/// The suffix of the execution role.
 pub const EXECUTION: &str = "execution";
-/// The role of the programs.
+/// The suffix of the task role.
 pub const TASK: &str = "task";
-/// The role of the rule that starts tasks.
+/// The suffix of the role of the EventBridge rule that starts tasks.
 pub const EVENTS: &str = "events";
-/// The role of the pipe that starts tasks.
+/// The suffix of the role of the EventBridge pipe that starts tasks.
 pub const PIPE: &str = "pipe";
 
-/// The name of a role of an assembly.
+/// Returns the name of a role of an assembly.
 pub(crate) fn role_name(name: &str, role: &str) -> String {
     format!("{name}-{role}")
 }
 
-/// The ARN of a role of an assembly.
+/// Returns the ARN of a role of an assembly.
 pub(crate) fn role_arn(account: &Account, name: &str, role: &str) -> String {
+    // IAM is a global service, so its ARNs have no region.
     let Account { id, partition, .. } = account;
     format!("arn:{partition}:iam::{id}:role/{}", role_name(name, role))
 }
 
 impl Account {
-    /// The ARN of something in this account and region.
+    /// Returns the ARN of a resource in this account and region.
     pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
         self.arn_in(None, service, resource)
     }
 
-    /// The ARN of something in this account and a region that was named, perhaps.
+    /// Returns the ARN of a resource in this account and a region, by default the account's.
     fn arn_in(&self, region: Option<&String>, service: &str, resource: &str) -> String {
         let (id, partition) = (&self.id, &self.partition);
         let region = region.unwrap_or(&self.region);
@@ -108,18 +109,18 @@ impl Account {
     }
 }
 
-/// Letters and digits only, a capital at every beginning: all that a Sid may hold.
+/// Returns text in Pascal case; a Sid can contain only ASCII letters and digits.
 pub(crate) fn pascal(text: &str) -> String {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    let words = words.filter_map(|word| {
-        let mut letters = word.chars();
-        Some(letters.next()?.to_ascii_uppercase().to_string() + letters.as_str())
-    });
-    words.collect()
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter_map(|word| {
+            let mut letters = word.chars();
+            Some(letters.next()?.to_ascii_uppercase().to_string() + letters.as_str())
+        })
+        .collect()
 }
 
-/// Sids are unique in a policy.
-fn number_twins(statements: &mut [Statement]) {
+/// Appends numbers to repeated Sids, which must be unique in a policy.
+fn number_duplicates(statements: &mut [Statement]) {
     for index in 1..statements.len() {
         let (before, rest) = statements.split_at_mut(index);
         let plain = rest[0].sid.clone();
@@ -131,7 +132,7 @@ fn number_twins(statements: &mut [Statement]) {
     }
 }
 
-/// An object of JSON as the map it is.
+/// Returns the map of a JSON object.
 fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
@@ -139,7 +140,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// A condition that a value equals this.
+/// Returns a `StringEquals` condition.
 fn equals(key: &str, value: impl Into<Value>) -> Map<String, Value> {
     object(json!({ "StringEquals": { key: value.into() } }))
 }

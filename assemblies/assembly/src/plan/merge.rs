@@ -1,63 +1,70 @@
-//! Lays one JSON value over another: maps field by field, lists whose items have a `name` by that
-//! name, everything else as a whole; `null` takes away.
+//! Merges one JSON value into another: maps by field, lists of items with a `name` by that name,
+//! everything else is replaced; `null` removes.
 
+use diagnostics::escape;
 use serde_json::Value;
-use task_definition::escape;
 
-/// Lays `over` (found at `from` in the manifest) over `value` (at `at` in the definition), and says of
-/// every value that was replaced, and of all inside it, where it is now and where it came from.
+/// Merges `overlay` (at `from` in the manifest) into `value` (at `at` in the definition).
+///
+/// Calls `on_change` for each replaced value and all values inside it, with its new pointer and the
+/// pointer it came from.
 pub(crate) fn merge(
     value: &mut Value,
-    over: &Value,
+    overlay: &Value,
     at: &str,
     from: &str,
-    placed: &mut impl FnMut(String, &str),
+    on_change: &mut impl FnMut(String, &str),
 ) {
-    match (value, over) {
-        (Value::Object(fields), Value::Object(over)) => {
-            for (name, over) in over {
+    match (value, overlay) {
+        (Value::Object(fields), Value::Object(overlay)) => {
+            for (name, overlay) in overlay {
                 let step = escape(name);
                 let (at, from) = (format!("{at}/{step}"), format!("{from}/{step}"));
-                if over.is_null() {
+                // `shift_remove` keeps the order of the other fields, and so of the rendered document.
+                if overlay.is_null() {
                     fields.shift_remove(name);
-                    placed(at, &from);
+                    on_change(at, &from);
                 } else if let Some(field) = fields.get_mut(name) {
-                    merge(field, over, &at, &from, placed);
+                    merge(field, overlay, &at, &from, on_change);
                 } else {
-                    fields.insert(name.clone(), over.clone());
-                    place(over, &at, &from, placed);
+                    fields.insert(name.clone(), overlay.clone());
+                    report_changes(overlay, &at, &from, on_change);
                 }
             }
         }
-        (Value::Array(items), Value::Array(over)) if named(items) && named(over) => {
-            for (index, over) in over.iter().enumerate() {
+        (Value::Array(items), Value::Array(overlay)) if has_names(items) && has_names(overlay) => {
+            for (index, overlay) in overlay.iter().enumerate() {
                 let from = format!("{from}/{index}");
-                let known = items.iter().position(|item| item["name"] == over["name"]);
+                let known = items
+                    .iter()
+                    .position(|item| item["name"] == overlay["name"]);
                 if let Some(known) = known {
                     merge(
                         &mut items[known],
-                        over,
+                        overlay,
                         &format!("{at}/{known}"),
                         &from,
-                        placed,
+                        on_change,
                     );
                 } else {
-                    let Some(over) = said(over) else { continue };
-                    place(&over, &format!("{at}/{}", items.len()), &from, placed);
-                    items.push(over);
+                    let Some(item) = without_nulls(overlay) else {
+                        continue;
+                    };
+                    report_changes(&item, &format!("{at}/{}", items.len()), &from, on_change);
+                    items.push(item);
                 }
             }
-            take_away(items, over, at, from, placed);
+            remove_emptied(items, overlay, at, from, on_change);
         }
-        (value, over) => {
-            *value = over.clone();
-            place(over, at, from, placed);
+        (value, overlay) => {
+            *value = overlay.clone();
+            report_changes(overlay, at, from, on_change);
         }
     }
 }
 
-/// An item that is new, without what `null` would take away; nothing when that is all it says.
-fn said(item: &Value) -> Option<Value> {
+/// Returns a new item without its `null` fields, or `None` if only its name remains.
+fn without_nulls(item: &Value) -> Option<Value> {
     let mut item = item.clone();
     if let Some(fields) = item.as_object_mut() {
         let before = fields.len();
@@ -69,63 +76,68 @@ fn said(item: &Value) -> Option<Value> {
     Some(item)
 }
 
-/// An item that is left with nothing but its name, because `null` took the rest, goes as a whole.
-/// Containers never go: what was said about them would then be said about others.
-fn take_away(
+/// Removes items of which only the name is left because `null` removed the rest.
+///
+/// Containers are never removed: pointers into the list (`/containerDefinitions/1/…`) would then refer to
+/// other containers.
+fn remove_emptied(
     items: &mut Vec<Value>,
-    over: &[Value],
+    overlay: &[Value],
     at: &str,
     from: &str,
-    placed: &mut impl FnMut(String, &str),
+    on_change: &mut impl FnMut(String, &str),
 ) {
-    let empties = |one: &Value| {
-        let mut fields = one.as_object().into_iter().flatten();
+    let removes_fields = |item: &Value| {
+        let mut fields = item.as_object().into_iter().flatten();
         fields.any(|(name, value)| name != "name" && value.is_null())
     };
     let before = items.len();
 
     items.retain(|item| {
         let is_empty = item.as_object().is_some_and(|fields| fields.len() == 1);
-        let over = over.iter().find(|over| over["name"] == item["name"]);
-        at == CONTAINERS || !is_empty || !over.is_some_and(empties)
+        let overlay = overlay
+            .iter()
+            .find(|overlay| overlay["name"] == item["name"]);
+        at == CONTAINERS || !is_empty || !overlay.is_some_and(removes_fields)
     });
 
-    // The ones behind it have moved, so the line that took it away speaks for the list.
+    // The indexes of later items have changed, so the whole list gets the location of the overlay.
     if items.len() < before {
-        placed(at.to_owned(), from);
+        on_change(at.to_owned(), from);
     }
 }
 
 const CONTAINERS: &str = "/containerDefinitions";
 
-/// Says of a value and of all inside it where it is and where it came from.
-fn place(value: &Value, at: &str, from: &str, placed: &mut impl FnMut(String, &str)) {
-    placed(at.to_owned(), from);
-    let inside = |step: &str, value: &Value, placed: &mut _| {
-        place(
+/// Calls `on_change` for a value and all values inside it.
+fn report_changes(value: &Value, at: &str, from: &str, on_change: &mut impl FnMut(String, &str)) {
+    on_change(at.to_owned(), from);
+    // The structure is the same on both sides, so one step extends both pointers.
+    let descend = |step: &str, value: &Value, on_change: &mut _| {
+        report_changes(
             value,
             &format!("{at}/{step}"),
             &format!("{from}/{step}"),
-            placed,
+            on_change,
         );
     };
 
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                inside(&escape(name), value, placed);
+                descend(&escape(name), value, on_change);
             }
         }
         Value::Array(items) => {
             for (index, value) in items.iter().enumerate() {
-                inside(&index.to_string(), value, placed);
+                descend(&index.to_string(), value, on_change);
             }
         }
         _ => {}
     }
 }
 
-fn named(items: &[Value]) -> bool {
+fn has_names(items: &[Value]) -> bool {
     !items.is_empty() && items.iter().all(|item| item["name"].is_string())
 }
 
@@ -136,37 +148,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_away_an_item_of_which_only_the_name_is_left_but_never_a_container() {
-        for (at, left) in [("/list", 1), ("/containerDefinitions", 2)] {
+    fn removes_an_item_with_only_a_name_left_except_a_container() {
+        // (where the list is, how many of its two items remain)
+        for (at, remaining) in [("/list", 1), ("/containerDefinitions", 2)] {
             let mut list = json!([{ "name": "a", "value": "1" }, { "name": "b", "value": "2" }]);
-            let over = json!([{ "name": "a", "value": null }]);
-            merge(&mut list, &over, at, "/patch", &mut |_, _| {});
-            assert_eq!(list.as_array().map(Vec::len), Some(left));
+            let overlay = json!([{ "name": "a", "value": null }]);
+            merge(&mut list, &overlay, at, "/patch", &mut |_, _| {});
+            assert_eq!(list.as_array().map(Vec::len), Some(remaining));
         }
     }
 
     #[test]
-    fn takes_nothing_away_from_what_is_not_there() {
+    fn ignores_null_for_missing_items_and_fields() {
         let mut list = json!([{ "name": "a", "value": "1" }]);
-        let over =
+        let overlay =
             json!([{ "name": "b", "value": null }, { "name": "c", "value": "3", "x": null }]);
-        merge(&mut list, &over, "/list", "/patch", &mut |_, _| {});
-        let wanted = json!([{ "name": "a", "value": "1" }, { "name": "c", "value": "3" }]);
-        assert_eq!(list, wanted);
+        merge(&mut list, &overlay, "/list", "/patch", &mut |_, _| {});
+        // `b` has nothing but its name left, so it is not added.
+        let expected = json!([{ "name": "a", "value": "1" }, { "name": "c", "value": "3" }]);
+        assert_eq!(list, expected);
     }
 
     #[test]
-    fn merges_by_name_and_takes_away_what_is_null() {
+    fn merges_lists_by_name_and_removes_null_fields() {
         let mut value = json!({ "list": [{ "name": "a", "x": 1 }], "gone": 1, "kept": [1, 2] });
-        let over = json!({ "list": [{ "name": "b" }, { "name": "a", "x": 2 }], "gone": null });
-        let mut places = Vec::new();
-        merge(&mut value, &over, "", "/patch", &mut |at, from| {
-            places.push((at, from.to_owned()));
+        let overlay = json!({ "list": [{ "name": "b" }, { "name": "a", "x": 2 }], "gone": null });
+        let mut locations = Vec::new();
+        merge(&mut value, &overlay, "", "/patch", &mut |at, from| {
+            locations.push((at, from.to_owned()));
         });
         assert_eq!(
             value,
             json!({ "list": [{ "name": "a", "x": 2 }, { "name": "b" }], "kept": [1, 2] })
         );
-        assert!(places.contains(&("/list/0/x".to_owned(), "/patch/list/1/x".to_owned())));
+        assert!(locations.contains(&("/list/0/x".to_owned(), "/patch/list/1/x".to_owned())));
     }
 }

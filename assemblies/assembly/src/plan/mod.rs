@@ -1,27 +1,29 @@
-//! An assembly with everything decided and every rule passed.
+//! The plan: an assembly that passed every rule, with its task definition and permissions.
 
-use task_definition::{Authority, Finding, Judged, Located, Silenced, TaskDefinition};
+use diagnostics::{Finding, LevelSource, Outcome, SuppressedFinding};
+use task_definition::{LocatedDefinition, TaskDefinition};
 
 use crate::component::Component;
-use crate::hearing::Hearing;
+use crate::component::image_facts;
+use crate::diagnostic_context::DiagnosticContext;
 use crate::lock;
 use crate::manifest::{LoadBalancer, OnDemand, Service};
-use crate::prices::{Billed, Prices};
-use crate::resolve::{Link, Member, Role};
-use crate::rulings;
-use crate::wire::{Public, Wiring};
+use crate::prices::{BilledResources, Prices};
+use crate::resolve::{AssemblyMember, Link, Role};
+use crate::rule_config;
+use crate::wire::{PublicPort, Wiring};
 
 mod definition;
-mod finished;
+mod environment;
 pub mod iam;
 pub(crate) mod merge;
 mod running;
 pub(crate) mod share;
 
 pub use crate::prices::Price;
-pub(crate) use definition::LAST_WORDS;
+pub(crate) use definition::FLUSH_SECONDS;
 
-/// The only thing that can be rendered, run or deployed.
+/// A checked assembly; the only thing that can be rendered, run or deployed.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(crate) wiring: Wiring,
@@ -30,15 +32,15 @@ pub struct Plan {
     pub(crate) task_role: Vec<iam::Statement>,
     size: Size,
     price: Option<Price>,
-    judged: Judged,
+    outcome: Outcome,
 }
 
-/// A Fargate size in words: `0.25 vCPU · 0.5 GB`.
+/// A Fargate size; displays as `0.25 vCPU · 0.5 GB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    /// CPU units; 1024 are a vCPU.
+    /// CPU units; 1,024 units are one vCPU.
     pub cpu: u32,
-    /// MiB.
+    /// Memory in MiB.
     pub memory: u32,
 }
 
@@ -52,46 +54,50 @@ impl std::fmt::Display for Size {
     }
 }
 
-/// Sizes, permissions, the definition; then every rule.
-pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
-    let made = iam::task::statements(&wiring.cast).and_then(|(task_role, wide)| {
+/// Derives permissions, sizes and the task definition, then checks every rule.
+pub fn plan(wiring: Wiring, mut diagnostics: DiagnosticContext) -> Result<Plan, Outcome> {
+    let derived = iam::task::statements(&wiring.assembly).and_then(|(task_role, wildcards)| {
         let located = definition::definition(&wiring, &task_role)?;
-        Ok((task_role, wide, located))
+        Ok((task_role, wildcards, located))
     });
-    let (task_role, wide, mut located) = match made {
-        Ok(made) => made,
+    let (task_role, wildcards, mut located) = match derived {
+        Ok(derived) => derived,
         Err(findings) => {
-            hearing.refuse(findings);
-            return Err(hearing.end());
+            diagnostics.report_fatal(findings);
+            return Err(diagnostics.finish());
         }
     };
 
-    let mut findings = finished::judge(&wiring, &located);
-    findings.extend(lock::pin(&mut located, wiring.cast.values.lock()));
+    let mut findings = environment::check(&wiring, &located);
+    findings.extend(lock::pin(&mut located, wiring.assembly.values.lock()));
 
-    // What M22 knows for sure of an assembly, P09 guesses of any definition.
-    let known = |one: &Finding| {
-        let mut said = findings.iter();
-        one.rule == "P09" && said.any(|said| said.rule == "M22" && said.place == one.place)
+    // M22 knows the outermost hop; P09 guesses it for any definition. Where both report one address, M22 stays.
+    let is_duplicate = |finding: &Finding| {
+        finding.rule == "P09"
+            && findings
+                .iter()
+                .any(|known| known.rule == "M22" && known.location == finding.location)
     };
-    let mut others = task_definition::check(&located);
+    let members = wiring.assembly.members.iter();
+    let images = members.map(|member| (&member.component, member.image.as_str()));
+    let mut definition_findings = ecs_rules::check_with(&located, &image_facts(images));
 
-    others.retain(|one| !known(one));
-    findings.extend(others);
-    findings.extend(wide);
-    findings.extend(running::judge(&wiring));
-    if !hearing.hear(findings) {
-        return Err(hearing.end());
+    definition_findings.retain(|finding| !is_duplicate(finding));
+    findings.extend(definition_findings);
+    findings.extend(wildcards);
+    findings.extend(running::check(&wiring));
+    if !diagnostics.report(findings) {
+        return Err(diagnostics.finish());
     }
 
-    let judged = everything_heard(hearing);
-    if judged.has_errors() {
-        return Err(judged);
+    let outcome = finish_diagnostics(diagnostics);
+    if outcome.has_errors() {
+        return Err(outcome);
     }
 
-    let Located { definition, .. } = located;
+    let LocatedDefinition { definition, .. } = located;
     let size = size_of(&definition);
-    let execution_role = iam::execution::statements(&wiring.cast, &definition);
+    let execution_role = iam::execution::statements(&wiring.assembly, &definition);
     let plan = Plan {
         wiring,
         definition,
@@ -99,39 +105,45 @@ pub fn plan(wiring: Wiring, mut hearing: Hearing) -> Result<Plan, Judged> {
         task_role,
         size,
         price: None,
-        judged,
+        outcome,
     };
 
-    Ok(plan.priced(Prices::built_in()))
+    Ok(plan.with_prices(Prices::built_in()))
 }
 
-/// The definition alone, whatever rules it breaks.
-pub(crate) fn derived(wiring: &Wiring) -> Result<TaskDefinition, Vec<Finding>> {
-    let (task_role, _) = iam::task::statements(&wiring.cast)?;
+/// Returns the task definition alone, without checking the rules.
+pub(crate) fn derive_definition(wiring: &Wiring) -> Result<TaskDefinition, Vec<Finding>> {
+    let (task_role, _) = iam::task::statements(&wiring.assembly)?;
     Ok(definition::definition(wiring, &task_role)?.definition)
 }
 
-/// What the execution role and the task role may do.
+/// Returns the statements of the execution role and of the task role.
 pub(crate) fn roles(wiring: &Wiring) -> Result<[Vec<iam::Statement>; 2], Vec<Finding>> {
-    let (task_role, _) = iam::task::statements(&wiring.cast)?;
+    let (task_role, _) = iam::task::statements(&wiring.assembly)?;
     let definition = definition::definition(wiring, &task_role)?.definition;
-    let execution_role = iam::execution::statements(&wiring.cast, &definition);
+    let execution_role = iam::execution::statements(&wiring.assembly, &definition);
     Ok([execution_role, task_role])
 }
 
-/// Only now can it be said which entries of the manifest silence nothing.
-fn everything_heard(mut hearing: Hearing) -> Judged {
-    let own = hearing.rulings().iter();
-    let own = own.filter(|ruling| ruling.authority == Authority::Manifest);
-    let stale = rulings::stale(own, |rule| hearing.has_seen(rule));
-    hearing.hear(stale);
-    hearing.end()
+/// Reports unused suppressions of the manifest and returns the outcome.
+fn finish_diagnostics(mut diagnostics: DiagnosticContext) -> Outcome {
+    // Every rule has run by now, so an entry for a rule that has not triggered is unused.
+    let manifest_overrides = diagnostics
+        .overrides()
+        .iter()
+        .filter(|ruling| ruling.source == LevelSource::Manifest);
+    let unused = rule_config::unused_suppressions(manifest_overrides, |rule| {
+        diagnostics.has_triggered(rule)
+    });
+    diagnostics.report(unused);
+    diagnostics.finish()
 }
 
-/// The size that a definition names; 0 where it names none.
+/// Returns the task size of a definition; 0 where it names none.
 pub(crate) fn size_of(definition: &TaskDefinition) -> Size {
     use task_definition::fargate_sizes::{parse_cpu, parse_memory};
 
+    // Sizes are text in a definition: `1024`, `1 vCPU`, `2 GB`.
     let cpu = definition
         .cpu
         .as_deref()
@@ -147,114 +159,116 @@ pub(crate) fn size_of(definition: &TaskDefinition) -> Size {
 }
 
 impl Plan {
-    /// The assembly's name.
+    /// Returns the assembly's name.
     pub fn name(&self) -> &str {
-        &self.wiring.cast.manifest.file().name
+        &self.wiring.assembly.manifest.file().name
     }
 
-    /// What it does, in one line.
+    /// Returns the assembly's summary, in one line.
     pub fn summary(&self) -> &str {
-        &self.wiring.cast.manifest.file().summary
+        &self.wiring.assembly.manifest.file().summary
     }
 
-    /// Exactly what would be registered.
+    /// Returns the task definition exactly as it would be registered.
     pub fn definition(&self) -> &TaskDefinition {
         &self.definition
     }
 
-    /// What it runs on, in the words of image indexes: `linux/amd64`.
+    /// Returns the platform as OCI image indexes name it: `linux/amd64`.
     pub fn platform(&self) -> String {
         lock::platform(&self.definition)
     }
 
-    /// The containers in the order of the definition, with the component each one comes from.
-    pub fn containers(&self) -> &[Member] {
-        &self.wiring.cast.members
+    /// Returns the containers in the order of the definition, with their components.
+    pub fn containers(&self) -> &[AssemblyMember] {
+        &self.wiring.assembly.members
     }
 
-    /// The component of a container.
+    /// Returns the component of a container.
     pub fn component(&self, container: &str) -> Option<&Component> {
         self.containers()
             .iter()
-            .find(|one| one.name() == container)
-            .map(Member::component)
+            .find(|member| member.name() == container)
+            .map(AssemblyMember::component)
     }
 
-    /// The app's container.
-    pub fn app(&self) -> Option<&Member> {
-        self.containers().iter().find(|one| one.role() == Role::App)
+    /// Returns the app's container.
+    pub fn app(&self) -> Option<&AssemblyMember> {
+        self.containers()
+            .iter()
+            .find(|member| member.role() == Role::App)
     }
 
-    /// The port at which the task is reached, if it is.
-    pub fn public(&self) -> Option<&Public> {
+    /// Returns the port that clients connect to, if there is one.
+    pub fn public(&self) -> Option<&PublicPort> {
         self.wiring.public.as_ref()
     }
 
-    /// Who gives what to whom.
+    /// Returns the links between the containers.
     pub fn links(&self) -> &[Link] {
-        &self.wiring.cast.links
+        &self.wiring.assembly.links
     }
 
-    /// How many tasks serve, if they do.
+    /// Returns the `service:` section, if the assembly runs as a service.
     pub fn service(&self) -> Option<&Service> {
-        self.wiring.cast.manifest.file().service.as_ref()
+        self.wiring.assembly.manifest.file().service.as_ref()
     }
 
-    /// What stands between the clients and the tasks.
+    /// Returns the kind of load balancer in front of the tasks.
     pub fn load_balancer(&self) -> LoadBalancer {
         running::load_balancer(&self.wiring)
     }
 
-    /// What starts a task, if it is started by something.
+    /// Returns the `on_demand:` section, if events start the task.
     pub fn on_demand(&self) -> Option<&OnDemand> {
-        self.wiring.cast.manifest.file().on_demand.as_ref()
+        self.wiring.assembly.manifest.file().on_demand.as_ref()
     }
 
-    /// The Fargate size.
+    /// Returns the Fargate size.
     pub fn size(&self) -> Size {
         self.size
     }
 
-    /// What one task costs, if the price is known.
+    /// Returns the price of one task, if it is known.
     pub fn price(&self) -> Option<&Price> {
         self.price.as_ref()
     }
 
-    /// The same plan with the prices of another table.
-    pub fn priced(mut self, prices: &Prices) -> Self {
-        let billed = Billed::of(&self.definition);
-        self.price = prices.of(billed, &self.wiring.cast.account.region);
+    /// Returns the plan with the prices of another table.
+    pub fn with_prices(mut self, prices: &Prices) -> Self {
+        let billed = BilledResources::from_definition(&self.definition);
+        self.price = prices.price(billed, &self.wiring.assembly.account.region);
         self
     }
 
-    /// What is accepted and will hurt.
+    /// Returns the warnings.
     pub fn warnings(&self) -> &[Finding] {
-        &self.judged.findings
+        &self.outcome.findings
     }
 
-    /// What is wrong and was said to be right here, with the reasons.
-    pub fn silenced(&self) -> &[Silenced] {
-        &self.judged.silenced
+    /// Returns the suppressed findings, with the reasons.
+    pub fn suppressed_findings(&self) -> &[SuppressedFinding] {
+        &self.outcome.suppressed
     }
 
-    /// Everything that was found on the way, told or silenced.
-    pub fn judged(&self) -> &Judged {
-        &self.judged
+    /// Returns the outcome of all stages: findings and suppressed findings.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
     }
 }
 
-impl Public {
-    /// The container that is reached.
+impl PublicPort {
+    /// Returns the container that listens on the port.
     pub fn container<'p>(&self, plan: &'p Plan) -> &'p str {
         plan.containers()[self.member].name()
     }
 
-    /// The interface it offers: `https`.
+    /// Returns the interface on the port: `https`.
     pub fn interface(&self) -> &str {
         &self.interface
     }
 
-    /// The port.
+    /// Returns the port.
     pub fn port(&self) -> u16 {
         self.port
     }

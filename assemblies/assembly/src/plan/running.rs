@@ -1,110 +1,137 @@
-//! How tasks are run, held against what the plan has decided.
+//! Checks how tasks are started and scaled against the wiring: load balancer, trigger, overrides.
 
-use task_definition::Finding;
+use diagnostics::Finding;
 
 use crate::manifest::{LoadBalancer, Manifest, OnDemand, OnFailure, Service};
-use crate::resolve::{Member, Role};
+use crate::resolve::{AssemblyMember, Role};
 use crate::rules;
 use crate::trigger;
-use crate::trigger::event::MOST_OVERRIDES;
+use crate::trigger::event::MAX_OVERRIDES_CHARS;
 use crate::wire::Wiring;
 
-/// What stands between the clients and the tasks: what the manifest says, or else what fits.
+/// Returns the load balancer that the manifest names, or else the one that suits the public interface.
 pub(super) fn load_balancer(wiring: &Wiring) -> LoadBalancer {
-    let (Some(service), Some(public)) = (&wiring.cast.manifest.file().service, &wiring.public)
+    let (Some(service), Some(public)) = (&wiring.assembly.manifest.file().service, &wiring.public)
     else {
         return LoadBalancer::None;
     };
 
-    let counts = service
+    // Request counts per target exist for Application Load Balancers only. TLS passes through a Network
+    // Load Balancer, so that it ends in the task.
+    let scales_on_requests = service
         .target
         .as_ref()
-        .is_some_and(|one| one.requests_per_task.is_some());
-    let fitting = if counts || public.interface == "http" {
+        .is_some_and(|target| target.requests_per_task.is_some());
+    let default = if scales_on_requests || public.interface == "http" {
         LoadBalancer::Application
     } else {
         LoadBalancer::Network
     };
 
-    service.load_balancer.unwrap_or(fitting)
+    service.load_balancer.unwrap_or(default)
 }
 
-/// What does not go together, and what will be missed.
-pub(super) fn judge(wiring: &Wiring) -> Vec<Finding> {
-    let manifest = &wiring.cast.manifest;
+/// Returns the findings about how tasks of this assembly are run.
+pub(super) fn check(wiring: &Wiring) -> Vec<Finding> {
+    let manifest = &wiring.assembly.manifest;
     let file = manifest.file();
     let mut findings = Vec::new();
+    // Resolution has checked that exactly one of the two sections is present.
     if let Some(service) = &file.service {
-        balanced(wiring, service, &mut findings);
+        check_load_balancer(wiring, service, &mut findings);
     }
     if let Some(on_demand) = &file.on_demand {
-        findings.extend(started(wiring, manifest, on_demand));
+        findings.extend(check_trigger(wiring, manifest, on_demand));
     }
     findings
 }
 
-fn balanced(wiring: &Wiring, service: &Service, findings: &mut Vec<Finding>) {
-    let manifest = &wiring.cast.manifest;
+fn check_load_balancer(wiring: &Wiring, service: &Service, findings: &mut Vec<Finding>) {
+    let manifest = &wiring.assembly.manifest;
     let balancer = load_balancer(wiring);
-    let counted = service
+    let requests_per_task = service
         .target
         .as_ref()
-        .and_then(|one| one.requests_per_task);
+        .and_then(|target| target.requests_per_task);
 
-    if counted.is_some() && balancer != LoadBalancer::Application {
-        let place = manifest.place("/service/target/requests_per_task");
-        findings.push(rules::m37::nobody_counts(place));
+    if requests_per_task.is_some() && balancer != LoadBalancer::Application {
+        let location = manifest.location("/service/target/requests_per_task");
+        findings.push(rules::m37_unsupported_load_balancer::no_request_metric(
+            location,
+        ));
     }
 
-    let asked = service
+    let wants_balancer = service
         .load_balancer
-        .is_some_and(|one| one != LoadBalancer::None);
-    if asked && wiring.public.is_none() {
-        let place = manifest.place("/service/load_balancer");
-        findings.push(rules::m37::nothing_to_reach(place, &manifest.file().app));
+        .is_some_and(|balancer| balancer != LoadBalancer::None);
+    // Without a public port there is no target for the load balancer.
+    if wants_balancer && wiring.public.is_none() {
+        let location = manifest.location("/service/load_balancer");
+        findings.push(rules::m37_unsupported_load_balancer::no_port(
+            location,
+            &manifest.file().app,
+        ));
     }
 }
 
-fn started(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Finding> {
+fn check_trigger(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Finding> {
     let mut findings = Vec::new();
     if on_demand.on_failure == OnFailure::Ignore {
-        findings.push(rules::m41::unseen(manifest.place("/on_demand/on_failure")));
+        findings.push(rules::m41_unreported_failure::unreported_failure(
+            manifest.location("/on_demand/on_failure"),
+        ));
     }
 
-    let variables = trigger::variables(&wiring.cast);
-    for text in variables.iter().map(|one| &one.text) {
-        if let Some(key) = lands_again(on_demand, text) {
-            let place = manifest.place("/on_demand/output_bucket");
-            findings.push(rules::m40::starts_again(place, &on_demand.bucket, &key));
+    let variables = trigger::variables(&wiring.assembly);
+    for text in variables.iter().map(|variable| &variable.text) {
+        if let Some(key) = triggering_key(on_demand, text) {
+            let location = manifest.location("/on_demand/output_bucket");
+            findings.push(rules::m40_trigger_loop::trigger_loop(
+                location,
+                &on_demand.bucket,
+                &key,
+            ));
         }
     }
 
-    let members = wiring.cast.members.iter();
-    let mut apps = members.filter(|member| member.role() == Role::App);
-    let app = apps.next().map_or("", Member::name);
-    let longest = trigger::longest(app, &variables);
+    let app = wiring
+        .assembly
+        .members
+        .iter()
+        .find(|member| member.role() == Role::App)
+        .map_or("", AssemblyMember::name);
+    // An object's key has up to 1,024 bytes, so the worst case decides.
+    let longest = trigger::max_overrides_chars(app, &variables);
 
-    if longest > MOST_OVERRIDES {
-        let place = manifest.place("/app");
-        findings.push(rules::m43::too_long(place, app, longest, MOST_OVERRIDES));
+    if longest > MAX_OVERRIDES_CHARS {
+        let location = manifest.location("/app");
+        findings.push(rules::m43_overrides_too_long::too_long_message(
+            location,
+            app,
+            longest,
+            MAX_OVERRIDES_CHARS,
+        ));
     }
 
     findings
 }
 
-/// The key of a result that would start a task itself: one that a variable names, in the bucket that is watched,
-/// with the ends that are watched for.
-fn lands_again(on_demand: &OnDemand, text: &str) -> Option<String> {
-    let watched = format!("s3://{}/", on_demand.bucket);
+/// Returns the key of a result that would start a task in turn: a variable names it, it is in the bucket
+/// that triggers tasks, and it matches the prefix and suffix.
+fn triggering_key(on_demand: &OnDemand, text: &str) -> Option<String> {
+    let trigger_bucket = format!("s3://{}/", on_demand.bucket);
     let (prefix, suffix) = (on_demand.prefix.as_deref(), on_demand.suffix.as_deref());
+    // Results are usually named after the input, so an example key is put through the same template.
     let example = format!(
         "{}EXAMPLE{}",
         prefix.unwrap_or_default(),
         suffix.unwrap_or_default()
     );
-    let key = text.strip_prefix(&watched)?.replace("{key}", &example);
-    let lands =
+    let key = text
+        .strip_prefix(&trigger_bucket)?
+        .replace("{key}", &example);
+    let matches =
         key.starts_with(prefix.unwrap_or_default()) && key.ends_with(suffix.unwrap_or_default());
 
-    lands.then_some(key)
+    matches.then_some(key)
 }

@@ -1,84 +1,89 @@
-//! How the task's size is divided among its containers.
+//! Chooses the task's size and divides it among the containers.
 
-use task_definition::Finding;
+use diagnostics::Finding;
 use task_definition::fargate_sizes;
 
 use super::Size;
 use crate::manifest::TaskSize;
-use crate::resolve::{Cast, Member, Role};
+use crate::resolve::{AssemblyMember, ResolvedAssembly, Role};
 use crate::rules;
 
-/// What one container gets.
+/// The resources of one container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Share {
     /// CPU units.
     pub(crate) cpu: u32,
     /// The hard limit in MiB.
     pub(crate) memory: u32,
-    /// MiB set aside: the component's floor, or a MiB less where that is the hard limit as well.
+    /// The reservation (soft limit) in MiB: the floor, or one MiB less if that is the hard limit too.
     pub(crate) reservation: u32,
 }
 
-/// The task's size and everybody's share of it.
+/// The task's size and each container's share of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Shares {
+pub(crate) struct Allocation {
     pub(crate) size: Size,
     pub(crate) shares: Vec<Share>,
 }
 
-/// What a member must have, and whether it may have more.
+/// The least that a member needs, and whether it can get more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Floor {
     /// CPU units.
     pub(crate) cpu: u32,
     /// MiB.
     pub(crate) memory: u32,
-    /// Its part of what is left over.
+    /// Its relative part of the spare resources.
     pub(crate) weight: u32,
     pub(crate) cpu_fixed: bool,
     pub(crate) memory_fixed: bool,
 }
 
-/// The smallest size that Fargate sells and that holds the sum, unless the user names one. What is left
-/// over is divided by weight; what then still cannot be divided goes to the app.
-pub(super) fn shares(cast: &Cast) -> Result<Shares, Vec<Finding>> {
-    let floors = floors(cast);
-    let wanted = &cast.manifest.file().size;
-    let Some(size) = size(wanted, sum(&floors)) else {
-        return Err(vec![too_much(cast, &floors)]);
+/// Allocates the task's size: the user's, or else the smallest Fargate size that holds the sum of the
+/// floors.
+///
+/// Spare resources are divided by weight; the remainder of the division goes to the app.
+pub(super) fn allocate(assembly: &ResolvedAssembly) -> Result<Allocation, Vec<Finding>> {
+    let floors = floors(assembly);
+    let requested = &assembly.manifest.file().size;
+    let Some(size) = choose_size(requested, sum(&floors)) else {
+        return Err(vec![too_large(assembly, &floors)]);
     };
-    let app = cast
+    // M03 and M05 ensure that there is an app.
+    let app = assembly
         .members
         .iter()
         .position(|member| member.role == Role::App);
 
-    Ok(Shares {
+    Ok(Allocation {
         size,
-        shares: divided(size, &floors, app.unwrap_or(0)),
+        shares: divide_size(size, &floors, app.unwrap_or(0)),
     })
 }
 
-/// What every member must have, in the order of the members.
-pub(crate) fn floors(cast: &Cast) -> Vec<Floor> {
-    let members = cast.members.iter();
-    members.map(|member| Floor::of(cast, member)).collect()
+/// Returns each member's floor, in the order of the members.
+pub(crate) fn floors(assembly: &ResolvedAssembly) -> Vec<Floor> {
+    assembly
+        .members
+        .iter()
+        .map(|member| Floor::new(assembly, member))
+        .collect()
 }
 
-/// What all of them must have together.
+/// Returns the sum of all floors.
 pub(crate) fn sum(floors: &[Floor]) -> Size {
-    let sum = |of: fn(&Floor) -> u32| floors.iter().map(of).fold(0, u32::saturating_add);
+    let sum = |field: fn(&Floor) -> u32| floors.iter().map(field).fold(0, u32::saturating_add);
     Size {
         cpu: sum(|floor| floor.cpu),
         memory: sum(|floor| floor.memory),
     }
 }
 
-/// The size that is taken for a sum; none when Fargate sells nothing that large.
+/// Returns the task size for a sum of floors, or `None` if no Fargate size is large enough.
 ///
-/// Nothing that fits is cheaper, at any price that Fargate ever had: the tests go through the whole table.
-/// (16 vCPU with 64 GB stand against 32 vCPU with 60 GB; there alone two sizes fit of which neither is
-/// smaller in both.)
-fn size(wanted: &TaskSize, sum: Size) -> Option<Size> {
+/// The smallest size is also the cheapest that fits, which the tests check over the whole table. (Only
+/// 16 vCPU with 64 GB and 32 vCPU with 60 GB are two sizes of which neither is smaller in both.)
+fn choose_size(requested: &TaskSize, sum: Size) -> Option<Size> {
     let smallest = |cpu, memory| {
         fargate_sizes::smallest(cpu, memory).map(|size| Size {
             cpu: size.cpu,
@@ -86,10 +91,10 @@ fn size(wanted: &TaskSize, sum: Size) -> Option<Size> {
         })
     };
 
-    match (wanted.cpu, wanted.memory) {
-        // What the user names is taken as it is; the rules say whether Fargate sells it.
+    match (requested.cpu, requested.memory) {
+        // Taken unchanged, even if it is too small or unsupported: rules report that.
         (Some(cpu), Some(memory)) => Some(Size { cpu, memory }),
-        // Half of a size is named: the other half is the smallest that goes with it.
+        // One half is named: the other is the smallest supported together with it.
         (Some(cpu), None) => {
             let with = smallest(cpu, sum.memory).filter(|size| size.cpu == cpu);
             Some(with.unwrap_or(Size {
@@ -108,24 +113,25 @@ fn size(wanted: &TaskSize, sum: Size) -> Option<Size> {
     }
 }
 
-fn too_much(cast: &Cast, floors: &[Floor]) -> Finding {
-    let largest = floors.iter().zip(&cast.members);
+fn too_large(assembly: &ResolvedAssembly, floors: &[Floor]) -> Finding {
+    let largest = floors.iter().zip(&assembly.members);
     let largest = largest.max_by_key(|(floor, _)| (floor.cpu, floor.memory));
-    let (name, place) = largest.map_or(("", cast.manifest.place("/name")), |(_, member)| {
-        (member.name(), member.place.clone())
-    });
-    rules::m33::too_much(place, name, sum(floors))
+    let (name, location) = largest
+        .map_or(("", assembly.manifest.location("/name")), |(_, member)| {
+            (member.name(), member.location.clone())
+        });
+    rules::m33_task_too_large::too_large(location, name, sum(floors))
 }
 
-/// Everybody's share of a size: the floor, and a part of what is left over.
-fn divided(size: Size, floors: &[Floor], app: usize) -> Vec<Share> {
+/// Divides a size: each container gets its floor and a part of the spare resources.
+fn divide_size(size: Size, floors: &[Floor], app: usize) -> Vec<Share> {
     let sum = sum(floors);
     let spare = Size {
         cpu: size.cpu.saturating_sub(sum.cpu),
         memory: size.memory.saturating_sub(sum.memory),
     };
 
-    // A hard limit is to be above what is set aside, so everybody who may grow gets a MiB first.
+    // ECS requires `memory` above `memoryReservation`, so each container that can grow gets one MiB first.
     let growing = floors.iter().filter(|floor| !floor.memory_fixed).count() as u32;
     let first = u32::from(spare.memory >= growing);
     let cpus = divide(spare.cpu, &weights(floors, |floor| floor.cpu_fixed), app);
@@ -150,26 +156,27 @@ fn divided(size: Size, floors: &[Floor], app: usize) -> Vec<Share> {
 }
 
 impl Floor {
-    /// An override of `cpu` or `memory` is what that container gets; the others share the rest. Weaker
-    /// than that is what `size.containers` says, and weaker still what the component says.
-    fn of(cast: &Cast, member: &Member) -> Self {
-        let file = cast.manifest.file();
+    /// Returns the floor of a member: from `overrides:`, else `size.containers`, else the component.
+    ///
+    /// An override of `cpu` or `memory` is exact; the other containers share the rest.
+    fn new(assembly: &ResolvedAssembly, member: &AssemblyMember) -> Self {
+        let file = assembly.manifest.file();
         let overrides = file.overrides.get(member.component.name());
-        let over = |field: &str| {
+        let override_of = |field: &str| {
             let number = overrides?.get(field)?.as_u64()?;
             u32::try_from(number).ok()
         };
         let size = &member.component.file().size;
-        let wanted = file.size.containers.get(member.component.name());
-        let (cpu, memory) = (over("cpu"), over("memory"));
-        let floor = over("memoryReservation").or_else(|| wanted?.memory);
+        let requested = file.size.containers.get(member.component.name());
+        let (cpu, memory) = (override_of("cpu"), override_of("memory"));
+        let floor = override_of("memoryReservation").or_else(|| requested?.memory);
 
+        // The app takes part in the division even if its component declares no weight.
         let app = u32::from(member.role == Role::App);
-        let weight = wanted.and_then(|wanted| wanted.weight);
+        let weight = requested.and_then(|requested| requested.weight);
         Self {
-            cpu: cpu.or_else(|| wanted?.cpu).unwrap_or(size.cpu),
-            // Docker starts nothing with less than 6 MiB, and the hard limit is to be above that.
-            memory: memory.or(floor).unwrap_or(size.memory).max(LEAST_MEMORY),
+            cpu: cpu.or_else(|| requested?.cpu).unwrap_or(size.cpu),
+            memory: memory.or(floor).unwrap_or(size.memory).max(MIN_MEMORY),
             weight: weight.unwrap_or_else(|| size.weight.max(app)),
             cpu_fixed: cpu.is_some(),
             memory_fixed: memory.is_some(),
@@ -177,7 +184,9 @@ impl Floor {
     }
 }
 
-const LEAST_MEMORY: u32 = 7;
+/// The least memory of a container in MiB. Docker starts no container with less than 6 MiB, and the
+/// hard limit must be above the reservation.
+const MIN_MEMORY: u32 = 7;
 
 fn weights(floors: &[Floor], fixed: impl Fn(&Floor) -> bool) -> Vec<u32> {
     floors
@@ -186,18 +195,19 @@ fn weights(floors: &[Floor], fixed: impl Fn(&Floor) -> bool) -> Vec<u32> {
         .collect()
 }
 
-/// An amount divided by weight; what is too little to divide goes to the favourite, if it may have it.
-fn divide(amount: u32, weights: &[u32], favourite: usize) -> Vec<u32> {
+/// Divides an amount by weight; the remainder goes to `remainder_index`, unless its weight is 0.
+fn divide(amount: u32, weights: &[u32], remainder_index: usize) -> Vec<u32> {
     let sum: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
     if sum == 0 {
         return vec![0; weights.len()];
     }
 
+    // Multiplied as u64: 249,856 MiB times a weight can exceed u32.
     let part = |weight: &u32| (u64::from(amount) * u64::from(*weight) / sum) as u32;
     let mut parts: Vec<u32> = weights.iter().map(part).collect();
     let rest = amount - parts.iter().sum::<u32>();
-    if weights[favourite] > 0 {
-        parts[favourite] += rest;
+    if weights[remainder_index] > 0 {
+        parts[remainder_index] += rest;
     }
 
     parts

@@ -1,29 +1,29 @@
-//! The table of prices, field by field.
+//! The format of the price table.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What Fargate costs, in US dollars an hour.
+/// Prices of Fargate, in US dollars per hour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Prices")]
 pub struct PricesFile {
-    /// When the prices were read: `2026-03`. It is shown wherever a price is.
+    /// The date of the prices: `2026-03`. It is shown with every price.
     pub date: String,
-    /// Where they were read.
+    /// The source of the prices.
     #[serde(default)]
     pub source: String,
-    /// What is to be said beside them.
+    /// A note that is shown with the prices.
     #[serde(default)]
     pub note: String,
-    /// By region. A region that is not here is given the price of us-east-1, or else of the first, and
-    /// that is said.
+    /// Prices by region. For other regions the prices of us-east-1 are shown, or else of the first region,
+    /// with a note.
     pub regions: BTreeMap<String, RegionPrices>,
 }
 
-/// What Fargate costs in one region.
+/// Prices of Fargate in one region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegionPrices {
@@ -36,28 +36,28 @@ pub struct RegionPrices {
     /// Windows.
     #[serde(rename = "WINDOWS", default)]
     pub windows: Option<Rate>,
-    /// A GB of ephemeral storage above the 20 that come with every task.
+    /// A GB of ephemeral storage above the 20 GB included with every task.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub storage: Option<f64>,
 }
 
-/// What one kind of machine costs.
+/// Prices of one operating system and architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
     /// A vCPU.
     #[schemars(range(min = 0))]
     pub vcpu: f64,
-    /// A GB of memory; without it a price says that memory is not in it.
+    /// A GB of memory; without it, prices are marked as without memory.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub gb: Option<f64>,
-    /// A vCPU's licence.
+    /// The operating system licence of a vCPU.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub licence: Option<f64>,
-    /// The part of the On-Demand price that Spot asks for: 0.3 is 70 % off.
+    /// The Spot price as a fraction of the On-Demand price: 0.3 is 70 % off.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub spot: Option<f64>,

@@ -1,35 +1,36 @@
-//! What a task costs, from a dated table that can be replaced.
+//! Prices of tasks, from a dated table that can be replaced.
 
 use std::sync::LazyLock;
 
-use task_definition::source::{self, Source};
-use task_definition::{Finding, Place, TaskDefinition};
+use diagnostics::source::{self, Source};
+use diagnostics::{Finding, Location};
+use task_definition::TaskDefinition;
 
 use crate::manifest::Architecture;
 use crate::plan::{Size, size_of};
-use crate::{rules, shape};
+use crate::{decode, rules};
 
 mod file;
 pub use file::{PricesFile, Rate, RegionPrices};
 
-/// A table of prices that fits its form.
+/// A valid price table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prices {
     file: PricesFile,
 }
 
-/// What is paid for.
+/// The resources that a task is billed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Billed {
+pub struct BilledResources {
     /// The Fargate size.
     pub size: Size,
-    /// The kind of machine.
+    /// The operating system and architecture.
     pub machine: Machine,
-    /// GB of ephemeral storage above those that come with every task.
+    /// GB of ephemeral storage above the included 20 GB.
     pub storage: u32,
 }
 
-/// The kinds of machine that have a price.
+/// The combinations of operating system and architecture that have a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Machine {
     /// Linux on Intel and AMD.
@@ -40,32 +41,36 @@ pub enum Machine {
     Windows,
 }
 
-/// What one task costs, without traffic, addresses and logs.
+/// The price of one task, without traffic, IP addresses and logs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Price {
-    /// US dollars an hour, On-Demand.
+    /// US dollars per hour, On-Demand.
     pub hour: f64,
-    /// US dollars an hour on Spot, if the table knows.
+    /// US dollars per hour on Spot, if the table has a Spot price.
     pub spot: Option<f64>,
-    /// What is not in the price, as the table has none for it: `memory`.
-    pub lacks: Vec<&'static str>,
-    /// The region whose price it is.
+    /// The resources without a price in the table: `memory`.
+    pub missing: Vec<&'static str>,
+    /// The region of the price.
     pub region: String,
-    /// When the table was made.
+    /// The date of the table.
     pub date: String,
 }
 
 impl Prices {
-    /// Reads a table of prices.
+    /// Parses a price table.
     pub fn read(source: &Source) -> Result<Self, Vec<Finding>> {
         let node = source::parse(source)?;
-        let (file, mut findings) = shape::read::<PricesFile>(source, &node);
+        let (file, mut findings) = decode::read::<PricesFile>(source, &node);
+        // The schema cannot require an entry in a map, so an empty one is checked here.
         if file.as_ref().is_some_and(|file| file.regions.is_empty()) && findings.is_empty() {
             let span = node
                 .get("regions")
                 .map_or(node.span, |regions| regions.span);
-            let place = Place::in_text(source, span);
-            findings.push(rules::m03::missing_field(place, "regions.us-east-1"));
+            let location = Location::from_span(source, span);
+            findings.push(rules::m03_missing_field::missing_field(
+                location,
+                "regions.us-east-1",
+            ));
         }
 
         match file {
@@ -74,24 +79,26 @@ impl Prices {
         }
     }
 
-    /// The table that comes with this library.
+    /// Returns the built-in table.
     pub fn built_in() -> &'static Self {
         &BUILT_IN
     }
 
-    /// The table itself.
+    /// Returns the table's contents.
     pub fn file(&self) -> &PricesFile {
         &self.file
     }
 
-    /// The price of a task in a region; where the table has no such region, that of another.
-    pub fn of(&self, billed: Billed, region: &str) -> Option<Price> {
+    /// Returns the price of a task in a region, or in another region if the table does not have it.
+    ///
+    /// Returns `None` if the table has no price for the machine.
+    pub fn price(&self, billed: BilledResources, region: &str) -> Option<Price> {
         let regions = &self.file.regions;
-        let known = regions
+        let entry = regions
             .get_key_value(region)
-            .or_else(|| regions.get_key_value(OTHERWISE))
+            .or_else(|| regions.get_key_value(FALLBACK_REGION))
             .or_else(|| regions.first_key_value());
-        let (region, prices) = known?;
+        let (region, prices) = entry?;
         let rate = match billed.machine {
             Machine::X86 => prices.x86,
             Machine::Arm => prices.arm,
@@ -103,19 +110,20 @@ impl Prices {
         let machine =
             cpus * (rate.vcpu + rate.licence.unwrap_or(0.0)) + gigabytes * rate.gb.unwrap_or(0.0);
         let storage = f64::from(billed.storage) * prices.storage.unwrap_or(0.0);
-        let mut lacks = Vec::new();
+        let mut missing = Vec::new();
 
         if rate.gb.is_none() {
-            lacks.push("memory");
+            missing.push("memory");
         }
         if billed.storage > 0 && prices.storage.is_none() {
-            lacks.push("storage");
+            missing.push("storage");
         }
 
         Some(Price {
             hour: machine + storage,
+            // Spot discounts vCPU and memory, not ephemeral storage.
             spot: rate.spot.map(|part| machine * part + storage),
-            lacks,
+            missing,
             region: region.clone(),
             date: self.file.date.clone(),
         })
@@ -123,43 +131,43 @@ impl Prices {
 }
 
 impl Price {
-    /// US dollars for a month of 730 hours, On-Demand.
+    /// Returns the On-Demand price of a month of 730 hours, in US dollars.
     pub fn month(&self) -> f64 {
         self.hour * HOURS
     }
 }
 
-/// The hours of a month, as AWS counts them.
+/// The hours of a month in AWS's price calculator.
 pub const HOURS: f64 = 730.0;
 
-impl Billed {
-    /// What is paid for when this definition runs.
-    pub fn of(definition: &TaskDefinition) -> Self {
+impl BilledResources {
+    /// Returns the billed resources of a task definition.
+    pub fn from_definition(definition: &TaskDefinition) -> Self {
         let storage = definition.ephemeral_storage.as_ref();
         let gigabytes = storage.map_or(0, |storage| i64::from(storage.size_in_gib));
         Self {
             size: size_of(definition),
-            machine: Machine::of(definition),
+            machine: Machine::from_definition(definition),
             storage: u32::try_from(gigabytes - INCLUDED).unwrap_or(0),
         }
     }
 
-    /// The same in another size.
-    pub fn with(self, size: Size) -> Self {
+    /// Returns the resources with another size.
+    pub fn with_size(self, size: Size) -> Self {
         Self { size, ..self }
     }
 
-    /// The same on another kind of machine.
-    pub fn on(self, machine: Machine) -> Self {
+    /// Returns the resources on another machine.
+    pub fn with_machine(self, machine: Machine) -> Self {
         Self { machine, ..self }
     }
 }
 
-/// GB of ephemeral storage that come with every task.
+/// The GB of ephemeral storage included with every task.
 const INCLUDED: i64 = 20;
 
 impl Machine {
-    fn of(definition: &TaskDefinition) -> Self {
+    fn from_definition(definition: &TaskDefinition) -> Self {
         let platform = definition.runtime_platform.as_ref();
         let family = platform.and_then(|platform| platform.operating_system_family.as_deref());
         let processor = platform.and_then(|platform| platform.cpu_architecture.as_deref());
@@ -170,20 +178,20 @@ impl Machine {
         }
     }
 
-    /// The word that the table has for it.
-    pub fn word(self) -> &'static str {
+    /// Returns the machine's name in the price table.
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::X86 => Architecture::X86.word(),
-            Self::Arm => Architecture::Arm.word(),
+            Self::X86 => Architecture::X86.as_str(),
+            Self::Arm => Architecture::Arm.as_str(),
             Self::Windows => "WINDOWS",
         }
     }
 }
 
-/// Whose price is shown where there is none.
-const OTHERWISE: &str = "us-east-1";
+/// The region that provides the prices for regions that the table does not have.
+const FALLBACK_REGION: &str = "us-east-1";
 
-/// A plain file, so that it can be replaced when prices change; a test holds it to its form.
+/// The built-in table. A test checks that it parses.
 static BUILT_IN: LazyLock<Prices> = LazyLock::new(|| {
     let source = Source::new(
         "fargate-prices.yaml",
@@ -202,9 +210,9 @@ static BUILT_IN: LazyLock<Prices> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use task_definition::Color;
+    use diagnostics::Color;
 
-    const SMALLEST: Billed = Billed {
+    const SMALLEST: BilledResources = BilledResources {
         size: Size {
             cpu: 256,
             memory: 512,
@@ -213,20 +221,22 @@ mod tests {
         storage: 0,
     };
 
-    fn month(billed: Billed) -> String {
-        let price = Prices::built_in().of(billed, "us-east-1").expect("a price");
+    fn month(billed: BilledResources) -> String {
+        let price = Prices::built_in()
+            .price(billed, "us-east-1")
+            .expect("a price");
         format!("{:.2}", price.month())
     }
 
     #[test]
-    fn multiplies_as_the_price_list_does() {
+    fn computes_the_listed_prices() {
         // 0.25 × 0.04048 + 0.5 × 0.004445 = 0.0123425 an hour.
         assert_eq!(month(SMALLEST), "9.01");
-        assert_eq!(month(SMALLEST.on(Machine::Arm)), "7.21");
+        assert_eq!(month(SMALLEST.with_machine(Machine::Arm)), "7.21");
 
         // 10 GB × 0.000111 × 730 = 0.81.
         assert_eq!(
-            month(Billed {
+            month(BilledResources {
                 storage: 10,
                 ..SMALLEST
             }),
@@ -235,28 +245,29 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_not_in_a_price() {
+    fn lists_the_resources_without_a_price() {
         let size = Size {
             cpu: 1024,
             memory: 2048,
         };
-        let windows = Billed {
+        // The built-in table has no memory price for Windows.
+        let windows = BilledResources {
             size,
             machine: Machine::Windows,
             storage: 0,
         };
         let price = Prices::built_in()
-            .of(windows, "us-east-1")
+            .price(windows, "us-east-1")
             .expect("a price");
 
-        assert_eq!(price.lacks, ["memory"]);
+        assert_eq!(price.missing, ["memory"]);
         assert_eq!(format!("{:.5}", price.hour), "0.13748");
         assert_eq!(price.spot, None);
     }
 
     #[test]
-    fn says_whose_price_it_is_where_the_table_has_none() {
-        let price = Prices::built_in().of(SMALLEST, "mars-north-1");
+    fn falls_back_to_us_east_1() {
+        let price = Prices::built_in().price(SMALLEST, "mars-north-1");
         assert_eq!(
             price.map(|price| price.region).as_deref(),
             Some("us-east-1")
@@ -264,11 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_table_is_told_line_by_line() {
+    fn reports_every_error_of_a_table() {
+        // One error of each kind: wrong type, wrong type in a map, value out of range, unknown key.
         let text = "date: 2026\nregions:\n  us-east-1:\n    X86_64: { vcpu: cheap, gb: -1 }\n    ARM: { vcpu: 1 }\n";
         let findings = Prices::read(&Source::new("prices.yaml", text)).expect_err("findings");
-        let told: Vec<String> = findings.iter().map(|one| one.render(Color::No)).collect();
-        let told = told.concat();
+        let rendered: String = findings
+            .iter()
+            .map(|finding| finding.render(Color::No))
+            .collect();
 
         for line in [
             "prices.yaml:1:7",
@@ -280,12 +294,12 @@ mod tests {
             "prices.yaml:5:5",
             "there is no field `regions.us-east-1.ARM`",
         ] {
-            assert!(told.contains(line), "{line}\n{told}");
+            assert!(rendered.contains(line), "{line}\n{rendered}");
         }
     }
 
     #[test]
-    fn a_table_without_regions_is_none() {
+    fn rejects_a_table_without_regions() {
         let source = Source::new("prices.yaml", "date: '2026'\nregions: {}\n");
         assert_eq!(Prices::read(&source).expect_err("a finding").len(), 1);
     }

@@ -1,6 +1,6 @@
-//! The documents of a plan, as text.
+//! Renders the documents of a plan as text.
 
-use crate::graph::{self, Picture};
+use crate::graph::{self, Diagram};
 use crate::plan::Plan;
 
 mod cloudformation;
@@ -11,7 +11,7 @@ mod yaml;
 
 pub use index::{Entry, index};
 
-/// A file of an assembly's folder.
+/// A file in an assembly's folder of rendered documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// The path inside the folder, with `/`.
@@ -20,18 +20,20 @@ pub struct Document {
     pub text: String,
 }
 
-/// Every document, always in the same order and with the same bytes.
+/// Renders every document. The same plan always gives the same documents in the same order.
 pub fn render(plan: &Plan) -> Vec<Document> {
-    let picture = Picture::from(plan);
-    let own = |(path, text): (&str, String)| (path.to_owned(), text);
-    let mut documents = vec![own(("task-definition.json", plan.definition().to_json()))];
-    documents.push(own(("cloudformation.yaml", cloudformation::text(plan))));
+    let diagram = Diagram::from(plan);
+    let named = |(path, text): (&str, String)| (path.to_owned(), text);
+    let mut documents = vec![named(("task-definition.json", plan.definition().to_json()))];
+    // A fixed order, so that listings and the index page do not change between runs.
+    documents.push(named(("cloudformation.yaml", cloudformation::text(plan))));
     documents.extend(iam::documents(plan));
-    documents.push(own(("compose.yaml", compose::compose(plan))));
-    documents.extend(compose::example(plan).map(|text| own((".env.example", text))));
-    documents.push(own(("graph.mmd", graph::mermaid(&picture))));
-    documents.push(own(("graph.svg", graph::svg(&picture))));
-    let named = documents.into_iter();
-
-    named.map(|(path, text)| Document { path, text }).collect()
+    documents.push(named(("compose.yaml", compose::compose(plan))));
+    documents.extend(compose::example(plan).map(|text| named((".env.example", text))));
+    documents.push(named(("graph.mmd", graph::mermaid(&diagram))));
+    documents.push(named(("graph.svg", graph::svg(&diagram))));
+    documents
+        .into_iter()
+        .map(|(path, text)| Document { path, text })
+        .collect()
 }

@@ -1,10 +1,10 @@
-//! YAML for people: block style, a plain word where that is safe, quotes where it is not.
+//! Writes YAML in block style, with quotes only where a plain scalar would be ambiguous.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// A map as a YAML text. Lists of text stay on one line, everything else has a line of its own.
+/// Returns a map as YAML. Lists of scalars are written on one line.
 pub(super) fn yaml(map: &Map<String, Value>) -> String {
     let mut text = String::new();
     entries(&mut text, map, 0);
@@ -14,12 +14,12 @@ pub(super) fn yaml(map: &Map<String, Value>) -> String {
 fn entries(text: &mut String, map: &Map<String, Value>, depth: usize) {
     for (key, value) in map {
         let _ = write!(text, "{:1$}{key}:", "", 2 * depth, key = scalar(key));
-        below(text, value, depth);
+        write_value(text, value, depth);
     }
 }
 
-/// What follows a key or a dash.
-fn below(text: &mut String, value: &Value, depth: usize) {
+/// Writes the value after a key or a dash.
+fn write_value(text: &mut String, value: &Value, depth: usize) {
     match value {
         Value::Null => text.push('\n'),
         Value::Object(map) if map.is_empty() => text.push_str(" {}\n"),
@@ -27,16 +27,16 @@ fn below(text: &mut String, value: &Value, depth: usize) {
             text.push('\n');
             entries(text, map, depth + 1);
         }
-        Value::Array(items) if items.iter().any(|one| one.is_object() || one.is_array()) => {
+        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
             text.push('\n');
             for item in items {
                 let _ = write!(text, "{:1$}-", "", 2 * (depth + 1));
-                dashed(text, item, depth + 2);
+                write_item(text, item, depth + 2);
             }
         }
         Value::Array(items) => {
-            // In a list on one line a comma or a brace ends a plain word, so every text is quoted.
-            let items: Vec<String> = items.iter().map(in_line).collect();
+            // In a flow sequence a comma or a brace ends a plain scalar, so every text is quoted.
+            let items: Vec<String> = items.iter().map(flow_item).collect();
             let _ = writeln!(text, " [{}]", items.join(", "));
         }
         Value::String(string) => {
@@ -48,19 +48,20 @@ fn below(text: &mut String, value: &Value, depth: usize) {
     }
 }
 
-/// An item of a list of maps: its first entry stands beside the dash.
-fn dashed(text: &mut String, item: &Value, depth: usize) {
+/// Writes an item after its dash; the first entry of a map is on the dash's line.
+fn write_item(text: &mut String, item: &Value, depth: usize) {
     let Value::Object(map) = item else {
-        return below(text, item, depth - 1);
+        return write_value(text, item, depth - 1);
     };
+    // Written at the item's depth, then the first line moves behind the dash.
     let mut inner = String::new();
     entries(&mut inner, map, depth);
     let _ = write!(text, " {}", inner.trim_start());
 }
 
-fn in_line(value: &Value) -> String {
+fn flow_item(value: &Value) -> String {
     match value {
-        Value::String(string) => quoted(string),
+        Value::String(string) => quote(string),
         other => other.to_string(),
     }
 }
@@ -69,14 +70,14 @@ fn scalar(text: &str) -> String {
     if is_plain(text) {
         text.to_owned()
     } else {
-        quoted(text)
+        quote(text)
     }
 }
 
-/// Whether every reader of YAML, old and new, takes the bare word for exactly this text.
+/// Returns whether YAML 1.1 and 1.2 parsers read the plain scalar as exactly this text.
 fn is_plain(text: &str) -> bool {
     if let Some(number) = text.strip_suffix(['s', 'm']) {
-        // Seconds and mebibytes.
+        // Amounts of seconds and mebibytes, like `5s` and `512m`, are text to every parser.
         return !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) || is_word(text);
     }
     is_word(text)
@@ -84,18 +85,24 @@ fn is_plain(text: &str) -> bool {
 
 fn is_word(text: &str) -> bool {
     let starts = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/');
-    let word = |c: char| c.is_ascii_alphanumeric() || "_./@:=+-".contains(c);
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_./@:=+-".contains(c);
     let lower = text.to_lowercase();
-    starts && text.chars().all(word) && !text.ends_with(':') && !TAKEN.contains(&lower.as_str())
+    starts
+        && text.chars().all(is_allowed)
+        && !text.ends_with(':')
+        && !RESERVED.contains(&lower.as_str())
 }
 
-/// Words that are a truth or nothing to one reader or another.
-const TAKEN: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
+/// The words that some parsers read as a Boolean or null.
+const RESERVED: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
 
-/// The text as JSON writes it, which YAML reads alike, but for the line ends that only YAML has.
-fn quoted(text: &str) -> String {
+/// Returns the text as a double-quoted scalar.
+///
+/// JSON strings are valid YAML, except for characters that YAML treats as line breaks or does not allow.
+fn quote(text: &str) -> String {
     let mut quoted = String::new();
     for c in Value::from(text).to_string().chars() {
+        // C1 controls, line and paragraph separators and the byte order mark: JSON leaves them bare.
         match c {
             '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(c));
@@ -109,10 +116,10 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use diagnostics::source::{Source, parse};
     use serde_json::json;
-    use task_definition::source::{Source, parse};
 
-    /// Texts that have fooled one reader of YAML or another.
+    /// Texts that some YAML parsers read as something else.
     const ODD: [&str; 26] = [
         "",
         " ",
@@ -143,12 +150,13 @@ mod tests {
     ];
 
     #[test]
-    fn reads_back_as_it_was_written() {
+    fn round_trips_ambiguous_texts() {
         let odd = json!(
             ODD.iter()
                 .map(|text| (format!("k{text}"), *text))
                 .collect::<Vec<_>>()
         );
+        // Once as keys, once as values, once as both.
         let by_name: Map<String, Value> = ODD
             .iter()
             .map(|text| ((*text).to_owned(), json!(text)))
@@ -163,7 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn is_what_a_person_would_have_written() {
+    fn writes_plain_scalars_where_possible() {
+        // `on` is a Boolean in YAML 1.1, and `65532:65532` a base-60 number.
         let value = json!({ "image": "busybox:1.37", "user": "65532:65532", "ports": [{ "target": 1, "on": "x" }] });
         let text = yaml(value.as_object().unwrap_or(&Map::new()));
         let expected =

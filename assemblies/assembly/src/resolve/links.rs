@@ -1,32 +1,32 @@
-//! Who gives what to whom.
+//! Links each requirement of a member to the member that provides it.
 
-use task_definition::Finding;
+use diagnostics::Finding;
 
-use super::{Life, Link, Member, Role};
-use crate::component::{Required, UPSTREAM};
+use super::{AssemblyMember, Link, Role, RunMode};
+use crate::component::{RequiredInterface, UPSTREAM};
 use crate::manifest::Manifest;
 use crate::rules;
 
-/// The interface of telemetry.
+/// The interface that receives telemetry.
 const OTLP: &str = "otlp";
 
-/// Every requirement of every member, answered by another member where there is one.
+/// Returns a link for each requirement that another member meets, and reports the unmet ones.
 pub(super) fn links(
-    members: &[Member],
+    members: &[AssemblyMember],
     manifest: &Manifest,
     findings: &mut Vec<Finding>,
 ) -> Vec<Link> {
     let mut links = Vec::new();
     for (user, member) in members.iter().enumerate() {
         for (requirement, required) in &member.component.file().requires {
-            // An address the user wrote down is the user's business.
+            // An address that the user sets may be outside of the task, so it needs no provider.
             if member.settings.contains_key(&required.setting) {
                 continue;
             }
             let provider = if requirement == UPSTREAM && member.role == Role::Ingress {
                 next_hop(members, user, required, manifest, findings)
             } else {
-                beside(members, user, required, findings)
+                find_provider(members, user, required, findings)
             };
 
             links.extend(provider.map(|provider| Link {
@@ -37,8 +37,10 @@ pub(super) fn links(
             }));
         }
         if member.component.file().telemetry {
-            let provider = members.iter().position(|other| offers(other, OTLP));
-            let provider = provider.filter(|provider| *provider != user);
+            let provider = members
+                .iter()
+                .position(|other| provides(other, OTLP))
+                .filter(|provider| *provider != user);
             links.extend(provider.map(|provider| Link {
                 user,
                 provider,
@@ -51,15 +53,15 @@ pub(super) fn links(
     links
 }
 
-fn offers(member: &Member, interface: &str) -> bool {
+fn provides(member: &AssemblyMember, interface: &str) -> bool {
     member.component.file().provides.contains_key(interface)
 }
 
-/// A hop hands on to the member behind it: the next hop, or the app.
+/// Returns the upstream of an ingress hop: the next hop, or the app.
 fn next_hop(
-    members: &[Member],
+    members: &[AssemblyMember],
     user: usize,
-    required: &Required,
+    required: &RequiredInterface,
     manifest: &Manifest,
     findings: &mut Vec<Finding>,
 ) -> Option<usize> {
@@ -71,70 +73,89 @@ fn next_hop(
         .position(|name| *name == hop.component.name())?
         + 1;
 
-    // A name that could not be found has had its finding.
+    // An unknown name already has its finding (M05), so the search just ends here.
     let next = members
         .iter()
-        .position(|one| one.component.name() == chain[behind].as_str())?;
-    if offers(&members[next], &required.interface) {
+        .position(|member| member.component.name() == chain[behind].as_str())?;
+    if provides(&members[next], &required.interface) {
         return Some(next);
     }
 
     let next = &members[next];
-    let offered = next.component.file().provides.keys();
-    let offered: Vec<String> = offered.map(|interface| format!("`{interface}`")).collect();
-    let offered = if offered.is_empty() {
+    let interfaces: Vec<String> = next
+        .component
+        .file()
+        .provides
+        .keys()
+        .map(|interface| format!("`{interface}`"))
+        .collect();
+    let provided = if interfaces.is_empty() {
         "nothing".to_owned()
     } else {
-        offered.join(", ")
+        interfaces.join(", ")
     };
 
-    let place = next.place.clone();
-    let wants = &required.interface;
-    findings.push(rules::m08::mismatch(
-        place,
+    let location = next.location.clone();
+    findings.push(rules::m08_protocol_mismatch::mismatch(
+        location,
         hop.name(),
-        wants,
+        &required.interface,
         next.name(),
-        &offered,
+        &provided,
     ));
 
     None
 }
 
-/// Somebody beside: not the member itself, and not a hop, which stands for what is behind it.
-fn beside(
-    members: &[Member],
+/// Returns the one other member that provides a required interface.
+///
+/// Ingress hops do not count: they provide the interface on behalf of the app behind them.
+fn find_provider(
+    members: &[AssemblyMember],
     user: usize,
-    required: &Required,
+    required: &RequiredInterface,
     findings: &mut Vec<Finding>,
 ) -> Option<usize> {
     let member = &members[user];
     let (interface, setting) = (&required.interface, &required.setting);
-    let others = members.iter().enumerate().filter(|(other, one)| {
-        *other != user
-            && one.role != Role::Ingress
-            && one.life == Life::Serves
-            && offers(one, interface)
-    });
 
-    let providers: Vec<usize> = others.map(|(other, _)| other).collect();
+    let providers: Vec<usize> = members
+        .iter()
+        .enumerate()
+        .filter(|(index, other)| {
+            *index != user
+                && other.role != Role::Ingress
+                && other.run_mode == RunMode::Service
+                && provides(other, interface)
+        })
+        .map(|(index, _)| index)
+        .collect();
     match providers[..] {
         [] if required.optional => None,
         [] => {
-            let place = member.place.clone();
-            findings.push(rules::m09::unmet(place, member.name(), interface, setting));
+            let location = member.location.clone();
+            findings.push(rules::m09_unmet_requirement::unmet(
+                location,
+                member.name(),
+                interface,
+                setting,
+            ));
             None
         }
         [provider] => Some(provider),
+        // With several providers the user must name one in the setting.
         [..] => {
             let names: Vec<String> = providers
                 .iter()
-                .map(|one| format!("`{}`", members[*one].name()))
+                .map(|provider| format!("`{}`", members[*provider].name()))
                 .collect();
-            let (place, offers) = (member.place.clone(), names.join(" and "));
-            let finding = rules::m09::ambiguous(place, member.name(), interface, &offers, setting);
-
-            findings.push(finding);
+            findings.push(rules::m09_unmet_requirement::ambiguous(
+                member.location.clone(),
+                member.name(),
+                interface,
+                &names.join(" and "),
+                setting,
+            ));
             None
         }
     }

@@ -1,14 +1,14 @@
-//! From names to components: who stands where, with which settings, and who gives what to whom.
+//! Resolves the names of a manifest to components, with their roles, settings and links.
 
 use std::collections::BTreeMap;
 
-use task_definition::{Finding, Place};
+use diagnostics::{Finding, Location};
 
 use crate::component::{Catalog, Component, Kind};
-use crate::hearing::Hearing;
+use crate::diagnostic_context::DiagnosticContext;
 use crate::manifest::Manifest;
 use crate::rules;
-use crate::text::meant;
+use crate::text::suggest;
 use crate::values::{Values, references};
 
 mod links;
@@ -19,20 +19,20 @@ mod settings;
 pub use router::LogRouter;
 pub use settings::{Secret, Setting};
 
-/// Every component in its role, every setting checked, every requirement answered.
+/// An assembly with every component in its role, every setting checked and every requirement met.
 #[derive(Debug, Clone)]
-pub struct Cast {
+pub struct ResolvedAssembly {
     pub(crate) manifest: Manifest,
-    pub(crate) members: Vec<Member>,
+    pub(crate) members: Vec<AssemblyMember>,
     pub(crate) links: Vec<Link>,
     pub(crate) router: Option<LogRouter>,
     pub(crate) account: Account,
     pub(crate) values: Values,
 }
 
-/// A component in a task.
+/// A component of the assembly, which becomes one container of the task.
 #[derive(Debug, Clone)]
-pub struct Member {
+pub struct AssemblyMember {
     pub(crate) component: Component,
     /// The container's name: the component's, or the one that `overrides` gives it.
     pub(crate) container: String,
@@ -40,47 +40,47 @@ pub struct Member {
     pub(crate) image: String,
     pub(crate) settings: BTreeMap<String, Setting>,
     pub(crate) secrets: BTreeMap<String, Secret>,
-    /// The word of the manifest that names it.
-    pub(crate) place: Place,
-    pub(crate) life: Life,
+    /// The location in the manifest that names it.
+    pub(crate) location: Location,
+    pub(crate) run_mode: RunMode,
 }
 
-/// How long a member of a task is there.
+/// Whether a container serves until it is stopped, or exits when its work is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    /// Until it is told to stop.
-    Serves,
-    /// Until its work is done; nobody asks it whether it is well, and it offers nothing.
-    Ends,
+pub enum RunMode {
+    /// Runs until it is stopped.
+    Service,
+    /// Runs to completion; it has no health check and provides no interface.
+    OneShot,
 }
 
-/// What a component is for in a task.
+/// The role of a component in the assembly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A hop in front of the app.
     Ingress,
-    /// What the task exists for.
+    /// The component the task exists for.
     App,
-    /// Beside the app.
+    /// A component next to the app.
     Sidecar,
-    /// Before the app.
+    /// A program that runs to completion before the app starts.
     Init,
 }
 
-/// One member is given an interface by another: positions in the cast.
+/// A requirement of one member that another member meets; both are indexes into `members`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     pub(crate) user: usize,
     pub(crate) provider: usize,
-    /// The name of the requirement; none for telemetry.
+    /// The name of the requirement, or `None` for telemetry.
     pub(crate) requirement: Option<String>,
     pub(crate) interface: String,
 }
 
-/// Where in AWS the task is to live.
+/// The AWS account, region and cluster the task runs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Twelve digits.
+    /// The account id: twelve digits.
     pub id: String,
     /// The region.
     pub region: String,
@@ -90,24 +90,25 @@ pub struct Account {
     pub cluster: String,
 }
 
-/// Looks everything up; all that is wrong is heard together.
+/// Resolves a manifest against the catalog. Reports all findings of the stage together.
 pub fn resolve(
     manifest: Manifest,
     catalog: &Catalog,
     values: &Values,
-    hearing: &mut Hearing,
-) -> Option<Cast> {
+    diagnostics: &mut DiagnosticContext,
+) -> Option<ResolvedAssembly> {
     let mut findings = Vec::new();
     let members = members(&manifest, catalog, values, &mut findings);
-    mode(&manifest, &members, &mut findings);
-    strangers(&manifest, &members, &mut findings);
-    findings.extend(running::judge(&manifest));
-    unused(&manifest, &members, &mut findings);
+    check_run_mode(&manifest, &members, &mut findings);
+    check_unknown_components(&manifest, &members, &mut findings);
+    findings.extend(running::check(&manifest));
+    check_unused_values(&manifest, &members, &mut findings);
 
+    // Later steps run despite findings of earlier ones, so that all are reported together.
     let links = links::links(&members, &manifest, &mut findings);
     let router = router::router(&members, &manifest, values, &mut findings);
     let account = account(&manifest, values, &mut findings);
-    hearing.hear(findings).then(|| Cast {
+    diagnostics.report(findings).then(|| ResolvedAssembly {
         manifest,
         members,
         links,
@@ -117,63 +118,79 @@ pub fn resolve(
     })
 }
 
-impl Member {
-    /// The container's name.
+impl AssemblyMember {
+    /// Returns the container's name.
     pub fn name(&self) -> &str {
         &self.container
     }
 
-    /// What it is for.
+    /// Returns its role.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// How long it is there.
-    pub fn life(&self) -> Life {
-        self.life
+    /// Returns whether it serves or runs to completion.
+    pub fn run_mode(&self) -> RunMode {
+        self.run_mode
     }
 
-    /// The component.
+    /// Returns the component.
     pub fn component(&self) -> &Component {
         &self.component
     }
 }
 
-/// Everybody who stands in the task: the hops outermost first, the app, those beside it, those before.
+/// Returns the members of the task: ingress hops outermost first, the app, sidecars, init programs.
 fn members(
     manifest: &Manifest,
     catalog: &Catalog,
     values: &Values,
     findings: &mut Vec<Finding>,
-) -> Vec<Member> {
-    let mut members: Vec<Member> = Vec::new();
-    for (role, name, pointer) in cast_list(manifest) {
-        let place = manifest.place(&pointer);
-        if members.iter().any(|one| one.component.name() == name) {
-            findings.push(rules::m06::twice(place, name));
+) -> Vec<AssemblyMember> {
+    let mut members: Vec<AssemblyMember> = Vec::new();
+    for (role, name, pointer) in declared_components(manifest) {
+        let location = manifest.location(&pointer);
+        if members.iter().any(|member| member.component.name() == name) {
+            findings.push(rules::m06_duplicate_component::duplicate(location, name));
             continue;
         }
 
         match catalog.component(name) {
             None => {
-                let hint = meant(name, catalog.names());
-                findings.push(rules::m05::unknown_component(place, name, &hint));
+                let hint = suggest(name, catalog.names());
+                findings.push(rules::m05_unknown_component::unknown_component(
+                    location, name, &hint,
+                ));
             }
+            // The component's own findings say why it cannot be used here.
             Some(Err(broken)) => findings.extend_from_slice(broken),
             Some(Ok(component)) => {
-                if !allowed(role).contains(&component.file().kind) {
-                    let (kind, wanted) = (article(component.file().kind), wanted(role));
-                    findings.push(rules::m07::wrong_place(place.clone(), name, kind, wanted));
+                if !allowed_kinds(role).contains(&component.file().kind) {
+                    let (kind, expected) = (
+                        kind_with_article(component.file().kind),
+                        expected_kind(role),
+                    );
+                    findings.push(rules::m07_wrong_role::wrong_role(
+                        location.clone(),
+                        name,
+                        kind,
+                        expected,
+                    ));
                 }
-                members.push(member(component, role, place, manifest, values, findings));
+                members.push(member(
+                    component, role, location, manifest, values, findings,
+                ));
             }
         }
     }
 
+    // The sort is stable, so members that `order:` does not list follow in their usual order.
     let order = &manifest.file().order;
-    members.sort_by_key(|one| {
-        let named = order.iter().position(|name| name == one.component.name());
-        named.unwrap_or(order.len())
+    members.sort_by_key(|member| {
+        order
+            .iter()
+            .position(|name| name == member.component.name())
+            .unwrap_or(order.len())
     });
 
     members
@@ -182,34 +199,37 @@ fn members(
 fn member(
     component: &Component,
     role: Role,
-    place: Place,
+    location: Location,
     manifest: &Manifest,
     values: &Values,
     findings: &mut Vec<Finding>,
-) -> Member {
-    let (settings, secrets) = settings::settings(component, manifest, &place, findings);
+) -> AssemblyMember {
+    let (settings, secrets) = settings::settings(component, manifest, &location, findings);
     let image = image(component, manifest, values, findings);
     let overrides = manifest.file().overrides.get(component.name());
     let container = overrides.and_then(|fields| fields.get("name")?.as_str());
-    let life = match role {
-        Role::Init => Life::Ends,
-        Role::App if manifest.file().on_demand.is_some() => Life::Ends,
-        _ => Life::Serves,
+    // In an on-demand task the app ends the task; its sidecars serve until then.
+    let run_mode = match role {
+        Role::Init => RunMode::OneShot,
+        Role::App if manifest.file().on_demand.is_some() => RunMode::OneShot,
+        _ => RunMode::Service,
     };
 
-    Member {
-        life,
+    AssemblyMember {
+        run_mode,
         component: component.clone(),
         container: container.unwrap_or(component.name()).to_owned(),
         role,
         image,
         settings,
         secrets,
-        place,
+        location,
     }
 }
 
-/// The image the user names for this container, or else the component's; who may pull it follows from it.
+/// Returns the image that `overrides:` names for the container, or else the component's.
+///
+/// The pull permissions of the execution role are derived from it.
 fn image(
     component: &Component,
     manifest: &Manifest,
@@ -217,29 +237,31 @@ fn image(
     findings: &mut Vec<Finding>,
 ) -> String {
     let overrides = manifest.file().overrides.get(component.name());
-    if let Some(named) = overrides.and_then(|fields| fields.get("image")?.as_str()) {
-        return named.to_owned();
+    if let Some(image) = overrides.and_then(|fields| fields.get("image")?.as_str()) {
+        return image.to_owned();
     }
 
     values
-        .fill(&component.file().image)
+        .interpolate(&component.file().image)
         .unwrap_or_else(|missing| {
-            let place = component.place("/image");
-            let told = missing
-                .into_iter()
-                .map(|one| one.told(&place, values.names()));
-            findings.extend(told);
+            let location = component.location("/image");
+            findings.extend(
+                missing
+                    .into_iter()
+                    .map(|error| error.into_finding(&location, values.names())),
+            );
             String::new()
         })
 }
 
-/// Role, name and JSON pointer of everybody the manifest names.
-fn cast_list(manifest: &Manifest) -> Vec<(Role, &str, String)> {
+/// Returns role, name and JSON pointer of each component that the manifest names.
+fn declared_components(manifest: &Manifest) -> Vec<(Role, &str, String)> {
     let file = manifest.file();
     let list = |role, names: &'_ [String], field: &'static str| {
-        let named = names.iter().enumerate();
-        named
-            .map(|(i, name)| (role, name.clone(), format!("/{field}/{i}")))
+        names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| (role, name.clone(), format!("/{field}/{index}")))
             .collect::<Vec<_>>()
     };
 
@@ -248,6 +270,7 @@ fn cast_list(manifest: &Manifest) -> Vec<(Role, &str, String)> {
     all.extend(list(Role::Sidecar, &file.sidecars, "sidecars"));
     all.extend(list(Role::Init, &file.init, "init"));
 
+    // Zipped with the list above, whose names are clones: this way the caller gets references.
     let names = file
         .ingress
         .iter()
@@ -261,7 +284,7 @@ fn cast_list(manifest: &Manifest) -> Vec<(Role, &str, String)> {
         .collect()
 }
 
-fn allowed(role: Role) -> &'static [Kind] {
+fn allowed_kinds(role: Role) -> &'static [Kind] {
     match role {
         Role::Ingress => &[Kind::Proxy],
         Role::App => &[Kind::App],
@@ -270,7 +293,7 @@ fn allowed(role: Role) -> &'static [Kind] {
     }
 }
 
-fn wanted(role: Role) -> &'static str {
+fn expected_kind(role: Role) -> &'static str {
     match role {
         Role::Ingress => "a proxy",
         Role::App => "an app",
@@ -279,7 +302,7 @@ fn wanted(role: Role) -> &'static str {
     }
 }
 
-fn article(kind: Kind) -> &'static str {
+fn kind_with_article(kind: Kind) -> &'static str {
     match kind {
         Kind::App => "an app",
         Kind::Proxy => "a proxy",
@@ -288,91 +311,125 @@ fn article(kind: Kind) -> &'static str {
     }
 }
 
-/// Serving or ending, and whether the app can.
-fn mode(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
+/// Checks that the manifest has one of `service:` and `on_demand:`, and that the app supports it.
+fn check_run_mode(manifest: &Manifest, members: &[AssemblyMember], findings: &mut Vec<Finding>) {
     let file = manifest.file();
     match (&file.service, &file.on_demand) {
         (Some(_), Some(_)) => {
-            findings.push(rules::m15::both(manifest.key_place("", "on_demand")));
+            findings.push(rules::m15_service_or_on_demand::both(
+                manifest.key_location("", "on_demand"),
+            ));
         }
-        (None, None) => findings.push(rules::m15::neither(manifest.place("/name"))),
+        (None, None) => findings.push(rules::m15_service_or_on_demand::neither(
+            manifest.location("/name"),
+        )),
         (Some(service), None) if service.min > service.max => {
-            let place = manifest.place("/service/min");
-            findings.push(rules::m16::disordered(place, service.min, service.max));
+            let location = manifest.location("/service/min");
+            findings.push(rules::m16_invalid_task_count::min_above_max(
+                location,
+                service.min,
+                service.max,
+            ));
         }
+        // Scaling between two counts needs a metric to follow.
         (Some(service), None) if service.min < service.max && service.target.is_none() => {
-            let place = manifest.place("/service/max");
-            findings.push(rules::m16::no_target(place, service.min, service.max));
+            let location = manifest.location("/service/max");
+            findings.push(rules::m16_invalid_task_count::no_target(
+                location,
+                service.min,
+                service.max,
+            ));
         }
         (None, Some(_)) => {
             let app = members.iter().find(|member| member.role == Role::App);
-            let cannot = app.filter(|app| app.component.file().commands.on_demand.is_none());
-            findings
-                .extend(cannot.map(|app| rules::m20::cannot_end(app.place.clone(), app.name())));
+            let unsupported = app.filter(|app| app.component.file().commands.on_demand.is_none());
+            findings.extend(unsupported.map(|app| {
+                rules::m20_unsupported_run_mode::no_on_demand_command(
+                    app.location.clone(),
+                    app.name(),
+                )
+            }));
         }
         (Some(_), None) => {}
     }
 }
 
-/// Words about components that are not in the task.
-fn strangers(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
+/// Reports sections of the manifest that name a component that is not in the task.
+fn check_unknown_components(
+    manifest: &Manifest,
+    members: &[AssemblyMember],
+    findings: &mut Vec<Finding>,
+) {
     let file = manifest.file();
-    let said = file.settings.keys().map(|name| ("/settings", name));
-    let said = said.chain(file.secrets.keys().map(|name| ("/secrets", name)));
-    let said = said.chain(file.overrides.keys().map(|name| ("/overrides", name)));
+    let settings = file.settings.keys().map(|name| ("/settings", name));
+    let secrets = file.secrets.keys().map(|name| ("/secrets", name));
+    let overrides = file.overrides.keys().map(|name| ("/overrides", name));
     let sizes = file.size.containers.keys();
-    let said = said.chain(sizes.map(|name| ("/size/containers", name)));
+    let sizes = sizes.map(|name| ("/size/containers", name));
+    let references = settings.chain(secrets).chain(overrides).chain(sizes);
 
-    // A name that no component has is told where the task names it.
-    let named: Vec<&str> = cast_list(manifest)
+    // A declared name without a component has its M05 at the declaration, so it counts as known here.
+    let declared: Vec<&str> = declared_components(manifest)
         .iter()
         .map(|(_, name, _)| *name)
         .collect();
 
     for (index, name) in file.order.iter().enumerate() {
-        if !named.contains(&name.as_str()) {
-            let hint = meant(name, named.iter().copied());
-            let place = manifest.place(&format!("/order/{index}"));
-            findings.push(rules::m17::not_in_task(place, name, &hint));
+        if !declared.contains(&name.as_str()) {
+            let hint = suggest(name, declared.iter().copied());
+            let location = manifest.location(&format!("/order/{index}"));
+            findings.push(rules::m17_not_in_task::not_in_task(location, name, &hint));
         }
     }
 
-    for (list, name) in said {
-        if !named.contains(&name.as_str()) {
-            let hint = meant(name, members.iter().map(Member::name));
-            let place = manifest.key_place(list, name);
-            findings.push(rules::m17::not_in_task(place, name, &hint));
+    for (list, name) in references {
+        if !declared.contains(&name.as_str()) {
+            let hint = suggest(name, members.iter().map(AssemblyMember::name));
+            let location = manifest.key_location(list, name);
+            findings.push(rules::m17_not_in_task::not_in_task(location, name, &hint));
         }
     }
 }
 
-/// Values of the manifest that nothing in the task names.
-fn unused(manifest: &Manifest, members: &[Member], findings: &mut Vec<Finding>) {
+/// Reports values of the manifest that nothing in the task refers to.
+fn check_unused_values(
+    manifest: &Manifest,
+    members: &[AssemblyMember],
+    findings: &mut Vec<Finding>,
+) {
     let mut used: Vec<String> = manifest.references().iter().cloned().collect();
     for member in members {
         let file = member.component.file();
-        let resources = file.permissions.iter().flat_map(|one| &one.resources);
+        let resources = file
+            .permissions
+            .iter()
+            .flat_map(|permission| &permission.resources);
         let texts = resources.chain([&file.image]);
         used.extend(texts.flat_map(|text| references(text)));
     }
 
+    // These are read without a reference, for ARNs and log options.
     used.extend(["account", "region", "partition", "cluster"].map(str::to_owned));
     for name in manifest.file().values.keys() {
         if !used.contains(name) {
-            let place = manifest.key_place("/values", name);
-            findings.push(rules::m32::unused(place, name));
+            let location = manifest.key_location("/values", name);
+            findings.push(rules::m32_unused_value::unused_value(location, name));
         }
     }
 }
 
-/// The values that every task needs; the last two have a default.
+/// Reads the values that every task needs; `partition` and `cluster` have defaults.
 fn account(manifest: &Manifest, values: &Values, findings: &mut Vec<Finding>) -> Account {
     let mut value = |name: &str| {
         if let Some(value) = values.get(name) {
             return value.to_owned();
         }
-        let place = manifest.place("/name");
-        findings.push(rules::m14::no_value(place, name, values.names()));
+        let location = manifest.location("/name");
+        findings.push(rules::m14_undefined_value::undefined_value(
+            location,
+            name,
+            values.names(),
+        ));
         String::new()
     };
 

@@ -1,56 +1,61 @@
-//! The log router of a task: who it is, and what it does with everybody's lines.
+//! The log router of a task (FireLens), and the log driver options of the other containers.
 
 use std::collections::BTreeMap;
 
+use diagnostics::Finding;
 use serde_json::Value;
-use task_definition::Finding;
 
-use super::Member;
+use super::AssemblyMember;
 use crate::component::Firelens;
 use crate::manifest::Manifest;
 use crate::rules;
-use crate::values::{Values, fill};
+use crate::values::{Values, interpolate};
 
-/// The member through which the others log.
+/// The member through which the other containers log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRouter {
-    /// Its position in the cast.
+    /// Its index in `members`.
     pub(crate) member: usize,
-    /// The options of everybody's log driver; `${container}` still stands in them.
+    /// The options of the other containers' log driver, with `${container}` not yet interpolated.
     pub(crate) output: BTreeMap<String, String>,
 }
 
-/// The first router; that there is only one is a rule of ECS.
+/// Returns the first log router. ECS allows one per task, which a rule of the definition checks.
 pub(super) fn router(
-    members: &[Member],
+    members: &[AssemblyMember],
     manifest: &Manifest,
     values: &Values,
     findings: &mut Vec<Finding>,
 ) -> Option<LogRouter> {
     let routers = members.iter().enumerate();
-    let mut routers =
-        routers.filter_map(|(at, one)| Some((at, one, one.component.file().firelens.as_ref()?)));
+    let mut routers = routers.filter_map(|(index, member)| {
+        Some((index, member, member.component.file().firelens.as_ref()?))
+    });
     let (member, router, firelens) = routers.next()?;
-    let known = |name: &str| match name {
+    let resolve = |name: &str| match name {
         "assembly" => Some(manifest.file().name.clone()),
+        // Left as a placeholder: `options_of` replaces it for each container.
         "container" => Some(CONTAINER.to_owned()),
         _ => values.get(name).map(str::to_owned),
     };
 
     let mut output = BTreeMap::new();
     for (name, text) in options(router, firelens) {
-        match fill(&text, known) {
-            Ok(filled) => {
-                output.insert(name, filled);
+        match interpolate(&text, resolve) {
+            Ok(text) => {
+                output.insert(name, text);
             }
             Err(missing) => {
-                let place = router
+                let location = router
                     .component
-                    .place(&format!("/settings/{}", firelens.output));
-                let told = missing
-                    .iter()
-                    .map(|name| rules::m14::no_value(place.clone(), name, values.names()));
-                findings.extend(told);
+                    .location(&format!("/settings/{}", firelens.output));
+                findings.extend(missing.iter().map(|name| {
+                    rules::m14_undefined_value::undefined_value(
+                        location.clone(),
+                        name,
+                        values.names(),
+                    )
+                }));
             }
         }
     }
@@ -59,10 +64,10 @@ pub(super) fn router(
 }
 
 impl LogRouter {
-    /// The options of one container's log driver.
+    /// Returns the log driver options of one container.
     pub(crate) fn options_of(&self, container: &str) -> BTreeMap<String, String> {
-        let output = self.output.iter();
-        output
+        self.output
+            .iter()
             .map(|(name, text)| (name.clone(), text.replace(CONTAINER, container)))
             .collect()
     }
@@ -70,12 +75,14 @@ impl LogRouter {
 
 const CONTAINER: &str = "${container}";
 
-/// What the user says, or else the component.
-fn options(router: &Member, firelens: &Firelens) -> Vec<(String, String)> {
-    let given = router.settings.get(&firelens.output);
-    let given = given.and_then(|given| serde_json::from_str(&given.text).ok());
+/// Returns the output options that the manifest sets, or else the component's default.
+fn options(router: &AssemblyMember, firelens: &Firelens) -> Vec<(String, String)> {
+    let from_manifest = router
+        .settings
+        .get(&firelens.output)
+        .and_then(|setting| serde_json::from_str(&setting.text).ok());
     let declared = router.component.file().settings.get(&firelens.output);
-    let value = given.or_else(|| declared?.default.clone());
+    let value = from_manifest.or_else(|| declared?.default.clone());
     let Some(Value::Object(options)) = value else {
         return Vec::new();
     };

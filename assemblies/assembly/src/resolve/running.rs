@@ -1,34 +1,36 @@
-//! Words about how tasks are run, held against each other.
+//! Checks the manifest's sections about running tasks: scaling, secret keys, stack sections.
 
-use task_definition::Finding;
+use diagnostics::Finding;
 
 use crate::manifest::{Manifest, Service, Target};
 use crate::rules;
 
-/// What is wrong with them.
-pub(super) fn judge(manifest: &Manifest) -> Vec<Finding> {
-    let mut findings = keys(manifest);
-    findings.extend(sections(manifest));
+/// Returns the findings of these sections.
+pub(super) fn check(manifest: &Manifest) -> Vec<Finding> {
+    let mut findings = check_secret_keys(manifest);
+    findings.extend(check_stack_sections(manifest));
     if let Some(service) = &manifest.file().service {
-        scaling(manifest, service, &mut findings);
+        check_scaling(manifest, service, &mut findings);
     }
     findings
 }
 
-/// Words about scaling.
-fn scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Finding>) {
+/// Checks the scaling fields of `service:` against each other.
+fn check_scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Finding>) {
     let scales = service.min < service.max && service.target.is_some();
-    let idle = [
+    let scaling_fields = [
         ("cooldown", service.cooldown.is_some()),
         ("scale_in", !service.scale_in),
         ("resolution", service.resolution.is_some()),
     ];
 
-    // A range that is wrong has its own finding, and then the word is not idle.
+    // With `min` above `max`, or a range without a target, M16 reports the cause instead.
     if !scales && service.min == service.max {
-        for (word, _) in idle.iter().filter(|(_, said)| *said) {
-            let place = manifest.key_place("/service", word);
-            findings.push(rules::m39::idle(place, word));
+        for (field, _) in scaling_fields.iter().filter(|(_, is_set)| *is_set) {
+            let location = manifest.key_location("/service", field);
+            findings.push(rules::m39_scaling_without_range::without_effect(
+                location, field,
+            ));
         }
         return;
     }
@@ -36,33 +38,38 @@ fn scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Finding>) 
     let Some(seconds) = service.resolution else {
         return;
     };
-    let place = manifest.place("/service/resolution");
-    let finer = |target: &Target| target.cpu.is_some() || target.memory.is_some();
+    let location = manifest.location("/service/resolution");
+    let has_high_resolution = |target: &Target| target.cpu.is_some() || target.memory.is_some();
 
+    // Only the predefined CPU and memory metrics of ECS exist in a 20-second variant.
     if !matches!(seconds, 20 | 60) {
-        findings.push(rules::m38::no_resolution(place, seconds));
-    } else if seconds == 20 && !service.target.as_ref().is_some_and(finer) {
-        findings.push(rules::m38::nothing_finer(place));
+        findings.push(rules::m38_invalid_resolution::invalid_resolution(
+            location, seconds,
+        ));
+    } else if seconds == 20 && !service.target.as_ref().is_some_and(has_high_resolution) {
+        findings.push(rules::m38_invalid_resolution::no_high_resolution_target(
+            location,
+        ));
     }
 }
 
-fn keys(manifest: &Manifest) -> Vec<Finding> {
+fn check_secret_keys(manifest: &Manifest) -> Vec<Finding> {
     let keys = manifest.file().secret_keys.iter().enumerate();
-    let wrong = keys.filter(|(_, key)| !rules::m36::is_key(key));
-    wrong
+    keys.filter(|(_, key)| !rules::m36_invalid_kms_key::is_key_arn(key))
         .map(|(index, key)| {
-            let place = manifest.place(&format!("/secret_keys/{index}"));
-            rules::m36::no_key(place, key)
+            let location = manifest.location(&format!("/secret_keys/{index}"));
+            rules::m36_invalid_kms_key::invalid_key(location, key)
         })
         .collect()
 }
 
-/// Sections that no template has.
-fn sections(manifest: &Manifest) -> Vec<Finding> {
+/// Reports sections under `stack:` that a CloudFormation template does not have.
+fn check_stack_sections(manifest: &Manifest) -> Vec<Finding> {
     let stack = manifest.file().stack.iter().flat_map(|stack| stack.keys());
-    let unknown = stack.filter(|name| !rules::m44::SECTIONS.contains(&name.as_str()));
-    let place = |name: &String| manifest.key_place("/stack", name);
+    let unknown =
+        stack.filter(|name| !rules::m44_unknown_stack_section::SECTIONS.contains(&name.as_str()));
+    let location = |name: &String| manifest.key_location("/stack", name);
     unknown
-        .map(|name| rules::m44::unknown_section(place(name), name))
+        .map(|name| rules::m44_unknown_stack_section::unknown_section(location(name), name))
         .collect()
 }

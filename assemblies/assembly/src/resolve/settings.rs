@@ -1,46 +1,46 @@
-//! The settings of a member: known names, right kinds, nothing missing, secrets kept apart.
+//! Checks the settings of a member: known names, types, required settings, secrets.
 
 use std::collections::BTreeMap;
 
+use diagnostics::{Finding, Location, escape, nearest};
 use serde_json::{Map, Value};
-use task_definition::{Finding, Place, escape, nearest};
 
 use crate::component::Component;
 use crate::manifest::Manifest;
 use crate::rules;
-use crate::text::meant;
+use crate::text::suggest;
 
-/// A setting as the container's environment will have it.
+/// A setting's value as text for the container's environment, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     pub(crate) text: String,
-    pub(crate) place: Place,
+    pub(crate) location: Location,
 }
 
-/// A secret as the container's definition will name it.
+/// A secret's `valueFrom`, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     pub(crate) value_from: String,
-    pub(crate) place: Place,
+    pub(crate) location: Location,
 }
 
 type Settings = BTreeMap<String, Setting>;
 type Secrets = BTreeMap<String, Secret>;
 
-/// What the manifest says about a component, checked against what the component says about itself.
+/// Checks the settings of the manifest against the component's declarations and returns them.
 pub(super) fn settings(
     component: &Component,
     manifest: &Manifest,
-    named: &Place,
+    named: &Location,
     findings: &mut Vec<Finding>,
 ) -> (Settings, Secrets) {
     let name = component.name();
-    let (settings, meant) = (Settings::new(), Vec::new());
+    let (settings, attempted) = (Settings::new(), Vec::new());
     let mut reader = Reader {
         component,
         manifest,
         settings,
-        meant,
+        attempted,
         findings,
     };
 
@@ -48,36 +48,39 @@ pub(super) fn settings(
         reader.map(given, "", &format!("/settings/{}", escape(name)));
     }
 
-    let (settings, meant) = (reader.settings, reader.meant);
+    let (settings, attempted) = (reader.settings, reader.attempted);
     let secrets = secrets(component, manifest, &settings, findings);
     for (setting, declared) in &component.file().settings {
         let given = settings.contains_key(setting) || secrets.contains_key(setting);
-        // What the wiring gives need not be given here.
+        // The wiring sets the addresses of required interfaces, so the manifest need not.
         let wired = component
             .file()
             .requires
             .values()
-            .any(|one| one.setting == *setting);
+            .any(|required| required.setting == *setting);
 
-        if declared.required && !given && !wired && !meant.contains(setting) {
-            let (place, doc) = (named.clone(), declared.doc.trim_end_matches('.'));
+        if declared.required && !given && !wired && !attempted.contains(setting) {
+            let (location, doc) = (named.clone(), declared.doc.trim_end_matches('.'));
             findings.push(if declared.secret {
-                rules::m12::missing_secret(place, name, setting, doc)
+                rules::m12_missing_setting::missing_secret(location, name, setting, doc)
             } else {
-                rules::m12::missing_setting(place, name, setting, doc)
+                rules::m12_missing_setting::missing_setting(location, name, setting, doc)
             });
         }
     }
 
+    // `one_of`: at least one setting of each group must be set.
     for choice in &component.file().one_of {
         let given = |setting: &String| {
             settings.contains_key(setting)
                 || secrets.contains_key(setting)
-                || meant.contains(setting)
+                || attempted.contains(setting)
         };
         if let (false, [first, others @ ..]) = (choice.iter().any(given), &choice[..]) {
-            let place = named.clone();
-            findings.push(rules::m12::missing_choice(place, name, first, others));
+            let location = named.clone();
+            findings.push(rules::m12_missing_setting::missing_choice(
+                location, name, first, others,
+            ));
         }
     }
 
@@ -88,13 +91,14 @@ struct Reader<'a> {
     component: &'a Component,
     manifest: &'a Manifest,
     settings: Settings,
-    /// Settings that were given, but wrongly: they have had their finding.
-    meant: Vec<String>,
+    /// Settings with an invalid or misspelt entry: they have their finding, so they are not reported
+    /// as missing too.
+    attempted: Vec<String>,
     findings: &'a mut Vec<Finding>,
 }
 
 impl Reader<'_> {
-    /// A map of settings; one that is nested in the program may be nested here.
+    /// Reads a map of settings. `a.b` may be written as a nested map.
     fn map(&mut self, given: &Map<String, Value>, prefix: &str, pointer: &str) {
         for (key, value) in given {
             let setting = format!("{prefix}{key}");
@@ -102,52 +106,65 @@ impl Reader<'_> {
             let inner = format!("{setting}.");
             let declared = &self.component.file().settings;
 
+            // A declared setting of type map is a value; only an undeclared map is descended into.
             match (declared.get(&setting), value) {
                 (Some(_), _) => self.value(&setting, value, &below),
                 (None, Value::Object(map))
-                    if declared.keys().any(|one| one.starts_with(&inner)) =>
+                    if declared.keys().any(|name| name.starts_with(&inner)) =>
                 {
                     self.map(map, &inner, &below);
                 }
                 (None, _) => {
-                    let place = self.manifest.key_place(pointer, key);
-                    let hint = meant(&setting, declared.keys().map(String::as_str));
+                    let location = self.manifest.key_location(pointer, key);
+                    let hint = suggest(&setting, declared.keys().map(String::as_str));
                     let name = self.component.name();
                     let near = nearest(&setting, declared.keys().map(String::as_str));
 
-                    self.meant.extend(near.map(str::to_owned));
+                    self.attempted.extend(near.map(str::to_owned));
                     self.findings
-                        .push(rules::m10::unknown_setting(place, name, &setting, &hint));
+                        .push(rules::m10_unknown_setting::unknown_setting(
+                            location, name, &setting, &hint,
+                        ));
                 }
             }
         }
     }
 
     fn value(&mut self, setting: &str, value: &Value, pointer: &str) {
-        let place = self.manifest.place(pointer);
+        let location = self.manifest.location(pointer);
         let name = self.component.name();
         let Some(declared) = self.component.file().settings.get(setting) else {
             return;
         };
 
-        self.meant.push(setting.to_owned());
+        self.attempted.push(setting.to_owned());
         if declared.secret {
             self.findings
-                .push(rules::m13::written_out(place, name, setting));
+                .push(rules::m13_plaintext_secret::plain_secret(
+                    location, name, setting,
+                ));
             return;
         }
 
         if let Some(text) = declared.kind.text(value) {
-            let fault = declared.fault(value);
-            self.findings.extend(
-                fault.map(|fault| rules::m28::refused(place.clone(), name, setting, fault)),
-            );
+            // The value is kept despite the finding: its type is right, so later stages can use it.
+            let invalid = declared.check(value);
+            self.findings.extend(invalid.map(|invalid| {
+                rules::m28_invalid_setting_value::invalid_value(
+                    location.clone(),
+                    name,
+                    setting,
+                    invalid,
+                )
+            }));
             self.settings
-                .insert(setting.to_owned(), Setting { text, place });
+                .insert(setting.to_owned(), Setting { text, location });
         } else {
-            let (wanted, found) = (declared.kind.words(), kind(value));
+            let (expected, found) = (declared.kind.description(), describe_type(value));
             self.findings
-                .push(rules::m11::wrong_kind(place, name, setting, wanted, found));
+                .push(rules::m11_wrong_setting_type::wrong_kind(
+                    location, name, setting, expected, found,
+                ));
         }
     }
 }
@@ -164,24 +181,32 @@ fn secrets(
     for (setting, value_from) in manifest.file().secrets.get(name).into_iter().flatten() {
         let declared = &component.file().settings;
         if !declared.contains_key(setting) {
-            let place = manifest.key_place(&pointer, setting);
-            let known = declared.iter().filter(|(_, one)| one.secret);
-            let hint = meant(setting, known.map(|(known, _)| known.as_str()));
-            findings.push(rules::m10::unknown_setting(place, name, setting, &hint));
+            let location = manifest.key_location(&pointer, setting);
+            let secret_settings = declared
+                .iter()
+                .filter(|(_, declaration)| declaration.secret);
+            let hint = suggest(setting, secret_settings.map(|(name, _)| name.as_str()));
+            findings.push(rules::m10_unknown_setting::unknown_setting(
+                location, name, setting, &hint,
+            ));
             continue;
         }
 
-        let place = manifest.place(&format!("{pointer}/{}", escape(setting)));
+        let location = manifest.location(&format!("{pointer}/{}", escape(setting)));
         if settings.contains_key(setting) {
-            findings.push(rules::m13::given_twice(place.clone(), name, setting));
+            findings.push(rules::m13_plaintext_secret::setting_and_secret(
+                location.clone(),
+                name,
+                setting,
+            ));
         }
 
-        // A plain setting may well be kept secret.
+        // Settings that are not declared secret may be given as secrets as well.
         secrets.insert(
             setting.clone(),
             Secret {
                 value_from: value_from.clone(),
-                place,
+                location,
             },
         );
     }
@@ -189,7 +214,7 @@ fn secrets(
     secrets
 }
 
-fn kind(value: &Value) -> &'static str {
+fn describe_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "`true` or `false`",

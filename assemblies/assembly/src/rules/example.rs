@@ -1,22 +1,23 @@
-//! The shop: the components that the examples of the rules name.
+//! Checks the examples of the rules against a small catalog, the shop.
 
-use task_definition::Finding;
-use task_definition::source::Source;
+use diagnostics::Finding;
+use diagnostics::source::Source;
 
 use crate::component::{Catalog, Component};
-use crate::lock::{Demand, Lock};
+use crate::lock::{Lock, LockMode};
 use crate::plan;
 use crate::values::Values;
 
-/// What is found in an example of a rule, which is a manifest of the shop, a `component.yaml` or a lock file.
+/// Returns the findings for an example: a manifest of the shop, a `component.yaml` or a lock file.
 pub fn findings(text: &str) -> Vec<Finding> {
     let source = Source::new("example.yaml", text);
+    // The first key identifies the kind of file.
     if text.starts_with("schema:") {
         return Component::read(&source).err().unwrap_or_default();
     }
 
     if text.starts_with("lock:") {
-        return findings_of_lock(&source);
+        return lock_findings(&source);
     }
     match plan(&source, &catalog(), &values()) {
         Ok(plan) => plan.warnings().to_vec(),
@@ -24,12 +25,12 @@ pub fn findings(text: &str) -> Vec<Finding> {
     }
 }
 
-/// A lock file is held against a task of one image, all of which must be locked.
-fn findings_of_lock(source: &Source) -> Vec<Finding> {
+/// Checks a lock file with a task of one image, which must be locked.
+fn lock_findings(source: &Source) -> Vec<Finding> {
     let manifest = Source::new("shop.yaml", "name: shop\napp: web\nservice: {}\n");
     let planned = Lock::read(source).and_then(|lock| {
-        let lock = lock.demanding(Demand::Everything);
-        plan(&manifest, &catalog(), &values().locked(lock))
+        let lock = lock.with_mode(LockMode::Required);
+        plan(&manifest, &catalog(), &values().with_lock(lock))
     });
     planned.map_or_else(|findings| findings, |plan| plan.warnings().to_vec())
 }
@@ -50,7 +51,7 @@ fn values() -> Values {
     text.into_iter().fold(Values::default(), with)
 }
 
-/// The tests hold this list against the folder.
+/// The components of the shop. A test compares the findings with those for all files of the folder.
 const COMPONENTS: [(&str, &str); 12] = [
     (
         "auth.yaml",

@@ -1,170 +1,145 @@
-//! What can be wrong with a manifest, one file a rule: its words, a case that passes, one that fails.
+//! The rules for manifests, components and lock files: one file per rule.
 //!
-//! A rule is looked for by the stage that can see it; the file of a rule holds what is said about it.
+//! A rule's file contains its texts, a passing and a failing example, and the functions that build its findings. The
+//! stage that has the data runs the check.
 
-use task_definition::Severity;
+use diagnostics::Severity;
+use ecs_rules::Check;
+
+pub use ecs_rules::Rule;
 
 pub mod example;
 
-pub(crate) mod m01;
-pub(crate) mod m02;
-pub(crate) mod m03;
-pub(crate) mod m04;
-pub(crate) mod m05;
-pub(crate) mod m06;
-pub(crate) mod m07;
-pub(crate) mod m08;
-pub(crate) mod m09;
-pub(crate) mod m10;
-pub(crate) mod m11;
-pub(crate) mod m12;
-pub(crate) mod m13;
-pub(crate) mod m14;
-pub(crate) mod m15;
-pub(crate) mod m16;
-pub(crate) mod m17;
-pub(crate) mod m18;
-pub(crate) mod m19;
-pub(crate) mod m20;
-pub(crate) mod m21;
-pub(crate) mod m22;
-pub(crate) mod m23;
-pub(crate) mod m24;
-pub(crate) mod m25;
-pub(crate) mod m26;
-pub(crate) mod m27;
-pub(crate) mod m28;
-pub(crate) mod m30;
-pub(crate) mod m31;
-pub(crate) mod m32;
-pub(crate) mod m33;
-pub(crate) mod m34;
-pub(crate) mod m35;
-pub(crate) mod m36;
-pub(crate) mod m37;
-pub(crate) mod m38;
-pub(crate) mod m39;
-pub(crate) mod m40;
-pub(crate) mod m41;
-pub(crate) mod m42;
-pub(crate) mod m43;
-pub(crate) mod m44;
-pub(crate) mod m50;
-pub(crate) mod m51;
-pub(crate) mod m52;
+pub(crate) mod m01_unknown_field;
+pub(crate) mod m02_wrong_type;
+pub(crate) mod m03_missing_field;
+pub(crate) mod m04_invalid_name;
+pub(crate) mod m05_unknown_component;
+pub(crate) mod m06_duplicate_component;
+pub(crate) mod m07_wrong_role;
+pub(crate) mod m08_protocol_mismatch;
+pub(crate) mod m09_unmet_requirement;
+pub(crate) mod m10_unknown_setting;
+pub(crate) mod m11_wrong_setting_type;
+pub(crate) mod m12_missing_setting;
+pub(crate) mod m13_plaintext_secret;
+pub(crate) mod m14_undefined_value;
+pub(crate) mod m15_service_or_on_demand;
+pub(crate) mod m16_invalid_task_count;
+pub(crate) mod m17_not_in_task;
+pub(crate) mod m18_inconsistent_component;
+pub(crate) mod m19_unresolved_permission;
+pub(crate) mod m20_unsupported_run_mode;
+pub(crate) mod m21_port_conflict;
+pub(crate) mod m22_exposed_inner_hop;
+pub(crate) mod m23_opaque_settings;
+pub(crate) mod m24_unknown_rule;
+pub(crate) mod m25_unused_suppression;
+pub(crate) mod m26_unsuppressible_rule;
+pub(crate) mod m27_missing_reason;
+pub(crate) mod m28_invalid_setting_value;
+pub(crate) mod m30_value_cycle;
+pub(crate) mod m31_possible_secret;
+pub(crate) mod m32_unused_value;
+pub(crate) mod m33_task_too_large;
+pub(crate) mod m34_wildcard_resource;
+pub(crate) mod m35_wildcard_action;
+pub(crate) mod m36_invalid_kms_key;
+pub(crate) mod m37_unsupported_load_balancer;
+pub(crate) mod m38_invalid_resolution;
+pub(crate) mod m39_scaling_without_range;
+pub(crate) mod m40_trigger_loop;
+pub(crate) mod m41_unreported_failure;
+pub(crate) mod m42_unknown_trigger_field;
+pub(crate) mod m43_overrides_too_long;
+pub(crate) mod m44_unknown_stack_section;
+pub(crate) mod m50_not_locked;
+pub(crate) mod m51_stale_lock;
+pub(crate) mod m52_invalid_lock_entry;
 
-pub use m14::missing as missing_values;
-pub use m32::unused as unused_value;
+pub use m14_undefined_value::missing_values;
+pub use m32_unused_value::unused_value;
 
-/// A rule about manifests, or about components.
-#[derive(Debug, Clone, Copy)]
-pub struct Rule {
-    /// The id. It never changes its meaning.
-    pub id: &'static str,
-    /// The rule in one line.
-    pub title: &'static str,
-    /// Why it is so and what happens otherwise.
-    pub explanation: &'static str,
-    /// Where it comes from.
-    pub source: &'static str,
-    /// What to do, in general.
-    pub hint: &'static str,
-    /// A file that keeps the rule.
-    pub passing: &'static str,
-    /// A file that breaks this rule and no other.
-    pub failing: &'static str,
-}
+/// The defaults of a manifest rule: an error of a stage, without which there is no plan to continue with.
+pub(crate) const MANIFEST: Rule = Rule {
+    check: Check::Stage,
+    suppressible: false,
+    ..Rule::DEFAULT
+};
 
-/// Every rule.
+/// Returns every rule, sorted by id.
 pub fn rules() -> &'static [Rule] {
     RULES
 }
 
-/// The rule of that id.
+/// Returns the rule with this id.
 pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().iter().find(|rule| rule.id == id)
 }
 
-/// How bad a breach of a rule about manifests is.
-pub fn severity(id: &str) -> Severity {
-    if WARNINGS.contains(&id) {
-        Severity::Warning
-    } else {
-        Severity::Error
-    }
+/// Returns whether a rule can be suppressed, because there is a result despite its findings.
+pub fn is_suppressible(id: &str) -> bool {
+    // Warnings never prevent a result, so all of them can be suppressed.
+    find(id).is_none_or(|rule| rule.suppressible || rule.severity == Severity::Warning)
 }
 
-/// Whether something can be made in spite of what a rule finds. Most of ECS's own rules judge a definition
-/// that is there; of the rules about manifests only a few do.
-pub fn may_be_silenced(id: &str) -> bool {
-    match rule(id) {
-        Some(_) => JUDGES.contains(&id) || severity(id) == Severity::Warning,
-        None => !UNREADABLE.contains(&id),
-    }
+/// Returns whether a rule protects the task from unauthorized access.
+///
+/// A suppressed finding of such a rule is reported on every run.
+pub fn is_security_rule(id: &str) -> bool {
+    find(id).is_some_and(|rule| rule.guard)
 }
 
-/// Whether a rule keeps strangers out of the task: that it is silenced is told every time.
-pub fn guards(id: &str) -> bool {
-    GUARDS.contains(&id)
+/// Returns the manifest rule or ECS rule with this id.
+fn find(id: &str) -> Option<&'static Rule> {
+    rule(id).or_else(|| ecs_rules::rule(id))
 }
-
-/// Rules that find what is accepted and will hurt.
-const WARNINGS: &[&str] = &["M25", "M31", "M32", "M34", "M35", "M39", "M41"];
-
-/// Rules whose errors can be passed over.
-const JUDGES: &[&str] = &["M17", "M22", "M23", "M40", "M50", "M51"];
-
-/// ECS's rules that leave nothing to judge: no text, no value of the right type.
-const UNREADABLE: &[&str] = &["Y01", "Y02", "C06", "D05"];
-
-/// Rules about who may come in.
-const GUARDS: &[&str] = &["M22", "M23"];
 
 static RULES: &[Rule] = &[
-    m01::RULE,
-    m02::RULE,
-    m03::RULE,
-    m04::RULE,
-    m05::RULE,
-    m06::RULE,
-    m07::RULE,
-    m08::RULE,
-    m09::RULE,
-    m10::RULE,
-    m11::RULE,
-    m12::RULE,
-    m13::RULE,
-    m14::RULE,
-    m15::RULE,
-    m16::RULE,
-    m17::RULE,
-    m18::RULE,
-    m19::RULE,
-    m20::RULE,
-    m21::RULE,
-    m22::RULE,
-    m23::RULE,
-    m24::RULE,
-    m25::RULE,
-    m26::RULE,
-    m27::RULE,
-    m28::RULE,
-    m30::RULE,
-    m31::RULE,
-    m32::RULE,
-    m33::RULE,
-    m34::RULE,
-    m35::RULE,
-    m36::RULE,
-    m37::RULE,
-    m38::RULE,
-    m39::RULE,
-    m40::RULE,
-    m41::RULE,
-    m42::RULE,
-    m43::RULE,
-    m44::RULE,
-    m50::RULE,
-    m51::RULE,
-    m52::RULE,
+    m01_unknown_field::RULE,
+    m02_wrong_type::RULE,
+    m03_missing_field::RULE,
+    m04_invalid_name::RULE,
+    m05_unknown_component::RULE,
+    m06_duplicate_component::RULE,
+    m07_wrong_role::RULE,
+    m08_protocol_mismatch::RULE,
+    m09_unmet_requirement::RULE,
+    m10_unknown_setting::RULE,
+    m11_wrong_setting_type::RULE,
+    m12_missing_setting::RULE,
+    m13_plaintext_secret::RULE,
+    m14_undefined_value::RULE,
+    m15_service_or_on_demand::RULE,
+    m16_invalid_task_count::RULE,
+    m17_not_in_task::RULE,
+    m18_inconsistent_component::RULE,
+    m19_unresolved_permission::RULE,
+    m20_unsupported_run_mode::RULE,
+    m21_port_conflict::RULE,
+    m22_exposed_inner_hop::RULE,
+    m23_opaque_settings::RULE,
+    m24_unknown_rule::RULE,
+    m25_unused_suppression::RULE,
+    m26_unsuppressible_rule::RULE,
+    m27_missing_reason::RULE,
+    m28_invalid_setting_value::RULE,
+    m30_value_cycle::RULE,
+    m31_possible_secret::RULE,
+    m32_unused_value::RULE,
+    m33_task_too_large::RULE,
+    m34_wildcard_resource::RULE,
+    m35_wildcard_action::RULE,
+    m36_invalid_kms_key::RULE,
+    m37_unsupported_load_balancer::RULE,
+    m38_invalid_resolution::RULE,
+    m39_scaling_without_range::RULE,
+    m40_trigger_loop::RULE,
+    m41_unreported_failure::RULE,
+    m42_unknown_trigger_field::RULE,
+    m43_overrides_too_long::RULE,
+    m44_unknown_stack_section::RULE,
+    m50_not_locked::RULE,
+    m51_stale_lock::RULE,
+    m52_invalid_lock_entry::RULE,
 ];

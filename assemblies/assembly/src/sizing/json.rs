@@ -1,44 +1,49 @@
-//! A sizing as JSON for programs.
+//! Renders a sizing as JSON.
 
 use serde_json::{Value, json};
 
-use super::{Ask, Because, Choice, Runs, Sizing};
+use super::{Choice, ContainerSize, SizeConstraint, Sizing, TaskCount};
 use crate::plan::Size;
 use crate::prices::{Machine, Price, Prices};
 
 impl Sizing {
-    /// Everything the text says, as data. Prices are US dollars an hour.
+    /// Returns the same data as the text. Prices are in US dollars per hour.
     pub fn json(&self, prices: &Prices) -> Value {
         let offer = |size: Size| self.offer(size, prices);
-        let smaller = self.push.as_ref();
+        // Without a smaller size both keys are null.
+        let smaller = self.smaller.as_ref();
         json!({
             "name": self.name,
-            "machine": self.billed.machine.word(),
+            "machine": self.billed.machine.as_str(),
             "region": self.region,
             "containers": self.containers.iter().map(container).collect::<Vec<_>>(),
             "sum": size(self.sum),
             "choice": match self.choice {
                 Choice::Smallest => "smallest",
-                Choice::Written => "written",
+                Choice::Explicit => "explicit",
             },
             "size": offer(self.billed.size),
-            "smaller": smaller.map(|push| offer(push.to)),
-            "because": smaller.map(|push| push.because.iter().map(because).collect::<Vec<_>>()),
+            "smaller": smaller.map(|smaller| offer(smaller.size)),
+            "constraints": smaller.map(|smaller| smaller.constraints.iter().map(constraint).collect::<Vec<_>>()),
             "larger": self.larger.map(offer),
-            "tasks": match self.runs {
-                Runs::Service { min, max } => json!({ "min": min, "max": max }),
-                Runs::OnDemand => json!("on_demand"),
-                Runs::Unknown => Value::Null,
+            "tasks": match self.tasks {
+                TaskCount::Service { min, max } => json!({ "min": min, "max": max }),
+                TaskCount::OnDemand => json!("on_demand"),
+                TaskCount::Unknown => Value::Null,
             },
             "prices": { "date": prices.file().date, "source": prices.file().source, "note": prices.file().note },
         })
     }
 
-    fn offer(&self, of: Size, prices: &Prices) -> Value {
-        let mut offer = size(of);
+    fn offer(&self, task_size: Size, prices: &Prices) -> Value {
+        let mut offer = size(task_size);
+        // `null` where the price table has no entry, so that every key is always there.
         for machine in [Machine::X86, Machine::Arm, Machine::Windows] {
-            let price = prices.of(self.billed.with(of).on(machine), &self.region);
-            offer[machine.word()] = price.as_ref().map_or(Value::Null, hourly);
+            let price = prices.price(
+                self.billed.with_size(task_size).with_machine(machine),
+                &self.region,
+            );
+            offer[machine.as_str()] = price.as_ref().map_or(Value::Null, hourly_price);
         }
         offer
     }
@@ -48,15 +53,15 @@ fn size(Size { cpu, memory }: Size) -> Value {
     json!({ "cpu": cpu, "memory": memory })
 }
 
-fn container(ask: &Ask) -> Value {
-    let Ask {
+fn container(container: &ContainerSize) -> Value {
+    let ContainerSize {
         name,
         cpu,
         memory,
         cpu_share,
         memory_share,
         weight,
-    } = ask;
+    } = container;
 
     json!({
         "name": name,
@@ -66,24 +71,30 @@ fn container(ask: &Ask) -> Value {
     })
 }
 
-fn because(one: &Because) -> Value {
-    let Because {
+fn constraint(constraint: &SizeConstraint) -> Value {
+    let SizeConstraint {
         resource,
         container,
-        asks,
+        required,
         sum,
-        less,
-    } = one;
-    json!({ "resource": resource.word(), "container": container, "asks": asks, "sum": sum, "less": less })
+        excess,
+    } = constraint;
+    json!({
+    "resource": resource.as_str(),
+    "container": container,
+    "required": required,
+    "sum": sum,
+    "excess": excess,
+    })
 }
 
-fn hourly(price: &Price) -> Value {
+fn hourly_price(price: &Price) -> Value {
     let Price {
         hour,
         spot,
-        lacks,
+        missing,
         region,
         ..
     } = price;
-    json!({ "on_demand": hour, "spot": spot, "lacks": lacks, "region": region })
+    json!({ "on_demand": hour, "spot": spot, "missing": missing, "region": region })
 }

@@ -1,4 +1,4 @@
-//! Why a task is as large as it is, what would make it smaller, and what that is worth.
+//! Explains a task's size: which containers require it, and what a smaller or larger size costs.
 
 use task_definition::TaskDefinition;
 use task_definition::fargate_sizes::{self, sizes};
@@ -6,143 +6,154 @@ use task_definition::fargate_sizes::{self, sizes};
 use crate::manifest::Service;
 use crate::plan::share::{self, floors};
 use crate::plan::{Plan, Size, size_of};
-use crate::prices::{Billed, Prices};
+use crate::prices::{BilledResources, Prices};
 
 mod json;
 mod text;
 
-/// The size of a task and how it came to be.
+/// The size of a task and its explanation.
 #[derive(Debug, Clone)]
 pub struct Sizing {
     name: String,
     region: String,
-    billed: Billed,
+    billed: BilledResources,
     choice: Choice,
-    containers: Vec<Ask>,
+    containers: Vec<ContainerSize>,
     sum: Size,
-    push: Option<Push>,
+    smaller: Option<SmallerSize>,
     larger: Option<Size>,
-    runs: Runs,
+    tasks: TaskCount,
 }
 
-/// Who chose the size.
+/// How the size was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
-    /// It is the smallest that holds the sum.
+    /// As the smallest size that holds the sum.
     Smallest,
-    /// Somebody wrote it down.
-    Written,
+    /// By the manifest or the task definition.
+    Explicit,
 }
 
-/// What a container asks for and what it gets.
+/// What a container requires and what it gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Ask {
+struct ContainerSize {
     name: String,
-    /// What it must have, as far as it is said.
+    /// The CPU units it requires, if known.
     cpu: Option<u32>,
+    /// The MiB it requires, if known.
     memory: Option<u32>,
-    /// What it gets.
+    /// The CPU units it gets.
     cpu_share: Option<u32>,
+    /// The MiB it gets.
     memory_share: Option<u32>,
     weight: Option<u32>,
 }
 
-/// The size that would do if somebody asked for less, or that does already.
+/// A cheaper size that the containers fit, or would fit if they required less.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Push {
-    to: Size,
-    /// For each resource that stands in the way: how much less it would have to be, and who asks for most.
-    because: Vec<Because>,
+struct SmallerSize {
+    size: Size,
+    /// The resources that rule the size out; empty if the containers fit.
+    constraints: Vec<SizeConstraint>,
 }
 
+/// A resource of which the containers require too much for a size.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Because {
+struct SizeConstraint {
     resource: Resource,
+    /// The container that requires most of it.
     container: String,
-    asks: u32,
+    /// How much that container requires.
+    required: u32,
+    /// How much all containers require.
     sum: u32,
-    less: u32,
+    /// How much less they would have to require.
+    excess: u32,
 }
 
+/// A resource that a task size consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Resource {
     Cpu,
     Memory,
 }
 
-/// How long tasks of this size run.
+/// How many tasks of this size run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Runs {
+enum TaskCount {
     Service { min: u32, max: u32 },
     OnDemand,
     Unknown,
 }
 
 impl Sizing {
-    /// Of a plan, with the floors and weights that led to its size.
-    pub fn of_plan(plan: &Plan, prices: &Prices) -> Self {
-        let cast = &plan.wiring.cast;
-        let floors = floors(cast);
-        let asks = floors.iter().zip(plan.containers()).map(|(floor, member)| {
+    /// Explains a plan's size, with the floors and weights of its containers.
+    pub fn from_plan(plan: &Plan, prices: &Prices) -> Self {
+        let assembly = &plan.wiring.assembly;
+        let floors = floors(assembly);
+        let sizes = floors.iter().zip(plan.containers()).map(|(floor, member)| {
             let container = plan.definition().container(member.name());
-            Ask {
+            ContainerSize {
                 name: member.name().to_owned(),
                 cpu: Some(floor.cpu),
                 memory: Some(floor.memory),
-                cpu_share: container.and_then(|one| one.cpu),
-                memory_share: container.and_then(|one| one.memory),
+                cpu_share: container.and_then(|container| container.cpu),
+                memory_share: container.and_then(|container| container.memory),
                 weight: Some(floor.weight),
             }
         });
 
-        let runs = match (plan.service(), plan.on_demand()) {
-            (Some(Service { min, max, .. }), _) => Runs::Service {
+        let tasks = match (plan.service(), plan.on_demand()) {
+            (Some(Service { min, max, .. }), _) => TaskCount::Service {
                 min: *min,
                 max: *max,
             },
-            (None, Some(_)) => Runs::OnDemand,
-            (None, None) => Runs::Unknown,
+            (None, Some(_)) => TaskCount::OnDemand,
+            (None, None) => TaskCount::Unknown,
         };
 
+        // The sum of the floors, not of the shares: shares always add up to the whole size.
         let sum = share::sum(&floors);
-        let (region, asks) = (&cast.account.region, asks.collect());
-        Self::new(plan.definition(), region, asks, sum, runs, prices)
+        let (region, sizes) = (&assembly.account.region, sizes.collect());
+        Self::new(plan.definition(), region, sizes, sum, tasks, prices)
     }
 
-    /// Of anybody's task definition, which says what its containers get and not why.
-    pub fn of_definition(definition: &TaskDefinition, region: &str, prices: &Prices) -> Self {
-        let containers = definition.container_definitions.iter();
-        let asks: Vec<Ask> = containers
-            .map(|one| Ask {
-                name: one.name.clone(),
-                cpu: one.cpu.filter(|cpu| *cpu > 0),
-                memory: one.memory_reservation.or(one.memory),
-                cpu_share: one.cpu,
-                memory_share: one.memory,
+    /// Explains the size of any task definition. Its containers have shares, but no floors or weights.
+    pub fn from_definition(definition: &TaskDefinition, region: &str, prices: &Prices) -> Self {
+        let sizes: Vec<ContainerSize> = definition
+            .container_definitions
+            .iter()
+            .map(|container| ContainerSize {
+                name: container.name.clone(),
+                // To ECS `cpu: 0` is the same as no value.
+                cpu: container.cpu.filter(|cpu| *cpu > 0),
+                memory: container.memory_reservation.or(container.memory),
+                cpu_share: container.cpu,
+                memory_share: container.memory,
                 weight: None,
             })
             .collect();
 
         let sum = Size {
-            cpu: asks.iter().filter_map(|ask| ask.cpu).sum(),
-            memory: asks.iter().filter_map(|ask| ask.memory).sum(),
+            cpu: sizes.iter().filter_map(|container| container.cpu).sum(),
+            memory: sizes.iter().filter_map(|container| container.memory).sum(),
         };
 
-        Self::new(definition, region, asks, sum, Runs::Unknown, prices)
+        Self::new(definition, region, sizes, sum, TaskCount::Unknown, prices)
     }
 
     fn new(
         definition: &TaskDefinition,
         region: &str,
-        containers: Vec<Ask>,
+        containers: Vec<ContainerSize>,
         sum: Size,
-        runs: Runs,
+        tasks: TaskCount,
         prices: &Prices,
     ) -> Self {
-        let billed = Billed::of(definition);
+        let billed = BilledResources::from_definition(definition);
         let cost = |size: Size| {
-            let price = prices.of(billed.with(size), region);
-            // Without a price, a vCPU counts as much as nine GB, which is about what it costs.
+            let price = prices.price(billed.with_size(size), region);
+            // Without a price, a vCPU counts as nine GB, which is about Fargate's ratio.
             price.map_or(
                 f64::from(size.cpu) * 9.0 + f64::from(size.memory),
                 |price| price.hour,
@@ -151,11 +162,12 @@ impl Sizing {
 
         let size = size_of(definition);
         let smallest = fargate_sizes::smallest(sum.cpu, sum.memory);
-        let is_smallest =
-            smallest.is_some_and(|one| (one.cpu, one.memory) == (size.cpu, size.memory));
+        let is_smallest = smallest
+            .is_some_and(|smallest| (smallest.cpu, smallest.memory) == (size.cpu, size.memory));
+        // One container without a value makes the sum a lower bound, and a smaller size a guess.
         let is_known = containers
             .iter()
-            .all(|ask| ask.cpu.is_some() && ask.memory.is_some());
+            .all(|container| container.cpu.is_some() && container.memory.is_some());
 
         Self {
             name: definition.family.clone(),
@@ -164,86 +176,113 @@ impl Sizing {
             choice: if is_smallest {
                 Choice::Smallest
             } else {
-                Choice::Written
+                Choice::Explicit
             },
-            push: is_known
-                .then(|| push(&containers, size, sum, cost))
+            smaller: is_known
+                .then(|| smaller(&containers, size, sum, cost))
                 .flatten(),
             larger: larger(size, cost),
             containers,
             sum,
-            runs,
+            tasks,
         }
     }
 
-    /// What made the task so large, in a few words: `coins (CPU)`.
+    /// Returns the containers that determine the size, as text: `coins (CPU)`.
     pub fn set_by(&self) -> String {
-        let because = self.push.iter().flat_map(|push| &push.because);
-        let who: Vec<String> = because
-            .map(|one| format!("{} ({})", one.container, one.resource.word()))
+        let constraints: Vec<String> = self
+            .smaller
+            .iter()
+            .flat_map(|smaller| &smaller.constraints)
+            .map(|constraint| {
+                format!(
+                    "{} ({})",
+                    constraint.container,
+                    constraint.resource.as_str()
+                )
+            })
             .collect();
         match self.choice {
-            Choice::Written => "written down".to_owned(),
-            Choice::Smallest if who.is_empty() => "the smallest".to_owned(),
-            Choice::Smallest => who.join(", "),
+            Choice::Explicit => "explicit".to_owned(),
+            Choice::Smallest if constraints.is_empty() => "the smallest".to_owned(),
+            Choice::Smallest => constraints.join(", "),
         }
     }
 }
 
-/// The cheaper size for which the least would have to be taken away; of several, the cheapest.
-fn push(containers: &[Ask], size: Size, sum: Size, cost: impl Fn(Size) -> f64) -> Option<Push> {
-    let part = |less: u32, of: u32| f64::from(less) / f64::from(of.max(1));
-    let less = |to: Size| Size {
-        cpu: sum.cpu.saturating_sub(to.cpu),
-        memory: sum.memory.saturating_sub(to.memory),
+/// Returns the cheaper size with the least excess over it; of several, the cheapest.
+fn smaller(
+    containers: &[ContainerSize],
+    size: Size,
+    sum: Size,
+    cost: impl Fn(Size) -> f64,
+) -> Option<SmallerSize> {
+    let excess = |candidate: Size| Size {
+        cpu: sum.cpu.saturating_sub(candidate.cpu),
+        memory: sum.memory.saturating_sub(candidate.memory),
     };
-    let pain = |to: Size| {
-        let less = less(to);
-        part(less.cpu, sum.cpu) + part(less.memory, sum.memory)
+    // CPU and memory have different units, so the excess counts in proportion to the sum.
+    let ratio = |excess: u32, sum: u32| f64::from(excess) / f64::from(sum.max(1));
+    let relative_excess = |candidate: Size| {
+        let excess = excess(candidate);
+        ratio(excess.cpu, sum.cpu) + ratio(excess.memory, sum.memory)
     };
 
-    let cheaper = all().filter(|one| cost(*one) < cost(size));
-    let to = cheaper.min_by(|one, other| {
-        let pains = pain(*one).total_cmp(&pain(*other));
-        pains.then(cost(*one).total_cmp(&cost(*other)))
+    let cheaper = all_sizes().filter(|candidate| cost(*candidate) < cost(size));
+    let smaller = cheaper.min_by(|a, b| {
+        relative_excess(*a)
+            .total_cmp(&relative_excess(*b))
+            .then(cost(*a).total_cmp(&cost(*b)))
     })?;
-    let less = less(to);
-    let because = [
-        because(Resource::Cpu, containers, sum.cpu, less.cpu),
-        because(Resource::Memory, containers, sum.memory, less.memory),
+    let excess = excess(smaller);
+    let constraints = [
+        constraint(Resource::Cpu, containers, sum.cpu, excess.cpu),
+        constraint(Resource::Memory, containers, sum.memory, excess.memory),
     ];
-    let because = because.into_iter().flatten().collect();
 
-    Some(Push { to, because })
-}
-
-fn because(resource: Resource, containers: &[Ask], sum: u32, less: u32) -> Option<Because> {
-    let asks = |ask: &Ask| match resource {
-        Resource::Cpu => ask.cpu.unwrap_or(0),
-        Resource::Memory => ask.memory.unwrap_or(0),
-    };
-
-    // Of several that ask for the same, the first.
-    let largest = containers.iter().rev().max_by_key(|ask| asks(ask))?;
-    (less > 0).then(|| Because {
-        resource,
-        container: largest.name.clone(),
-        asks: asks(largest),
-        sum,
-        less,
+    Some(SmallerSize {
+        size: smaller,
+        constraints: constraints.into_iter().flatten().collect(),
     })
 }
 
-/// The cheapest size that has more of one thing and less of nothing.
-fn larger(size: Size, cost: impl Fn(Size) -> f64) -> Option<Size> {
-    let larger =
-        all().filter(|one| *one != size && one.cpu >= size.cpu && one.memory >= size.memory);
-    larger.min_by(|one, other| cost(*one).total_cmp(&cost(*other)))
+/// Returns the constraint of a resource, or `None` if there is no excess.
+fn constraint(
+    resource: Resource,
+    containers: &[ContainerSize],
+    sum: u32,
+    excess: u32,
+) -> Option<SizeConstraint> {
+    let required = |container: &ContainerSize| match resource {
+        Resource::Cpu => container.cpu.unwrap_or(0),
+        Resource::Memory => container.memory.unwrap_or(0),
+    };
+
+    // `max_by_key` returns the last of equal elements; reversed, that is the first container.
+    let largest = containers
+        .iter()
+        .rev()
+        .max_by_key(|container| required(container))?;
+    (excess > 0).then(|| SizeConstraint {
+        resource,
+        container: largest.name.clone(),
+        required: required(largest),
+        sum,
+        excess,
+    })
 }
 
-fn all() -> impl Iterator<Item = Size> {
-    let rows = sizes().iter();
-    rows.flat_map(|row| {
+/// Returns the cheapest size with more of one resource and no less of the other.
+fn larger(size: Size, cost: impl Fn(Size) -> f64) -> Option<Size> {
+    all_sizes()
+        .filter(|candidate| {
+            *candidate != size && candidate.cpu >= size.cpu && candidate.memory >= size.memory
+        })
+        .min_by(|a, b| cost(*a).total_cmp(&cost(*b)))
+}
+
+fn all_sizes() -> impl Iterator<Item = Size> {
+    sizes().iter().flat_map(|row| {
         let cpu = row.cpu;
         row.memory.iter().map(move |memory| Size {
             cpu,
@@ -253,7 +292,7 @@ fn all() -> impl Iterator<Item = Size> {
 }
 
 impl Resource {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Cpu => "CPU",
             Self::Memory => "memory",

@@ -1,6 +1,7 @@
-//! Sizes whose reasons are known.
+//! Explanations of known sizes.
 
-use task_definition::{read, source::Source};
+use diagnostics::source::Source;
+use task_definition::read;
 
 use super::*;
 
@@ -9,7 +10,7 @@ fn sizing(cpu: u32, memory: u32, containers: &str) -> Sizing {
         r#"{{ "family": "f", "cpu": "{cpu}", "memory": "{memory}", "containerDefinitions": [{containers}] }}"#
     );
     let located = read(&Source::new("task.json", text)).expect("a definition");
-    Sizing::of_definition(&located.definition, "us-east-1", Prices::built_in())
+    Sizing::from_definition(&located.definition, "us-east-1", Prices::built_in())
 }
 
 fn text(sizing: &Sizing) -> String {
@@ -17,7 +18,7 @@ fn text(sizing: &Sizing) -> String {
 }
 
 #[test]
-fn names_the_container_that_asks_for_the_most_of_what_is_too_much() {
+fn offers_a_smaller_size_that_already_fits() {
     let sizing = sizing(
         512,
         1024,
@@ -25,21 +26,21 @@ fn names_the_container_that_asks_for_the_most_of_what_is_too_much() {
            { "name": "tls", "cpu": 64, "memory": 200, "memoryReservation": 152 }"#,
     );
 
-    // 256 CPU units hold the 192; 512 MiB do not hold the 552.
+    // 256 CPU units hold the 192, but 512 MiB do not hold the 552.
     let text = text(&sizing);
     assert!(
-        text.contains("the containers ask for 192 CPU units and 552 MiB"),
+        text.contains("the containers require 192 CPU units and 552 MiB"),
         "{text}"
     );
 
     assert!(
-        text.contains("which 0.25 vCPU · 1 GB would hold: $7.39 less a month"),
+        text.contains("which fit 0.25 vCPU · 1 GB: $7.39 less a month"),
         "{text}"
     );
 }
 
 #[test]
-fn says_what_would_bring_the_smallest_size_down() {
+fn names_the_container_that_requires_most_of_the_excess_resource() {
     let sizing = sizing(
         256,
         1024,
@@ -49,11 +50,14 @@ fn says_what_would_bring_the_smallest_size_down() {
 
     let text = text(&sizing);
     assert!(
-        text.contains("coins asks for 400 of the 552 MiB\n"),
+        text.contains("coins requires 400 of the 552 MiB\n"),
         "{text}"
     );
     assert!(
-        text.contains("40 MiB less would fit 0.25 vCPU · 0.5 GB: $1.62 less a month"),
+        text.contains(
+            // 552 MiB less the 512 of the next smaller size.
+            "40 MiB less would fit 0.25 vCPU · 0.5 GB: $1.62 less a month"
+        ),
         "{text}"
     );
 
@@ -68,18 +72,18 @@ fn says_what_would_bring_the_smallest_size_down() {
 }
 
 #[test]
-fn does_not_guess_what_a_silent_container_needs() {
+fn does_not_guess_missing_requirements() {
     let sizing = sizing(1024, 2048, r#"{ "name": "app" }"#);
-    assert!(text(&sizing).contains("app says neither cpu nor memory"));
-    assert!(sizing.push.is_none());
+    assert!(text(&sizing).contains("app sets neither cpu nor memory"));
+    assert!(sizing.smaller.is_none());
 }
 
 #[test]
-fn has_no_price_for_what_fargate_does_not_sell() {
+fn shows_no_price_for_an_unsupported_size() {
     let sizing = sizing(512, 1500, r#"{ "name": "app", "cpu": 64, "memory": 128 }"#);
     let text = text(&sizing);
     assert!(
-        text.contains("Fargate does not sell this size; it sells 0.5 vCPU · 2 GB\n"),
+        text.contains("Fargate does not support this size; the nearest is 0.5 vCPU · 2 GB\n"),
         "{text}"
     );
     let this = text.lines().find(|line| line.starts_with("this "));
@@ -87,18 +91,19 @@ fn has_no_price_for_what_fargate_does_not_sell() {
 }
 
 #[test]
-fn knows_the_smallest_of_all_and_the_largest_of_all() {
+fn handles_the_smallest_and_the_largest_size() {
     let smallest = sizing(256, 512, r#"{ "name": "app", "cpu": 64, "memory": 128 }"#);
-    assert!(text(&smallest).contains("the smallest size that there is"));
+    assert!(text(&smallest).contains("this is the smallest size of all"));
     let largest = sizing(
         32768,
         249_856,
         r#"{ "name": "app", "cpu": 32768, "memory": 249856 }"#,
     );
 
+    // Nothing is above 32 vCPU and 244 GB.
     assert_eq!(largest.larger, None);
     assert_eq!(
-        largest.json(Prices::built_in())["because"][0]["container"],
+        largest.json(Prices::built_in())["constraints"][0]["container"],
         "app"
     );
 }

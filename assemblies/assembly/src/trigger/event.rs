@@ -1,4 +1,4 @@
-//! An event held against the rule, and what the task is then told: what EventBridge does, here.
+//! A local implementation of EventBridge's pattern matching and input transformation.
 //!
 //! Sources: EventBridge user guide, "Comparison operators", "Input transformation"; S3 user guide,
 //! "EventBridge event message structure".
@@ -9,28 +9,28 @@ use serde_json::{Value, json};
 
 use super::{overrides_template, paths, pattern, variables};
 use crate::plan::Plan;
-use crate::resolve::Member;
+use crate::resolve::AssemblyMember;
 
-/// Characters that RunTask takes as overrides, the structure of the JSON included (ECS API, `TaskOverride`).
-pub const MOST_OVERRIDES: usize = 8192;
+/// The maximum number of characters of RunTask's overrides, including the JSON structure (ECS API, `TaskOverride`).
+pub const MAX_OVERRIDES_CHARS: usize = 8192;
 
-/// A new object, as S3 tells EventBridge of it.
+/// A new object, as in the event that S3 sends to EventBridge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     /// The bucket's name.
     pub bucket: String,
-    /// The key as it is, not encoded.
+    /// The key, not URL-encoded.
     pub key: String,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// What tells one content from another; opaque.
+    /// The entity tag, which identifies the content.
     pub etag: String,
-    /// A later write of the same key has a greater one: hexadecimal digits, compared as text of one length.
+    /// Increases with each write of the same key: hexadecimal digits, compared as strings of equal length.
     pub sequencer: String,
 }
 
-/// The event of a new object. The id is the event's own: two deliveries of one event share it.
-pub fn created(object: &Object, id: &str, account: &str, region: &str) -> Value {
+/// Returns the event for a new object. `id` identifies the event: two deliveries of an event have the same id.
+pub fn object_created(object: &Object, id: &str, account: &str, region: &str) -> Value {
     json!({
         "version": "0",
         "id": id,
@@ -53,82 +53,84 @@ pub fn created(object: &Object, id: &str, account: &str, region: &str) -> Value 
     })
 }
 
-/// What a task is started with.
+/// The container overrides that a task starts with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start {
-    /// The container that is told.
+    /// The container with the variables.
     pub container: String,
-    /// Its variables, in the order of the overrides.
+    /// The variables, in the order of the overrides.
     pub variables: Vec<(String, String)>,
-    /// What RunTask is given as `overrides`.
+    /// The `overrides` of RunTask.
     pub overrides: Value,
-    /// The length of the overrides, of which [`MOST_OVERRIDES`] are allowed.
+    /// The length of the overrides; at most [`MAX_OVERRIDES_CHARS`] are allowed.
     pub characters: usize,
 }
 
-/// Why an event starts no task.
+/// The reason why an event does not start a task.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoStart {
-    /// The assembly is none that starts for events.
-    #[error("the assembly has no `on_demand`: nothing starts it")]
+pub enum StartError {
+    /// The assembly has no trigger.
+    #[error("the assembly has no `on_demand`, so no event starts it")]
     NotOnDemand,
     /// The rule's pattern does not match.
     #[error("the rule does not match: {0}")]
-    NoMatch(String),
-    /// The template and the event together are no JSON.
+    PatternMismatch(String),
+    /// The template with the fields of the event is not valid JSON.
     #[error(
-        "the rule's template makes no JSON of this event: {0}; a quote or a backslash in a key does that"
+        "the rule's template and this event do not give valid JSON: {0}; a quote or a backslash in the key causes this"
     )]
-    NoJson(String),
-    /// RunTask would refuse the overrides.
-    #[error("the overrides have {0} characters, and RunTask takes {MOST_OVERRIDES}")]
+    InvalidJson(String),
+    /// RunTask would reject the overrides.
+    #[error("the overrides have {0} characters; RunTask accepts at most {MAX_OVERRIDES_CHARS}")]
     TooLong(usize),
 }
 
-/// What the rule of an assembly does with an event.
-pub fn start(plan: &Plan, event: &Value) -> Result<Start, NoStart> {
-    let on_demand = plan.on_demand().ok_or(NoStart::NotOnDemand)?;
-    if let Some(why) = mismatch(&pattern(on_demand), event, "") {
-        return Err(NoStart::NoMatch(why));
+/// Applies the EventBridge rule of an assembly to an event.
+pub fn start(plan: &Plan, event: &Value) -> Result<Start, StartError> {
+    let on_demand = plan.on_demand().ok_or(StartError::NotOnDemand)?;
+    if let Some(reason) = mismatch(&pattern(on_demand), event, "") {
+        return Err(StartError::PatternMismatch(reason));
     }
 
-    let container = plan.app().map_or(plan.name(), Member::name);
-    let declared = variables(&plan.wiring.cast);
+    let container = plan.app().map_or(plan.name(), AssemblyMember::name);
+    let declared = variables(&plan.wiring.assembly);
     let template = overrides_template(container, &declared);
-    let text = filled(&template, &paths(&declared), event);
+    let text = render_template(&template, &paths(&declared), event);
     let overrides: Value =
-        serde_json::from_str(&text).map_err(|error| NoStart::NoJson(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| StartError::InvalidJson(error.to_string()))?;
+    // RunTask counts characters, not bytes.
     let characters = text.chars().count();
 
-    if characters > MOST_OVERRIDES {
-        return Err(NoStart::TooLong(characters));
+    if characters > MAX_OVERRIDES_CHARS {
+        return Err(StartError::TooLong(characters));
     }
 
-    let told = overrides.pointer("/containerOverrides/0/environment");
-    let told = told.and_then(Value::as_array).into_iter().flatten();
-    let text = |one: &Value, field: &str| one[field].as_str().unwrap_or_default().to_owned();
+    let environment = overrides.pointer("/containerOverrides/0/environment");
+    let variables = environment.and_then(Value::as_array).into_iter().flatten();
+    let text =
+        |variable: &Value, field: &str| variable[field].as_str().unwrap_or_default().to_owned();
     Ok(Start {
         container: container.to_owned(),
-        variables: told
-            .map(|one| (text(one, "name"), text(one, "value")))
+        variables: variables
+            .map(|variable| (text(variable, "name"), text(variable, "value")))
             .collect(),
         overrides,
         characters,
     })
 }
 
-/// Whether an event matches a pattern.
+/// Returns whether an event matches a pattern.
 pub fn matches(pattern: &Value, event: &Value) -> bool {
     mismatch(pattern, event, "").is_none()
 }
 
-/// The first field that does not match. Fields below one list are tested on one and the same of its items.
+/// Returns the first field that does not match. Several fields below a list must all match the same item.
 fn mismatch(pattern: &Value, event: &Value, at: &str) -> Option<String> {
     let mut fields = pattern.as_object().into_iter().flatten();
-    fields.find_map(|(name, wanted)| field(name, wanted, event, at))
+    fields.find_map(|(name, expected)| field(name, expected, event, at))
 }
 
-fn field(name: &str, wanted: &Value, event: &Value, at: &str) -> Option<String> {
+fn field(name: &str, expected: &Value, event: &Value, at: &str) -> Option<String> {
     let path = if at.is_empty() {
         name.to_owned()
     } else {
@@ -136,27 +138,30 @@ fn field(name: &str, wanted: &Value, event: &Value, at: &str) -> Option<String> 
     };
 
     let found = event.get(name).unwrap_or(&Value::Null);
-    match (name, wanted) {
-        ("$or", Value::Array(ways)) => {
-            let any = ways.iter().any(|way| matches(way, event));
-            (!any).then(|| format!("none of the ways of `$or` in `{at}`"))
+    match (name, expected) {
+        ("$or", Value::Array(alternatives)) => {
+            let matches_any = alternatives
+                .iter()
+                .any(|alternative| matches(alternative, event));
+            (!matches_any).then(|| format!("no alternative of `$or` in `{at}` matches"))
         }
+        // A list of tests passes when any of them does; a missing field never passes.
         (_, Value::Array(tests)) => {
             let passed = !found.is_null() && tests.iter().any(|test| passes(test, found));
-            (!passed).then(|| format!("`{path}` is {found}, and the rule wants {wanted}"))
+            (!passed).then(|| format!("`{path}` is {found}, but the rule expects {expected}"))
         }
         (_, inner) => match found {
             Value::Array(items) => {
-                let any = items.iter().any(|item| matches(inner, item));
-                (!any).then(|| format!("no item of `{path}` is as the rule wants: {inner}"))
+                let matches_any = items.iter().any(|item| matches(inner, item));
+                (!matches_any).then(|| format!("no item of `{path}` matches the rule: {inner}"))
             }
             Value::Object(_) => mismatch(inner, found, &path),
-            _ => Some(format!("`{path}` is not there")),
+            _ => Some(format!("`{path}` is missing")),
         },
     }
 }
 
-/// One test of one value; a test that no rule of ours has is never passed.
+/// Applies one test to a value. Tests that the rules of this crate do not use never pass.
 fn passes(test: &Value, found: &Value) -> bool {
     let text = found.as_str().unwrap_or_default();
     let Some((name, argument)) = test.as_object().and_then(|test| test.iter().next()) else {
@@ -174,16 +179,16 @@ fn passes(test: &Value, found: &Value) -> bool {
     }
 }
 
-/// `*` is any text, `\*` a star, `\\` a backslash. The pieces between stars are looked for from left to right,
-/// which finds a way where there is one.
+/// Matches a wildcard: `*` is any text, `\*` a star and `\\` a backslash. Taking the first occurrence of each piece
+/// between stars finds a match if there is one, without backtracking.
 fn wildcard(pattern: &str, text: &str) -> bool {
     let mut pieces = vec![String::new()];
-    let mut letters = pattern.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, pieces.last_mut()) {
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match (c, pieces.last_mut()) {
             ('*', _) => pieces.push(String::new()),
-            ('\\', Some(piece)) => piece.extend(letters.next()),
-            (letter, Some(piece)) => piece.push(letter),
+            ('\\', Some(piece)) => piece.extend(chars.next()),
+            (c, Some(piece)) => piece.push(c),
             (_, None) => {}
         }
     }
@@ -194,6 +199,7 @@ fn wildcard(pattern: &str, text: &str) -> bool {
     let Some((last, middle)) = rest.split_last() else {
         return text == first;
     };
+    // The first piece is anchored at the start and the last one at the end.
     let Some(mut left) = text
         .strip_prefix(first.as_str())
         .and_then(|left| left.strip_suffix(last.as_str()))
@@ -208,16 +214,21 @@ fn wildcard(pattern: &str, text: &str) -> bool {
     })
 }
 
-/// A template filled in: a field in quotes comes in as its text, one without quotes as JSON.
-pub(super) fn filled(template: &str, paths: &BTreeMap<&str, &str>, event: &Value) -> String {
+/// Fills a template: a field within quotes becomes its text, a field without quotes becomes JSON.
+pub(super) fn render_template(
+    template: &str,
+    paths: &BTreeMap<&str, &str>,
+    event: &Value,
+) -> String {
     let mut text = String::new();
     let mut rest = template;
 
-    // What was filled in is not looked at again: a key may well be called `<key>`.
+    // Inserted text is not searched again: a key may contain `<key>`.
     while let Some((before, name, after)) = next_field(rest, paths) {
         text.push_str(before);
         let pointer = paths[name].trim_start_matches('$').replace('.', "/");
         let found = event.pointer(&pointer).unwrap_or(&Value::Null);
+        // After a colon the template has no quotes, so the value is inserted as JSON.
         match found.as_str().filter(|_| !before.ends_with(':')) {
             Some(plain) => text.push_str(plain),
             None => text.push_str(&found.to_string()),
@@ -228,7 +239,7 @@ pub(super) fn filled(template: &str, paths: &BTreeMap<&str, &str>, event: &Value
     text + rest
 }
 
-/// The text before the next `<field>`, the field, and the text after it.
+/// Returns the text before the next `<field>`, the field, and the text after it.
 fn next_field<'t>(
     template: &'t str,
     paths: &BTreeMap<&str, &str>,

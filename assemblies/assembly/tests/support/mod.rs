@@ -1,21 +1,21 @@
-//! Reading the folders of this crate's tests.
+//! Helpers that read the folders of this crate's tests.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
+#![allow(dead_code, reason = "each test binary uses only some of the helpers")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use assembly::{Catalog, Values};
-use task_definition::source::Source;
-use task_definition::{Color, Finding};
+use diagnostics::source::Source;
+use diagnostics::{Color, Finding};
 
-/// A path of this crate.
+/// Returns a path of this crate.
 pub(crate) fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// A file under the name it is to have in messages.
+/// Reads a file under the name that messages use.
 pub(crate) fn source(path: &Path, name: &str) -> Source {
     Source::new(
         name,
@@ -23,17 +23,18 @@ pub(crate) fn source(path: &Path, name: &str) -> Source {
     )
 }
 
-/// Entries of a folder, sorted.
+/// Returns the entries of a folder, sorted.
 pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder that can be read");
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry").path())
         .collect();
+    // The order of a directory is not defined.
     paths.sort();
     paths
 }
 
-/// A file's name.
+/// Returns the name of a file.
 pub(crate) fn name(path: &Path) -> String {
     path.file_name()
         .expect("a name")
@@ -41,30 +42,32 @@ pub(crate) fn name(path: &Path) -> String {
         .into_owned()
 }
 
-/// The components of a folder of `*.yaml`.
+/// Reads the components of a folder of `*.yaml` files.
 pub(crate) fn catalog(folder: &str) -> Catalog {
     let files = entries(&here(folder));
     let sources: Vec<Source> = files.iter().map(|file| source(file, &name(file))).collect();
     Catalog::read(&sources)
 }
 
-/// The components of a folder of `*.yaml`, and the images of others that this project ships.
+/// Reads the components of a folder, and the third-party components that this project ships.
 pub(crate) fn catalog_and_shipped(folder: &str) -> Catalog {
     let shipped = entries(&here("../components"));
     let shipped = shipped.iter().map(|folder| folder.join("component.yaml"));
     let files = entries(&here(folder)).into_iter().chain(shipped);
-    let named = |file: &PathBuf| source(file, &file.display().to_string().replace(ROOT, ""));
-    let sources: Vec<Source> = files.map(|file| named(&file)).collect();
+    // Golden files contain the names, so they must not depend on the location of the workspace.
+    let source_of = |file: &PathBuf| source(file, &file.display().to_string().replace(ROOT, ""));
+    let sources: Vec<Source> = files.map(|file| source_of(&file)).collect();
     Catalog::read(&sources)
 }
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/");
 
-/// The values that every test assembly is planned with.
+/// Returns the values for all test assemblies.
 pub(crate) fn values() -> Values {
     let text =
         "account: '111122223333'\nregion: eu-central-1\nregistry: registry.example\nversion: '1'\n";
     let values = Values::read(&Source::new("values.yaml", text)).expect("values");
+    // Third-party components take the versions of their images from values.
     let pinned = ["envoy", "nginx", "adot", "fluent_bit", "datadog"];
     let pinned = pinned.map(|image| format!("{image}_version"));
     pinned
@@ -72,15 +75,15 @@ pub(crate) fn values() -> Values {
         .fold(values, |values, name| values.with(name, "1.2.3"))
 }
 
-/// Findings as a person sees them.
-pub(crate) fn told(findings: &[Finding]) -> String {
-    let told: Vec<String> = findings
+/// Formats findings as the command line does.
+pub(crate) fn format_findings(findings: &[Finding]) -> String {
+    let texts: Vec<String> = findings
         .iter()
         .map(|finding| finding.render(Color::No).trim_end().to_owned())
         .collect();
-    if told.is_empty() {
+    if texts.is_empty() {
         "no findings\n".to_owned()
     } else {
-        told.join("\n\n") + "\n"
+        texts.join("\n\n") + "\n"
     }
 }

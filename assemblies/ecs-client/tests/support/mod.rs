@@ -14,9 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use diagnostics::source::Source;
 use serde_json::Value;
 use task_definition::TaskDefinition;
-use task_definition::source::Source;
 
 /// Returns a definition with many fields.
 pub(crate) fn definition() -> TaskDefinition {
@@ -56,7 +56,7 @@ pub(crate) fn definition() -> TaskDefinition {
 
     let located = task_definition::read(&Source::new("web.json", text)).unwrap();
     // A definition with findings would test ECS's validation instead of this crate.
-    let findings = task_definition::check(&located);
+    let findings = ecs_rules::check(&located);
     assert!(findings.is_empty(), "{findings:?}");
     located.definition
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Condition;
 use crate::record::records;
+
+use super::Condition;
 
 records! {
     /// How to log in to a private registry.

@@ -1,19 +1,23 @@
-//! What the tests of the runner run: a program that behaves, or misbehaves, as its words say.
+//! The program the runner's tests run as containers. Its arguments select the behavior.
 //!
-//! | words | does |
+//! | arguments | behavior |
 //! |---|---|
-//! | `serve` | prints `ready`, ends with 0 at SIGTERM |
-//! | `echo ADDRESS` | prints `ready`, says back whatever it hears there, ends on SIGTERM |
-//! | `stubborn` | prints `ready`, hears SIGTERM and stays |
-//! | `eats N` | holds N MiB, prints `ready`, ends on SIGTERM |
-//! | `deaf` | prints `ready`, has no handler for SIGTERM |
-//! | `exit CODE` | ends at once |
-//! | `exit-when FILE CODE` | ends once the file exists |
-//! | `lines COUNT` | prints that many lines and ends |
-//! | `orphan` | starts a `deaf` one in a session of its own, prints `orphan <pid>`, then as `serve` |
-//! | `exists FILE` | ends with 0 when the file exists, otherwise with 1 |
-//! | `environment` | prints its environment and ends |
-//! | `supervise FOLDER` | runs a task of two, as the parent of everything |
+//! | `serve` | prints `ready`, exits 0 on SIGTERM |
+//! | `echo ADDRESS` | listens there, prints `ready`, echoes what it receives, exits on SIGTERM |
+//! | `call ADDRESS` | connects again and again, prints `answered`, `refused` or `silent` on each change |
+//! | `ignore-term` | prints `ready`, handles SIGTERM and stays |
+//! | `no-handler` | prints `ready`, has no handler for SIGTERM |
+//! | `allocate N` | allocates N MiB, prints `ready`, exits on SIGTERM |
+//! | `burn-cpu N` | uses two processors for N ms |
+//! | `fill FILE N` | writes N MiB to a file; exits 28 if that fails |
+//! | `exit CODE` | exits at once |
+//! | `exit-when FILE CODE` | exits once the file exists |
+//! | `lines COUNT` | prints that many lines and exits |
+//! | `orphan` | starts `no-handler` in its own session, which prints `orphan <pid>`, then as `serve` |
+//! | `exists FILE` | exits 0 if the file exists, otherwise 1 |
+//! | `environment` | prints its environment and exits |
+//! | `enter PID COMMAND…` | runs a command in a container |
+//! | `supervise FOLDER` | runs a task with two containers |
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -23,21 +27,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use task_runner::sandbox::{Sandbox, Shape};
+use task_runner::sandbox::{Isolation, Sandbox};
 use task_runner::{Program, RunPlan, RunnerEvent, Secrets, init, run, stub};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-type Failure = Box<dyn std::error::Error>;
+type BoxError = Box<dyn std::error::Error>;
 
-const SHAPE: Shape = Shape {
+const ISOLATION: Isolation = Isolation {
     network: true,
-    shared_processes: false,
+    shared_pid_namespace: false,
 };
 const PAUSE: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
-    if let Some(code) = init::intercept().or_else(stub::intercept) {
+    if let Some(code) = init::run_if_init().or_else(stub::run_if_stub) {
         return code;
     }
 
@@ -45,45 +49,48 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match behave(&words) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            let _ = writeln!(io::stderr(), "fixture: {failure}");
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "fixture: {error}");
             ExitCode::from(99)
         }
     }
 }
 
-fn behave(words: &[&str]) -> Result<u8, Failure> {
+fn behave(words: &[&str]) -> Result<u8, BoxError> {
     match words {
         ["serve"] => block_on(serve())?,
         ["echo", address] => block_on(echo(address))?,
-        ["calls", address] => block_on(calls(address))?,
-        ["stubborn"] => block_on(stubborn())?,
-        ["deaf"] => {
+        ["call", address] => block_on(call(address))?,
+        ["ignore-term"] => block_on(ignore_term())?,
+        ["no-handler"] => {
             say("ready")?;
             loop {
                 thread::sleep(Duration::from_hours(1));
             }
         }
-        ["eats", mebibytes] => {
-            let eaten = vec![1_u8; mebibytes.parse::<usize>()? * 1024 * 1024];
-            say(&format!("ready with {}", eaten.len()))?;
+        ["allocate", mebibytes] => {
+            // Written to, not only reserved: untouched pages take no memory.
+            let memory = vec![1_u8; mebibytes.parse::<usize>()? * 1024 * 1024];
+            // Not `ready`: that line must follow the SIGTERM handler, which `serve` installs.
+            say(&format!("allocated {}", memory.len()))?;
             block_on(serve())?;
-            // Held to the end.
-            drop(eaten);
+            // Allocated until the end.
+            drop(memory);
         }
-        // Two threads, so that it takes whatever it is given; ends after so many ms.
-        ["burns", milliseconds] => {
+        // Two threads, so that it uses more than one processor if it can.
+        ["burn-cpu", milliseconds] => {
             let end = Instant::now() + Duration::from_millis(milliseconds.parse()?);
             let burn = move || while Instant::now() < end {};
             let other = thread::spawn(burn);
             burn();
             let _ = other.join();
         }
-        ["fills", file, mebibytes] => {
+        ["fill", file, mebibytes] => {
             let bytes = vec![7; mebibytes.parse::<usize>()? << 20];
-            if let Err(why) = std::fs::write(file, bytes) {
-                say(&format!("cannot write: {why}"))?;
+            if let Err(error) = std::fs::write(file, bytes) {
+                say(&format!("cannot write: {error}"))?;
                 std::fs::remove_file(file)?;
+                // The number of ENOSPC.
                 return Ok(28);
             }
         }
@@ -106,7 +113,10 @@ fn behave(words: &[&str]) -> Result<u8, Failure> {
         ["detached"] => {
             rustix::process::setsid()?;
             say(&format!("orphan {}", std::process::id()))?;
-            return Err(Command::new(init::itself()?).arg("deaf").exec().into());
+            return Err(Command::new(init::own_executable()?)
+                .arg("no-handler")
+                .exec()
+                .into());
         }
         ["exists", file] => return Ok(u8::from(!Path::new(file).exists())),
         ["environment"] => {
@@ -119,7 +129,7 @@ fn behave(words: &[&str]) -> Result<u8, Failure> {
             return Ok(u8::try_from(task_runner::enter(pid.parse()?, &command)?)?);
         }
         ["supervise", folder] => block_on(supervise(folder))?,
-        _ => return Err(format!("no such behaviour: {words:?}").into()),
+        _ => return Err(format!("unknown behavior: {words:?}").into()),
     }
 
     Ok(0)
@@ -129,60 +139,62 @@ fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
 
-fn block_on(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on(future: impl Future<Output = Result<(), BoxError>>) -> Result<(), BoxError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
         .block_on(future)
 }
 
-async fn echo(address: &str) -> Result<(), Failure> {
+async fn echo(address: &str) -> Result<(), BoxError> {
     let listener = tokio::net::TcpListener::bind(address).await?;
-    let answer = async {
+    let serve_clients = async {
         loop {
-            let (mut caller, _) = listener.accept().await?;
+            let (mut client, _) = listener.accept().await?;
             tokio::spawn(async move {
-                let (mut reader, mut writer) = caller.split();
+                let (mut reader, mut writer) = client.split();
                 let _ = tokio::io::copy(&mut reader, &mut writer).await;
             });
         }
     };
 
     tokio::select! {
-        ended = serve() => ended,
-        failed = answer => failed,
+                result = serve() => result,
+                result = serve_clients => result,
     }
 }
 
-/// Calls again and again, and says when it comes to be answered, or not answered.
-async fn calls(address: &str) -> Result<(), Failure> {
+/// Connects again and again, and prints each change of the result.
+async fn call(address: &str) -> Result<(), BoxError> {
     let mut stop = signal(SignalKind::terminate())?;
     let limit = Duration::from_millis(100);
-    let call = async {
-        let mut before = "";
+    let call_repeatedly = async {
+        let mut previous = "";
         loop {
-            let called = tokio::time::timeout(limit, tokio::net::TcpStream::connect(address)).await;
-            let now = match called {
+            let connected =
+                tokio::time::timeout(limit, tokio::net::TcpStream::connect(address)).await;
+            let result = match connected {
                 Ok(Ok(_)) => "answered",
                 Ok(Err(_)) => "refused",
+                // A dropped SYN gets no answer at all.
                 Err(_) => "silent",
             };
 
-            if now != before {
-                say(now)?;
+            if result != previous {
+                say(result)?;
             }
-            before = now;
+            previous = result;
             tokio::time::sleep(limit / 10).await;
         }
     };
 
     tokio::select! {
         _ = stop.recv() => Ok(()),
-        failed = call => failed,
+                result = call_repeatedly => result,
     }
 }
 
-async fn serve() -> Result<(), Failure> {
+async fn serve() -> Result<(), BoxError> {
     let mut stop = signal(SignalKind::terminate())?;
     say("ready")?;
     stop.recv().await;
@@ -190,7 +202,7 @@ async fn serve() -> Result<(), Failure> {
     Ok(())
 }
 
-async fn stubborn() -> Result<(), Failure> {
+async fn ignore_term() -> Result<(), BoxError> {
     let mut stop = signal(SignalKind::terminate())?;
     say("ready")?;
     loop {
@@ -199,17 +211,19 @@ async fn stubborn() -> Result<(), Failure> {
     }
 }
 
-fn orphan() -> Result<(), Failure> {
-    Command::new(init::itself()?).arg("detached").spawn()?;
+fn orphan() -> Result<(), BoxError> {
+    Command::new(init::own_executable()?)
+        .arg("detached")
+        .spawn()?;
     Ok(())
 }
 
-async fn supervise(folder: &str) -> Result<(), Failure> {
+async fn supervise(folder: &str) -> Result<(), BoxError> {
     let definition = serde_json::from_value(serde_json::json!({
         "family": "supervised",
         "containerDefinitions": [
             { "name": "one", "image": "one", "command": ["orphan"] },
-            { "name": "two", "image": "two", "command": ["stubborn"] }
+                    { "name": "two", "image": "two", "command": ["ignore-term"] }
         ]
     }))?;
 
@@ -229,24 +243,26 @@ async fn supervise(folder: &str) -> Result<(), Failure> {
         defaults: [].into(),
         secrets: Secrets::default(),
         folder: folder.into(),
-        init: init::itself()?,
+        init: init::own_executable()?,
         fast_health: 1,
-        groups: None,
-        sandbox: Sandbox::open(&init::itself()?, SHAPE).ok().map(Arc::new),
-        kept: [].into(),
+        cgroups: None,
+        sandbox: Sandbox::open(&init::own_executable()?, ISOLATION)
+            .ok()
+            .map(Arc::new),
+        writable_paths: [].into(),
         hosts: None,
         volumes: [].into(),
     };
 
-    let (events, mut heard) = mpsc::channel::<RunnerEvent>(256);
+    let (events, mut received) = mpsc::channel::<RunnerEvent>(256);
     let (_control, controlled) = mpsc::channel(1);
     let listen = async {
-        while let Some(event) = heard.recv().await {
-            let _ = say(&format!("{:?}", event.what));
+        while let Some(event) = received.recv().await {
+            let _ = say(&format!("{:?}", event.kind));
         }
     };
-    let (finished, ()) = tokio::join!(run(plan, events, controlled), listen);
+    let (report, ()) = tokio::join!(run(plan, events, controlled), listen);
 
-    finished?;
+    report?;
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! The health check: when to probe, and what the answers add up to.
+//! The health check: when to probe, and how results add up.
+
+use std::time::Duration;
 
 use super::{Action, Change, Health, HealthCheck, Outcome, Phase, State};
-use std::time::Duration;
 
 /// The probes of one run of a container.
 #[derive(Debug, Clone, Default)]
@@ -11,19 +12,19 @@ pub(super) struct Probes {
     next: Next,
 }
 
-/// One probe at a time: either one is due, or one is under way.
+/// The next probe: at most one is running.
 #[derive(Debug, Clone, Copy, Default)]
 enum Next {
     #[default]
-    Nothing,
+    None,
     Due(Duration),
-    UnderWay,
+    Running,
 }
 
 impl Probes {
-    /// The first probe comes one interval after the start.
+    /// Schedules the first probe one interval after the start.
     pub(super) fn begin(check: Option<&HealthCheck>, now: Duration) -> Self {
-        let next = check.map_or(Next::Nothing, |check| Next::Due(now + check.interval));
+        let next = check.map_or(Next::None, |check| Next::Due(now + check.interval));
         Self {
             next,
             ..Self::default()
@@ -45,10 +46,10 @@ impl Probes {
         }
     }
 
-    /// Counts one answer; says whether there is something to tell.
+    /// Counts a result and returns whether the health or the streak changed.
     ///
-    /// A success is believed at once. Failures inside the start period are forgiven as long as
-    /// there was no verdict yet; so many as `retries` in a row make it unhealthy.
+    /// One success makes the container healthy. Failures during the start period are ignored until the first
+    /// success or counted failure. `retries` consecutive failures make it unhealthy.
     fn count(&mut self, outcome: Outcome, forgiven: bool, check: &HealthCheck) -> bool {
         let before = (self.health, self.streak);
         match outcome {
@@ -57,6 +58,7 @@ impl Probes {
             Outcome::Failed => self.streak += 1,
         }
 
+        // ECS requires at least 1; 0 would make a container unhealthy without a failure.
         if self.streak >= check.retries.max(1) {
             self.health = Health::Unhealthy;
         }
@@ -66,12 +68,13 @@ impl Probes {
 
 impl State {
     pub(super) fn begin_probes(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        for (container, member) in self.members.iter_mut().enumerate() {
-            let due = member.probes.due().is_some_and(|at| at <= now);
+        for (container, state) in self.containers.iter_mut().enumerate() {
+            let due = state.probes.due().is_some_and(|at| at <= now);
+            // A stopping container is not probed: a failure would say nothing about it.
             let check = self.spec.containers[container].health.as_ref();
-            if let (Phase::Running, true, Some(check)) = (member.phase, due, check) {
-                member.probes.next = Next::UnderWay;
-                let (run, timeout) = (member.run, check.timeout);
+            if let (Phase::Running, true, Some(check)) = (state.phase, due, check) {
+                state.probes.next = Next::Running;
+                let (run, timeout) = (state.run, check.timeout);
                 actions.push(Action::Probe {
                     container,
                     run,
@@ -81,7 +84,7 @@ impl State {
         }
     }
 
-    pub(super) fn probed(
+    pub(super) fn record_probe(
         &mut self,
         container: usize,
         run: u32,
@@ -90,22 +93,24 @@ impl State {
         now: Duration,
         actions: &mut Vec<Action>,
     ) {
-        let Some((spec, member)) = self.pair(container) else {
+        let Some((spec, state)) = self.pair(container) else {
             return;
         };
         let Some(check) = &spec.health else { return };
 
-        // An answer from before a restart, or from a container on its way out, says nothing.
-        if member.phase != Phase::Running || member.run != run {
+        // A result from an earlier run, or from a container that is stopping, is ignored.
+
+        if state.phase != Phase::Running || state.run != run {
             return;
         }
 
-        let forgiven = began.saturating_sub(member.last_run) < check.start_period;
-        // The pause is between the end of one probe and the beginning of the next.
-        member.probes.next = Next::Due(now + check.interval);
+        // As in Docker, the start of the probe decides, not its end.
+        let forgiven = began.saturating_sub(state.last_run) < check.start_period;
+        // Docker waits the interval after the end of one probe, not after its start.
+        state.probes.next = Next::Due(now + check.interval);
 
-        if member.probes.count(outcome, forgiven, check) {
-            let (health, streak) = (member.probes.health, member.probes.streak);
+        if state.probes.count(outcome, forgiven, check) {
+            let (health, streak) = (state.probes.health, state.probes.streak);
             actions.push(Action::Publish(Change::Health {
                 container,
                 health,

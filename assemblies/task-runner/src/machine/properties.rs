@@ -1,27 +1,27 @@
-//! What must hold for every task and every course of events.
+//! Invariants that hold for every task and every sequence of events.
 
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 const CASES: u32 = 2000;
-/// What Spot gives, in milliseconds.
-const SPOT: u64 = 120_000;
+/// The notice period of Spot, in milliseconds.
+const SPOT_NOTICE_MS: u64 = 120_000;
 
-/// How a simulated container behaves; times in milliseconds.
+/// The behavior of a simulated container; times in milliseconds.
 #[derive(Debug, Clone)]
-struct Nature {
+struct Behavior {
     starts_in: Option<u64>,
     lives: Option<u64>,
     code: i32,
-    heeds_term: Option<u64>,
+    stops_after: Option<u64>,
     probes: Vec<bool>,
 }
 
 #[derive(Debug, Clone)]
 struct World {
     spec: Spec,
-    natures: Vec<Nature>,
+    behaviors: Vec<Behavior>,
     stop_at: u64,
     kill_at: Option<u64>,
     spot_at: Option<u64>,
@@ -36,44 +36,46 @@ fn condition() -> impl Strategy<Value = Condition> {
     ]
 }
 
-fn some_container(index: usize) -> impl Strategy<Value = Container> {
-    let needs = prop::collection::vec((0..index.max(1), condition()), 0..=index.min(3));
+fn container(index: usize) -> impl Strategy<Value = Container> {
+    let dependencies = prop::collection::vec((0..index.max(1), condition()), 0..=index.min(3));
     let health = prop::option::of((1u64..8, 1u64..4, 1u32..4, 0u64..20));
     let restart = prop::option::weighted(0.3, (1u64..60, prop::collection::vec(0..4i32, 0..2)));
     let start_timeout = prop::option::of(1u64..40);
 
     (
         any::<bool>(),
-        needs,
+        dependencies,
         start_timeout,
         0u64..=120,
         health,
         restart,
     )
         .prop_map(
-            move |(essential, needs, start_timeout, stop_timeout, health, restart)| Container {
-                name: format!("c{index}"),
-                essential: essential || index == 0,
-                depends_on: (needs.into_iter().filter(|_| index > 0))
-                    .map(|(on, condition)| Need { on, condition })
-                    .collect(),
-                start_timeout: start_timeout.map(Duration::from_secs),
-                stop_timeout: Duration::from_secs(stop_timeout),
-                health: health.map(|(interval, timeout, retries, start)| HealthCheck {
-                    interval: Duration::from_secs(interval),
-                    timeout: Duration::from_secs(timeout),
-                    retries,
-                    start_period: Duration::from_secs(start),
-                }),
-                restart: restart.map(|(period, codes)| RestartPolicy {
-                    ignored_exit_codes: codes,
-                    period: Duration::from_secs(period),
-                }),
+            move |(essential, dependencies, start_timeout, stop_timeout, health, restart)| {
+                Container {
+                    name: format!("c{index}"),
+                    essential: essential || index == 0,
+                    depends_on: (dependencies.into_iter().filter(|_| index > 0))
+                        .map(|(on, condition)| Dependency { on, condition })
+                        .collect(),
+                    start_timeout: start_timeout.map(Duration::from_secs),
+                    stop_timeout: Duration::from_secs(stop_timeout),
+                    health: health.map(|(interval, timeout, retries, start)| HealthCheck {
+                        interval: Duration::from_secs(interval),
+                        timeout: Duration::from_secs(timeout),
+                        retries,
+                        start_period: Duration::from_secs(start),
+                    }),
+                    restart: restart.map(|(period, codes)| RestartPolicy {
+                        ignored_exit_codes: codes,
+                        period: Duration::from_secs(period),
+                    }),
+                }
             },
         )
 }
 
-fn nature() -> impl Strategy<Value = Nature> {
+fn behavior() -> impl Strategy<Value = Behavior> {
     (
         prop::option::weighted(0.95, 0u64..2000),
         prop::option::weighted(0.6, 0u64..90_000),
@@ -81,28 +83,26 @@ fn nature() -> impl Strategy<Value = Nature> {
         prop::option::weighted(0.7, 0u64..30_000),
         prop::collection::vec(any::<bool>(), 1..6),
     )
-        .prop_map(|(starts_in, lives, code, heeds_term, probes)| Nature {
+        .prop_map(|(starts_in, lives, code, stops_after, probes)| Behavior {
             starts_in,
             lives,
             code,
-            heeds_term,
+            stops_after,
             probes,
         })
 }
 
 fn world() -> impl Strategy<Value = World> {
     (1usize..6).prop_flat_map(|count| {
-        let containers: Vec<_> = (0..count)
-            .map(|index| some_container(index).boxed())
-            .collect();
-        let natures = prop::collection::vec(nature(), count);
+        let containers: Vec<_> = (0..count).map(|index| container(index).boxed()).collect();
+        let behaviors = prop::collection::vec(behavior(), count);
         let kill_at = prop::option::weighted(0.2, 0u64..150_000);
         let spot_at = prop::option::weighted(0.3, 0u64..120_000);
 
-        (containers, natures, 0u64..120_000, kill_at, spot_at).prop_map(
-            |(containers, natures, stop_at, kill_at, spot_at)| World {
+        (containers, behaviors, 0u64..120_000, kill_at, spot_at).prop_map(
+            |(containers, behaviors, stop_at, kill_at, spot_at)| World {
                 spec: Spec { containers },
-                natures,
+                behaviors,
                 stop_at,
                 kill_at,
                 spot_at,
@@ -111,9 +111,9 @@ fn world() -> impl Strategy<Value = World> {
     })
 }
 
-/// What an onlooker who knows nothing of the machine's insides remembers.
+/// What an observer without access to the machine's state knows of a container.
 #[derive(Debug, Clone, Copy, Default)]
-struct Seen {
+struct Observed {
     spawns: u32,
     alive: bool,
     first_run: Option<u64>,
@@ -121,25 +121,25 @@ struct Seen {
     stopped: bool,
     code: Option<i32>,
     health: Health,
-    asked: Asked,
+    signal: SentSignal,
 }
 
-/// The hardest word that a container has heard.
+/// The strongest signal a container was sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Asked {
+enum SentSignal {
     #[default]
     Nothing,
     Term,
     Kill,
 }
 
-/// Plays a task to its end and checks each promise with nothing but what can be seen.
-struct Play {
+/// Runs a task to its end and checks each invariant using observable changes only.
+struct Simulation {
     world: World,
     state: State,
-    seen: Vec<Seen>,
+    seen: Vec<Observed>,
     queue: BTreeMap<(u64, u32), Event>,
-    tickets: u32,
+    sequence: u32,
     stopping: Option<u64>,
     killing: bool,
     warned: Option<u64>,
@@ -147,13 +147,13 @@ struct Play {
     status: TaskStatus,
 }
 
-impl Play {
+impl Simulation {
     fn new(world: World) -> Self {
-        let mut play = Self {
+        let mut simulation = Self {
             state: State::new(world.spec.clone()),
-            seen: vec![Seen::default(); world.natures.len()],
+            seen: vec![Observed::default(); world.behaviors.len()],
             queue: BTreeMap::new(),
-            tickets: 0,
+            sequence: 0,
             stopping: None,
             killing: false,
             warned: None,
@@ -167,26 +167,27 @@ impl Play {
             reason: "x".into(),
         };
 
-        play.post(play.world.stop_at, stop(StopCode::UserInitiated));
-        if let Some(at) = play.world.spot_at {
-            play.post(at, stop(StopCode::SpotInterruption));
+        simulation.post(simulation.world.stop_at, stop(StopCode::UserInitiated));
+        if let Some(at) = simulation.world.spot_at {
+            simulation.post(at, stop(StopCode::SpotInterruption));
         }
 
-        if let Some(at) = play.world.kill_at {
-            play.post(at, Event::KillRequested { reason: "x".into() });
+        if let Some(at) = simulation.world.kill_at {
+            simulation.post(at, Event::KillRequested { reason: "x".into() });
         }
-        play
+        simulation
     }
 
     fn post(&mut self, at: u64, event: Event) {
-        self.tickets += 1;
-        self.queue.insert((at, self.tickets), event);
+        self.sequence += 1;
+        self.queue.insert((at, self.sequence), event);
     }
 
     fn run(&mut self) -> Result<(), TestCaseError> {
+        // Far more steps than any generated task takes: reaching the bound is a failure, not a long run.
         let (mut now, mut event) = (0, Event::Tick);
         for _ in 0..20_000 {
-            self.notice(&event, now);
+            self.record(&event, now);
             let time = Duration::from_millis(now);
             let (state, actions, deadline) = step(self.state.clone(), event, time);
             self.state = state;
@@ -201,12 +202,16 @@ impl Play {
             }
 
             let due = deadline.map(|at| at.as_millis() as u64);
-            prop_assert!(due.is_none_or(|at| at > now), "a deadline must lie ahead");
+            prop_assert!(
+                due.is_none_or(|at| at > now),
+                "a deadline must be in the future"
+            );
             let posted = self.queue.keys().next().map(|key| key.0);
             let Some(next) = [due, posted].into_iter().flatten().min() else {
                 return Err(TestCaseError::fail("the task will never end"));
             };
 
+            // A late event is delivered now: the simulated time never runs backwards.
             now = next.max(now);
             event = match posted {
                 Some(at) if at <= now => self.queue.pop_first().unwrap().1,
@@ -214,11 +219,11 @@ impl Play {
             };
         }
 
-        Err(TestCaseError::fail("the task does not come to an end"))
+        Err(TestCaseError::fail("the task does not end"))
     }
 
-    /// Keeps the onlooker's books on what happens in the world.
-    fn notice(&mut self, event: &Event, now: u64) {
+    /// Updates the observations with an event.
+    fn record(&mut self, event: &Event, now: u64) {
         match *event {
             Event::Spawned { container } => {
                 self.seen[container].alive = true;
@@ -246,19 +251,23 @@ impl Play {
             Action::Terminate { container } => {
                 self.check_order(container)?;
                 let seen = &mut self.seen[container];
-                prop_assert!(seen.alive && seen.asked == Asked::Nothing && self.stopping.is_some());
-                seen.asked = Asked::Term;
-                if let Some(delay) = self.world.natures[container].heeds_term {
+                prop_assert!(
+                    seen.alive && seen.signal == SentSignal::Nothing && self.stopping.is_some()
+                );
+                seen.signal = SentSignal::Term;
+                if let Some(delay) = self.world.behaviors[container].stops_after {
                     self.exit(container, now + delay, Some(143));
                 }
                 Ok(())
             }
             Action::Kill { container } => {
+                // A kill needs a reason: an immediate stop, the end of the notice period, or an expired stop timeout.
                 let seen = &mut self.seen[container];
-                prop_assert!(seen.alive && seen.asked != Asked::Kill);
-                let taken = self.warned.is_some_and(|at| now >= at + SPOT);
-                prop_assert!(self.killing || taken || seen.asked == Asked::Term);
-                seen.asked = Asked::Kill;
+                prop_assert!(seen.alive && seen.signal != SentSignal::Kill);
+                let taken = self.warned.is_some_and(|at| now >= at + SPOT_NOTICE_MS);
+                prop_assert!(self.killing || taken || seen.signal == SentSignal::Term);
+                seen.signal = SentSignal::Kill;
+                // Killing takes 5 ms: long enough to overlap with other events.
                 self.exit(container, now + 5, Some(137));
                 Ok(())
             }
@@ -268,8 +277,9 @@ impl Play {
                 timeout,
             } => {
                 let seen = self.seen[container];
-                prop_assert!(seen.alive && seen.asked == Asked::Nothing);
-                let probes = &self.world.natures[container].probes;
+                prop_assert!(seen.alive && seen.signal == SentSignal::Nothing);
+                let probes = &self.world.behaviors[container].probes;
+                // Derived from the time, so that the results of one container vary and stay reproducible.
                 let good = probes[now as usize % probes.len()];
                 let outcome = if good {
                     Outcome::Passed
@@ -277,6 +287,7 @@ impl Play {
                     Outcome::Failed
                 };
 
+                // A failing probe takes the whole timeout, the longest case.
                 let takes = if good { 20 } else { timeout.as_millis() as u64 };
                 let began = Duration::from_millis(now);
                 self.post(
@@ -290,36 +301,37 @@ impl Play {
                 );
                 Ok(())
             }
-            Action::Publish(change) => self.hear(change, now),
+            Action::Publish(change) => self.check_change(change, now),
         }
     }
 
-    /// Promises (1) and (5): no start before its conditions hold, and restarts only by the rule.
+    /// Invariants (1) and (5): a container starts only when its conditions hold, and restarts only by its policy.
     fn spawn(&mut self, container: usize, now: u64) -> Result<(), TestCaseError> {
         prop_assert!(self.stopping.is_none() && !self.essential_gone);
         let seen = self.seen[container];
         prop_assert!(!seen.alive && !seen.stopped);
 
+        // Conditions apply to the first start only; a restart does not wait for dependencies again.
         if seen.spawns == 0 {
-            for need in &self.world.spec.containers[container].depends_on {
-                let on = self.seen[need.on];
-                let holds = match need.condition {
+            for dependency in &self.world.spec.containers[container].depends_on {
+                let on = self.seen[dependency.on];
+                let holds = match dependency.condition {
                     Condition::Start => on.first_run.is_some(),
                     Condition::Complete => on.stopped && on.code.is_some(),
                     Condition::Success => on.stopped && on.code == Some(0),
                     Condition::Healthy => on.alive && on.health == Health::Healthy,
                 };
-                prop_assert!(holds, "c{container} started before {need:?}");
+                prop_assert!(holds, "c{container} started before {dependency:?}");
             }
         }
 
         self.seen[container].spawns += 1;
-        let nature = self.world.natures[container].clone();
-        match nature.starts_in {
+        let behavior = self.world.behaviors[container].clone();
+        match behavior.starts_in {
             Some(delay) => {
                 self.post(now + delay, Event::Spawned { container });
-                if let Some(lives) = nature.lives {
-                    self.exit(container, now + delay + lives, Some(nature.code));
+                if let Some(lives) = behavior.lives {
+                    self.exit(container, now + delay + lives, Some(behavior.code));
                 }
             }
             None => {
@@ -336,7 +348,7 @@ impl Play {
         Ok(())
     }
 
-    /// A process ends once for each time it was started, whatever would end it first.
+    /// Schedules one exit per start: the earliest of all causes wins.
     fn exit(&mut self, container: usize, at: u64, code: Option<i32>) {
         let same =
             |event: &Event| matches!(event, Event::Exited { container: c, .. } if *c == container);
@@ -363,10 +375,14 @@ impl Play {
         );
     }
 
-    /// Promise (2): nobody is asked to stop while a dependent lives.
+    /// Invariant (2): a container is asked to stop only after its dependents have ended.
     fn check_order(&self, container: usize) -> Result<(), TestCaseError> {
         for (other, spec) in self.world.spec.containers.iter().enumerate() {
-            if spec.depends_on.iter().any(|need| need.on == container) {
+            if spec
+                .depends_on
+                .iter()
+                .any(|dependency| dependency.on == container)
+            {
                 prop_assert!(
                     !self.seen[other].alive,
                     "c{container} stopped before c{other}"
@@ -376,12 +392,13 @@ impl Play {
         Ok(())
     }
 
-    fn hear(&mut self, change: Change, now: u64) -> Result<(), TestCaseError> {
+    fn check_change(&mut self, change: Change, now: u64) -> Result<(), TestCaseError> {
         match change {
             Change::Stopped {
                 container, code, ..
             } => {
                 let spec = &self.world.spec.containers[container];
+                // Invariant (5), the other direction: a container stays stopped only where its policy does not restart it.
                 if let (Some(code), Some(first), true, Some(policy)) = (
                     code,
                     self.seen[container].first_run,
@@ -397,17 +414,17 @@ impl Play {
                 self.seen[container].stopped = true;
                 self.seen[container].code = code;
 
-                // Promise (3): a stop takes no longer than the longest path of stop timeouts,
-                // apart from starts and kills under way (2 s and 5 ms each here).
+                // Invariant (3): a stop takes no longer than the longest path of stop timeouts, plus the starts
+                // and kills under way (2 s and 5 ms each here).
                 if let Some(since) = self.stopping {
                     let limit = self.world.spec.longest_stop().as_millis() as u64 + 2000 + 50;
                     prop_assert!(now - since <= limit, "{} > {limit}", now - since);
                 }
 
-                // Promise (7): two minutes after the warning of Spot nothing is left.
+                // Invariant (7): nothing runs after the notice period of Spot.
                 if let Some(warned) = self.warned {
                     prop_assert!(
-                        now <= warned + SPOT + 2000 + 50,
+                        now <= warned + SPOT_NOTICE_MS + 2000 + 50,
                         "{now}, warned at {warned}"
                     );
                 }
@@ -442,8 +459,8 @@ impl Play {
         Ok(())
     }
 
-    /// Promises (4) and (6): an essential exit stops the task, and it is RUNNING if and only if
-    /// everything has run and nothing essential is over.
+    /// Invariants (4) and (6): an essential exit stops the task, and the task is RUNNING exactly if every
+    /// container has run and no essential one has ended.
     fn check_status(&self) -> Result<(), TestCaseError> {
         prop_assert_eq!(self.essential_gone && self.stopping.is_none(), false);
         let all_ran = self
@@ -467,7 +484,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES) })]
 
     #[test]
-    fn every_task_keeps_the_promises(world in world()) {
-        Play::new(world).run()?;
+    fn every_task_keeps_the_invariants(world in world()) {
+        Simulation::new(world).run()?;
     }
 }

@@ -1,7 +1,7 @@
-//! Credentials of the task's role, as its containers ask for them.
+//! The credentials endpoint: credentials of the task role.
 //!
-//! Source: ECS developer guide, "Task IAM role"; the shapes are the agent's, which the AWS SDKs' container
-//! credential provider reads.
+//! Source: ECS developer guide, "Task IAM role". The responses are those of the ECS agent, which the container
+//! credential provider of the AWS SDKs reads.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,21 +10,21 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::calendar::rfc3339;
-use super::server::Answer;
+use super::server::JsonResponse;
+use super::timestamp::rfc3339;
 
-/// Credentials that somebody holds for a while.
+/// Temporary credentials.
 #[derive(Clone)]
 pub struct Credentials {
-    /// Whose they are.
+    /// The role they belong to.
     pub role_arn: String,
-    /// The access key's id.
+    /// The id of the access key.
     pub access_key_id: String,
     /// The secret access key.
     pub secret_access_key: String,
-    /// The session token; empty for a user's own key.
+    /// The session token; empty for the key of a user.
     pub token: String,
-    /// Until when they are good.
+    /// When they expire.
     pub expiration: SystemTime,
 }
 
@@ -38,69 +38,71 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Gets them, or says why there are none now; asked every time a container asks.
-pub type Asked = Pin<Box<dyn Future<Output = Result<Credentials, String>> + Send>>;
+/// The result of a request for credentials, or why there are none now.
+pub type CredentialsFuture = Pin<Box<dyn Future<Output = Result<Credentials, String>> + Send>>;
 
-/// Where credentials come from.
+/// Gets credentials; called for each request of a container.
 #[derive(Clone)]
-pub struct Source(Arc<dyn Fn() -> Asked + Send + Sync>);
+pub struct CredentialsSource(Arc<dyn Fn() -> CredentialsFuture + Send + Sync>);
 
-impl Source {
-    /// From whatever `ask` asks.
-    pub fn new(ask: impl Fn() -> Asked + Send + Sync + 'static) -> Self {
-        Self(Arc::new(ask))
+impl CredentialsSource {
+    /// Creates a source from a function that gets credentials.
+    pub fn new(get: impl Fn() -> CredentialsFuture + Send + Sync + 'static) -> Self {
+        Self(Arc::new(get))
     }
 
-    pub(super) async fn answer(&self) -> Answer {
+    pub(super) async fn response(&self) -> JsonResponse {
         match (self.0)().await {
-            Ok(told) => (
+            Ok(credentials) => (
                 200,
                 json!({
-                    "RoleArn": told.role_arn,
-                    "AccessKeyId": told.access_key_id,
-                    "SecretAccessKey": told.secret_access_key,
-                    "Token": told.token,
-                    "Expiration": rfc3339(told.expiration),
+                    "RoleArn": credentials.role_arn,
+                    "AccessKeyId": credentials.access_key_id,
+                    "SecretAccessKey": credentials.secret_access_key,
+                    "Token": credentials.token,
+                    "Expiration": rfc3339(credentials.expiration),
                 }),
             ),
-            Err(why) => failure(503, "CredentialsUninitialized", &why),
+            // The agent answers so while its credentials have not arrived yet; SDKs retry on 503.
+            Err(error) => error_response(503, "CredentialsUninitialized", &error),
         }
     }
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for CredentialsSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Source")
+        f.write_str("CredentialsSource")
     }
 }
 
-/// Of nobody's id.
-pub(super) fn nameless() -> Answer {
-    failure(
+/// Returns the response to a request without a credentials id.
+pub(super) fn missing_id() -> JsonResponse {
+    error_response(
         400,
         "NoIdInRequest",
         "there is no credential ID in the request",
     )
 }
 
-pub(super) fn unknown() -> Answer {
-    failure(
+/// Returns the response to an id of another task.
+pub(super) fn unknown_id() -> JsonResponse {
+    error_response(
         400,
         "InvalidIdInRequest",
-        "there are no credentials of this id",
+        "there are no credentials with this id",
     )
 }
 
-/// Nobody has chosen where they come from.
-pub(super) fn none() -> Answer {
-    let why = "credentials are off here: turn them on with `assemble up --credentials profile` (yours) or \
-        `--credentials role` (the task role's), or set AWS_ACCESS_KEY_ID and its companions with --env";
-    failure(400, "InvalidIdInRequest", why)
+/// Returns the response if no source was configured.
+pub(super) fn not_configured() -> JsonResponse {
+    let message = "credentials are off here: turn them on with `assemble up --credentials profile` (yours) or \
+            `--credentials role` (the task role's), or set AWS_ACCESS_KEY_ID and its companions with --env";
+    error_response(400, "InvalidIdInRequest", message)
 }
 
-fn failure(status: u16, code: &str, why: &str) -> Answer {
+fn error_response(status: u16, code: &str, message: &str) -> JsonResponse {
     (
         status,
-        json!({ "code": code, "message": why, "HTTPErrorCode": status }),
+        json!({ "code": code, "message": message, "HTTPErrorCode": status }),
     )
 }

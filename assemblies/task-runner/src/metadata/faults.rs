@@ -1,7 +1,7 @@
-//! The fault injection endpoints: a task asks for trouble with its own network.
+//! The fault injection endpoints: a task injects faults into its own network.
 //!
-//! Source: ECS developer guide, "Amazon ECS fault injection endpoints"; the shapes are the agent's, which AWS
-//! FIS uses.
+//! Source: ECS developer guide, "Amazon ECS fault injection endpoints". The requests and responses are those of the
+//! ECS agent, which AWS FIS uses.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,20 +11,21 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::server::Answer;
+use super::server::JsonResponse;
 use super::view::TaskView;
-use crate::sandbox::{BlackHole, Faults, Network, Traffic, Trouble, What};
+use crate::sandbox::{BlackholeRule, Cidr, Impairment, ImpairmentKind, NetworkFaults, Traffic};
 
-/// What a task can ask for, and when it last did.
+/// The fault injection endpoints of a task.
 #[derive(Debug)]
-pub(super) struct Injection {
-    faults: Option<Arc<Faults>>,
-    asked: Mutex<BTreeMap<String, Instant>>,
+pub(super) struct FaultInjection {
+    faults: Option<Arc<NetworkFaults>>,
+    /// The time of the last request, by fault and verb.
+    last_requests: Mutex<BTreeMap<String, Instant>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Hole {
+struct BlackholeRequest {
     port: u16,
     protocol: Protocol,
     traffic_type: Direction,
@@ -48,7 +49,7 @@ enum Direction {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Latency {
+struct LatencyRequest {
     delay_milliseconds: u64,
     jitter_milliseconds: u64,
     sources: Vec<String>,
@@ -59,7 +60,7 @@ struct Latency {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Loss {
+struct PacketLossRequest {
     loss_percent: u8,
     sources: Vec<String>,
     #[serde(default)]
@@ -67,27 +68,33 @@ struct Loss {
     flows_percent: Option<u8>,
 }
 
-/// A status of the agent, or what it says instead.
-type Told = Result<&'static str, (u16, String)>;
+/// A fault status of the agent, or an HTTP status with an error message.
+type FaultResult = Result<&'static str, (u16, String)>;
 
-impl Injection {
-    /// With the faults of the task's network, where it has one.
-    pub(super) fn new(faults: Option<Arc<Faults>>) -> Self {
+impl FaultInjection {
+    /// Creates the endpoints for the faults of the task's network, if it has its own.
+    pub(super) fn new(faults: Option<Arc<NetworkFaults>>) -> Self {
         Self {
             faults,
-            asked: Mutex::default(),
+            last_requests: Mutex::default(),
         }
     }
 
-    /// Answers a request for `fault/verb`.
-    pub(super) fn ask(&self, view: &TaskView, fault: &str, verb: &str, body: &[u8]) -> Answer {
-        match self.told(view, fault, verb, body) {
+    /// Handles a request for `fault/verb`.
+    pub(super) fn respond(
+        &self,
+        view: &TaskView,
+        fault: &str,
+        verb: &str,
+        body: &[u8],
+    ) -> JsonResponse {
+        match self.handle(view, fault, verb, body) {
             Ok(status) => (200, json!({ "Status": status })),
-            Err((status, why)) => (status, json!({ "Error": why })),
+            Err((status, error)) => (status, json!({ "Error": error })),
         }
     }
 
-    fn told(&self, view: &TaskView, fault: &str, verb: &str, body: &[u8]) -> Told {
+    fn handle(&self, view: &TaskView, fault: &str, verb: &str, body: &[u8]) -> FaultResult {
         if !view.fault_injection {
             let arn = view.arn();
             return Err((
@@ -97,62 +104,71 @@ impl Injection {
         }
 
         let Some(faults) = &self.faults else {
-            let why = "the task shares the network of this machine, which no fault is put into";
-            return Err((400, why.to_owned()));
+            let error =
+                "the task shares the network of this host, into which no faults are injected";
+            return Err((400, error.to_owned()));
         };
 
         if !matches!(verb, "start" | "stop" | "status") {
-            return Err((404, format!("there is no {verb} of {fault}")));
+            return Err((404, format!("{fault} has no operation {verb}")));
         }
-        self.not_too_often(format!("{fault}/{verb}"))?;
+        // Before the body is parsed: the agent counts invalid requests, too.
+        self.check_rate(format!("{fault}/{verb}"))?;
 
         match fault {
-            "network-blackhole-port" => hole(faults, verb, parsed(body)?),
-            "network-latency" => trouble(faults, verb, false, || latency(parsed(body)?)),
-            "network-packet-loss" => trouble(faults, verb, true, || loss(parsed(body)?)),
+            "network-blackhole-port" => blackhole(faults, verb, parse_body(body)?),
+            "network-latency" => impairment(faults, verb, false, || latency(parse_body(body)?)),
+            "network-packet-loss" => {
+                impairment(faults, verb, true, || packet_loss(parse_body(body)?))
+            }
             _ => Err((404, format!("there is no fault {fault}"))),
         }
     }
 
-    fn not_too_often(&self, what: String) -> Result<(), (u16, String)> {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+    fn check_rate(&self, operation: String) -> Result<(), (u16, String)> {
+        let mut last_requests = self
+            .last_requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        match asked.get(&what) {
-            Some(last) if now.duration_since(*last) < BETWEEN => {
-                Err((429, format!("{what}: one request in 5 s is allowed")))
-            }
+        match last_requests.get(&operation) {
+            Some(last) if now.duration_since(*last) < MIN_REQUEST_INTERVAL => Err((
+                429,
+                format!("{operation}: only one request per 5 s is allowed"),
+            )),
             _ => {
-                // A request that is refused for its body has been one too. The paths are few.
-                asked.insert(what, now);
-                asked.retain(|_, last| now.duration_since(*last) < BETWEEN);
+                last_requests.insert(operation, now);
+                // Bounds the map: fault names come from the request.
+                last_requests.retain(|_, last| now.duration_since(*last) < MIN_REQUEST_INTERVAL);
                 Ok(())
             }
         }
     }
 }
 
-fn hole(faults: &Faults, verb: &str, asked: Hole) -> Told {
-    if asked.port == 0 {
+fn blackhole(faults: &NetworkFaults, verb: &str, request: BlackholeRequest) -> FaultResult {
+    if request.port == 0 {
         return Err((400, "Port must be 1 to 65535".to_owned()));
     }
-    if asked.protocol == Protocol::Udp {
+    // The runner forwards TCP connections only: no datagram crosses the boundary of a local task.
+    if request.protocol == Protocol::Udp {
         return Err((
             400,
-            "only tcp leads in and out of a task that runs here".to_owned(),
+            "only tcp is forwarded into and out of a local task".to_owned(),
         ));
     }
 
-    let traffic = match asked.traffic_type {
+    let traffic = match request.traffic_type {
         Direction::Ingress => Traffic::Ingress,
         Direction::Egress => Traffic::Egress,
     };
 
-    let except = networks(&asked.sources_to_filter)?;
+    let except = parse_cidrs(&request.sources_to_filter)?;
     match verb {
         "start"
-            if faults.start_hole(BlackHole {
+            if faults.start_blackhole(BlackholeRule {
                 traffic,
-                port: asked.port,
+                port: request.port,
                 except,
             }) =>
         {
@@ -160,26 +176,27 @@ fn hole(faults: &Faults, verb: &str, asked: Hole) -> Told {
         }
         "start" => Err((
             409,
-            format!("there is already a black hole at port {}", asked.port),
+            format!("port {} already has a blackhole", request.port),
         )),
         "stop" => {
-            faults.stop_hole(traffic, asked.port);
+            faults.stop_blackhole(traffic, request.port);
             Ok("stopped")
         }
-        _ if faults.has_hole(traffic, asked.port) => Ok("running"),
+        _ if faults.has_blackhole(traffic, request.port) => Ok("running"),
         _ => Ok("not-running"),
     }
 }
 
-fn trouble(
-    faults: &Faults,
+/// Handles latency, or packet loss if `loss`. Both share one slot: the agent runs one of them at a time.
+fn impairment(
+    faults: &NetworkFaults,
     verb: &str,
     loss: bool,
-    asked: impl FnOnce() -> Result<Trouble, (u16, String)>,
-) -> Told {
+    parse: impl FnOnce() -> Result<Impairment, (u16, String)>,
+) -> FaultResult {
     match verb {
         "start" => {
-            if faults.start_trouble(asked()?) {
+            if faults.start_impairment(parse()?) {
                 return Ok("running");
             }
             Err((
@@ -188,16 +205,16 @@ fn trouble(
             ))
         }
         "stop" => {
-            faults.stop_trouble(loss);
+            faults.stop_impairment(loss);
             Ok("stopped")
         }
-        _ if faults.has_trouble(loss) => Ok("running"),
+        _ if faults.has_impairment(loss) => Ok("running"),
         _ => Ok("not-running"),
     }
 }
 
-fn latency(asked: Latency) -> Result<Trouble, (u16, String)> {
-    let (delay, jitter) = (asked.delay_milliseconds, asked.jitter_milliseconds);
+fn latency(request: LatencyRequest) -> Result<Impairment, (u16, String)> {
+    let (delay, jitter) = (request.delay_milliseconds, request.jitter_milliseconds);
     if delay == 0 && jitter == 0 {
         return Err((
             400,
@@ -205,68 +222,73 @@ fn latency(asked: Latency) -> Result<Trouble, (u16, String)> {
         ));
     }
 
+    // More jitter than delay would mean a negative delay.
     if jitter > delay {
         return Err((
             400,
-            "JitterMilliseconds is more than DelayMilliseconds".to_owned(),
+            "JitterMilliseconds must not exceed DelayMilliseconds".to_owned(),
         ));
     }
 
     let (delay, jitter) = (Duration::from_millis(delay), Duration::from_millis(jitter));
-    let what = What::Latency { delay, jitter };
-    of(
-        what,
-        &asked.sources,
-        &asked.sources_to_filter,
-        asked.flows_percent,
+    let kind = ImpairmentKind::Latency { delay, jitter };
+    new_impairment(
+        kind,
+        &request.sources,
+        &request.sources_to_filter,
+        request.flows_percent,
     )
 }
 
-fn loss(asked: Loss) -> Result<Trouble, (u16, String)> {
-    if !(1..=100).contains(&asked.loss_percent) {
+fn packet_loss(request: PacketLossRequest) -> Result<Impairment, (u16, String)> {
+    if !(1..=100).contains(&request.loss_percent) {
         return Err((400, "LossPercent must be 1 to 100".to_owned()));
     }
-    let what = What::Loss(asked.loss_percent);
-    of(
-        what,
-        &asked.sources,
-        &asked.sources_to_filter,
-        asked.flows_percent,
+    let kind = ImpairmentKind::Loss(request.loss_percent);
+    new_impairment(
+        kind,
+        &request.sources,
+        &request.sources_to_filter,
+        request.flows_percent,
     )
 }
 
-fn of(
-    what: What,
+fn new_impairment(
+    kind: ImpairmentKind,
     to: &[String],
     except: &[String],
     flows: Option<u8>,
-) -> Result<Trouble, (u16, String)> {
+) -> Result<Impairment, (u16, String)> {
+    // Without FlowsPercent, all connections are affected.
     let flows = flows.unwrap_or(100);
     if !(1..=100).contains(&flows) {
         return Err((400, "FlowsPercent must be 1 to 100".to_owned()));
     }
 
     if to.is_empty() {
-        return Err((400, "Sources names no address".to_owned()));
+        return Err((400, "Sources must name at least one address".to_owned()));
     }
-    Ok(Trouble {
-        what,
+    Ok(Impairment {
+        kind,
         flows,
-        to: networks(to)?,
-        except: networks(except)?,
+        to: parse_cidrs(to)?,
+        except: parse_cidrs(except)?,
     })
 }
 
-fn networks(all: &[String]) -> Result<Vec<Network>, (u16, String)> {
-    all.iter()
-        .map(|text| text.parse().map_err(|why| (400, why)))
+fn parse_cidrs(texts: &[String]) -> Result<Vec<Cidr>, (u16, String)> {
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(|error| (400, error)))
         .collect()
 }
 
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, (u16, String)> {
+fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, (u16, String)> {
+    // In two steps, so that the message names the field and not a position in the text.
     let value: Result<Value, _> = serde_json::from_slice(body);
-    let parsed = value.and_then(serde_json::from_value);
-    parsed.map_err(|why| (400, format!("the body cannot be used: {why}")))
+    let body = value.and_then(serde_json::from_value);
+    body.map_err(|error| (400, format!("invalid body: {error}")))
 }
 
-const BETWEEN: Duration = Duration::from_secs(5);
+/// The agent allows one request per fault and operation in 5 s.
+const MIN_REQUEST_INTERVAL: Duration = Duration::from_secs(5);

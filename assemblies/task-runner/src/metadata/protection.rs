@@ -1,4 +1,4 @@
-//! Task protection: a task says that it does not want to be stopped now.
+//! The task scale-in protection endpoint: a task asks not to be stopped.
 //!
 //! Source: ECS developer guide, "Task scale-in protection endpoint".
 
@@ -7,89 +7,93 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::calendar::rfc3339;
-use super::server::{Answer, Origin};
+use super::server::{JsonResponse, Origin};
+use super::timestamp::rfc3339;
 use super::view::TaskView;
 
-/// Until when the task is protected, if it is.
+/// The end of the task's protection, if it is protected.
 #[derive(Debug, Default)]
 pub(super) struct Protection(Mutex<Option<SystemTime>>);
 
 impl Protection {
-    /// What is said of it.
-    pub(super) fn get(&self, view: &TaskView, origin: Origin) -> Answer {
-        refused(view, origin).unwrap_or_else(|| self.told(view))
+    /// Handles GET.
+    pub(super) fn get(&self, view: &TaskView, origin: Origin) -> JsonResponse {
+        rejection(view, origin).unwrap_or_else(|| self.state_response(view))
     }
 
-    /// Changes it.
-    pub(super) fn put(&self, view: &TaskView, origin: Origin, body: &[u8]) -> Answer {
-        let wanted = match wanted(body) {
-            Ok(wanted) => wanted,
-            Err(why) => return failure(view, 400, "InvalidParameterException", &why),
+    /// Handles PUT.
+    pub(super) fn put(&self, view: &TaskView, origin: Origin, body: &[u8]) -> JsonResponse {
+        let minutes = match parse_request(body) {
+            Ok(minutes) => minutes,
+            Err(error) => return error_response(view, 400, "InvalidParameterException", &error),
         };
-        if let Some(refusal) = refused(view, origin) {
-            return refusal;
+        if let Some(rejection) = rejection(view, origin) {
+            return rejection;
         }
-        let until = wanted.map(|minutes| SystemTime::now() + Duration::from_secs(60 * minutes));
+        let until = minutes.map(|minutes| SystemTime::now() + Duration::from_secs(60 * minutes));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
-        self.told(view)
+        self.state_response(view)
     }
 
-    fn told(&self, view: &TaskView) -> Answer {
+    fn state_response(&self, view: &TaskView) -> JsonResponse {
         let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Protection expires by itself.
         let until = until.filter(|until| *until > SystemTime::now());
-        let mut told = json!({ "ProtectionEnabled": until.is_some(), "TaskArn": view.arn() });
+        let mut state = json!({ "ProtectionEnabled": until.is_some(), "TaskArn": view.arn() });
         if let Some(until) = until {
-            told["ExpirationDate"] = rfc3339(until).into();
+            state["ExpirationDate"] = rfc3339(until).into();
         }
-        (200, json!({ "protection": told }))
+        (200, json!({ "protection": state }))
     }
 }
 
-/// Who has no role may not ask, and only tasks of a service can be protected.
-fn refused(view: &TaskView, origin: Origin) -> Option<Answer> {
+/// Returns the rejection of a task without a role, or of one that no service runs.
+fn rejection(view: &TaskView, origin: Origin) -> Option<JsonResponse> {
     if view.role.is_none() {
-        let why = "the task definition has no taskRoleArn, whose rights the call needs";
-        return Some(failure(view, 403, "AccessDeniedException", why));
+        let message = "the task definition has no taskRoleArn, whose permissions the call needs";
+        return Some(error_response(view, 403, "AccessDeniedException", message));
     }
 
+    // ECS reports this as a failure in a response with status 200.
     (origin == Origin::RunTask).then(|| {
         let arn = view.arn();
-        let why = "only tasks of a service can be protected";
+        let detail = "only tasks of a service can be protected";
         (
             200,
-            json!({ "failure": { "Arn": arn, "Detail": why, "Reason": "TASK_NOT_VALID" } }),
+            json!({ "failure": { "Arn": arn, "Detail": detail, "Reason": "TASK_NOT_VALID" } }),
         )
     })
 }
 
-/// The minutes for which protection is wanted; none for no protection.
-fn wanted(body: &[u8]) -> Result<Option<u64>, String> {
+/// Parses the requested minutes of protection; `None` disables it.
+fn parse_request(body: &[u8]) -> Result<Option<u64>, String> {
     let value: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let fields = value.as_object().ok_or("the body is no JSON object")?;
-    let stranger = fields.keys().find(|name| !FIELDS.contains(&name.as_str()));
-    if let Some(name) = stranger {
-        return Err(format!("there is no field `{name}`"));
+    let fields = value.as_object().ok_or("the body is not a JSON object")?;
+    let unknown = fields.keys().find(|name| !FIELDS.contains(&name.as_str()));
+    if let Some(name) = unknown {
+        return Err(format!("unknown field `{name}`"));
     }
 
     let enabled = fields.get(FIELDS[0]).and_then(Value::as_bool);
     let enabled = enabled.ok_or("ProtectionEnabled must be true or false")?;
     let minutes = match fields.get(FIELDS[1]) {
-        None => USUAL,
+        None => DEFAULT_MINUTES,
         Some(minutes) => minutes
             .as_u64()
-            .filter(|minutes| (1..=MOST).contains(minutes))
-            .ok_or(format!("ExpiresInMinutes must be from 1 to {MOST}"))?,
+            .filter(|minutes| (1..=MAX_MINUTES).contains(minutes))
+            .ok_or(format!("ExpiresInMinutes must be from 1 to {MAX_MINUTES}"))?,
     };
 
     Ok(enabled.then_some(minutes))
 }
 
 const FIELDS: [&str; 2] = ["ProtectionEnabled", "ExpiresInMinutes"];
-const USUAL: u64 = 120;
-const MOST: u64 = 2880;
+/// Two hours, the default of ECS.
+const DEFAULT_MINUTES: u64 = 120;
+/// Two days, the maximum of ECS.
+const MAX_MINUTES: u64 = 2880;
 
-fn failure(view: &TaskView, status: u16, code: &str, message: &str) -> Answer {
+fn error_response(view: &TaskView, status: u16, code: &str, message: &str) -> JsonResponse {
     let error = json!({ "Arn": view.arn(), "Code": code, "Message": message });
     (
         status,

@@ -1,4 +1,4 @@
-//! The endpoint itself: a path, and who answers it.
+//! The HTTP server of the endpoints: routes a path to its handler.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,75 +16,78 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::credentials::{self, Source};
-use super::faults::Injection;
-use super::limit::Limit;
+use super::credentials::{self, CredentialsSource};
+use super::documents::{Container, Tags, Task, Version};
+use super::faults::FaultInjection;
 use super::protection::Protection;
-use super::shapes::{Container, Tags, Task, Version};
-use super::stats::Looks;
+use super::rate_limit::RateLimiter;
+use super::stats::Samples;
 use super::view::TaskView;
-use crate::sandbox::Faults;
+use crate::sandbox::NetworkFaults;
 
-/// What started the task.
+/// The origin of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// A service, which may want to stop it.
+    /// A service, which may stop it.
     Service,
-    /// RunTask.
+    /// A call of `RunTask`.
     RunTask,
 }
 
-/// What the endpoint knows; clones know the same.
+/// The endpoints of one task; clones share their state.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     view: Arc<Mutex<TaskView>>,
-    inside: Arc<Inside>,
+    state: Arc<EndpointState>,
 }
 
 #[derive(Debug)]
-struct Inside {
+struct EndpointState {
     origin: Origin,
-    limit: Limit,
-    looks: Looks,
+    rate_limiter: RateLimiter,
+    samples: Samples,
     protection: Protection,
-    injection: Injection,
-    credentials: Option<Source>,
+    injection: FaultInjection,
+    credentials: Option<CredentialsSource>,
 }
 
-/// A status, and JSON.
-pub(super) type Answer = (u16, Value);
+/// A status and a JSON body.
+pub(super) type JsonResponse = (u16, Value);
 
 impl Endpoint {
-    /// Tells of a task; whoever holds the view keeps it up with [`follow`](super::follow). Faults are those of
-    /// the task's own network; credentials are given out under the id of the task.
+    /// Creates the endpoints of a task. The caller updates the view with [`apply_event`](super::apply_event).
+    ///
+    /// `faults` are those of the task's own network. Credentials are served under the id of the task.
     pub fn new(
         view: Arc<Mutex<TaskView>>,
         origin: Origin,
-        faults: Option<Arc<Faults>>,
-        credentials: Option<Source>,
+        faults: Option<Arc<NetworkFaults>>,
+        credentials: Option<CredentialsSource>,
     ) -> Self {
         Self {
             view,
-            inside: Arc::new(Inside {
+            state: Arc::new(EndpointState {
                 origin,
-                limit: Limit::new(PER_SECOND, BURST),
-                looks: Looks::default(),
+                rate_limiter: RateLimiter::new(PER_SECOND, BURST),
+                samples: Samples::default(),
                 protection: Protection::default(),
-                injection: Injection::new(faults),
+                injection: FaultInjection::new(faults),
                 credentials,
             }),
         }
     }
 
-    async fn answer(self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        if !self.inside.limit.take(Instant::now()) {
+    async fn handle(self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        // One limit for all endpoints, as in the agent.
+        if !self.state.rate_limiter.try_acquire(Instant::now()) {
             return response(429, &json!("Too many requests"));
         }
 
         let (parts, body) = request.into_parts();
-        let Ok(body) = Limited::new(body, BODY).collect().await else {
+        let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else {
             return response(413, &json!("the body is too large"));
         };
+        // A copy: the lock must not be held while a handler waits.
         let view = self
             .view
             .lock()
@@ -93,14 +96,14 @@ impl Endpoint {
 
         let path = parts.uri.path();
         let (status, value) = match credentials_id(path, parts.uri.query()) {
-            Some("") => credentials::nameless(),
+            Some("") => credentials::missing_id(),
             Some(id) => self.credentials(&view, id).await,
             None if parts.method == Method::POST => {
-                // A fault is a change to the network, which takes a moment.
+                // Loading packet filter rules blocks the thread.
                 let (path, body) = (path.to_owned(), body.to_bytes());
-                let answer = move || self.route(&view, &Method::POST, &path, &body);
-                let answer = tokio::task::spawn_blocking(answer).await;
-                answer.unwrap_or_else(|error| (500, json!(error.to_string())))
+                let route = move || self.route(&view, &Method::POST, &path, &body);
+                let response = tokio::task::spawn_blocking(route).await;
+                response.unwrap_or_else(|error| (500, json!(error.to_string())))
             }
             None => self.route(&view, &parts.method, path, &body.to_bytes()),
         };
@@ -108,60 +111,62 @@ impl Endpoint {
         response(status, &value)
     }
 
-    async fn credentials(&self, view: &TaskView, id: &str) -> Answer {
-        match &self.inside.credentials {
-            None => credentials::none(),
-            Some(_) if id != view.id => credentials::unknown(),
-            Some(source) => source.answer().await,
+    async fn credentials(&self, view: &TaskView, id: &str) -> JsonResponse {
+        match &self.state.credentials {
+            None => credentials::not_configured(),
+            Some(_) if id != view.id => credentials::unknown_id(),
+            Some(source) => source.response().await,
         }
     }
 
-    fn route(&self, view: &TaskView, method: &Method, path: &str, body: &[u8]) -> Answer {
-        let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty()).collect();
-        match (method, &steps[..]) {
-            (&Method::GET, ["v4", id, rest @ ..]) => self.metadata(view, Version::Four, id, rest),
-            (&Method::GET, ["v3", id, rest @ ..]) => self.metadata(view, Version::Early, id, rest),
+    fn route(&self, view: &TaskView, method: &Method, path: &str, body: &[u8]) -> JsonResponse {
+        let segments: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
+        match (method, &segments[..]) {
+            (&Method::GET, ["v4", id, rest @ ..]) => self.metadata(view, Version::V4, id, rest),
+            (&Method::GET, ["v3", id, rest @ ..]) => self.metadata(view, Version::V3, id, rest),
             (&Method::GET, ["v2", "metadata"]) => {
-                told(&Task::new(view, Version::Early, Tags::Untold))
+                json_response(&Task::new(view, Version::V3, Tags::Omit))
             }
-            (&Method::GET, ["v2", "stats"]) => (200, self.inside.looks.of_all(view)),
-            (_, ["api", id, ..]) if view.container(id).is_none() => unknown("ECS agent API", id),
+            (&Method::GET, ["v2", "stats"]) => (200, self.state.samples.task_stats(view)),
+            (_, ["api", id, ..]) if view.container(id).is_none() => {
+                container_not_found("ECS agent API", id)
+            }
             (&Method::GET, ["api", _, "task-protection", "v1", "state"]) => {
-                self.inside.protection.get(view, self.inside.origin)
+                self.state.protection.get(view, self.state.origin)
             }
             (&Method::PUT, ["api", _, "task-protection", "v1", "state"]) => {
-                self.inside.protection.put(view, self.inside.origin, body)
+                self.state.protection.put(view, self.state.origin, body)
             }
             (&Method::POST, ["api", _, "fault", "v1", fault, verb]) => {
-                self.inside.injection.ask(view, fault, verb, body)
+                self.state.injection.respond(view, fault, verb, body)
             }
             _ => (404, json!(format!("there is nothing at {path}"))),
         }
     }
 
-    fn metadata(&self, view: &TaskView, version: Version, id: &str, rest: &[&str]) -> Answer {
-        let named = if version == Version::Four { "V4" } else { "V3" };
-        let Some(one) = view.container(id) else {
-            return unknown(&format!("{named} container metadata handler"), id);
+    fn metadata(&self, view: &TaskView, version: Version, id: &str, rest: &[&str]) -> JsonResponse {
+        let name = if version == Version::V4 { "V4" } else { "V3" };
+        let Some(container) = view.container(id) else {
+            return container_not_found(&format!("{name} container metadata handler"), id);
         };
 
         match rest {
-            [] => told(&Container::new(view, one, version)),
-            ["task"] => told(&Task::new(view, version, Tags::Untold)),
-            ["taskWithTags"] => told(&Task::new(view, version, Tags::Told)),
-            ["stats"] => (200, self.inside.looks.of(view, one)),
-            ["task", "stats"] => (200, self.inside.looks.of_all(view)),
-            // Nothing that the agent associates with a container, as accelerators, is here.
+            [] => json_response(&Container::new(view, container, version)),
+            ["task"] => json_response(&Task::new(view, version, Tags::Omit)),
+            ["taskWithTags"] => json_response(&Task::new(view, version, Tags::Include)),
+            ["stats"] => (200, self.state.samples.container_stats(view, container)),
+            ["task", "stats"] => (200, self.state.samples.task_stats(view)),
+            // The agent associates accelerators with containers; a local task has none.
             ["associations", _] => (200, json!({ "Associations": [] })),
-            ["associations", _, name] => {
-                let why = format!("there is no association `{name}`");
-                let whole = format!("Unable to write container association response: {why}");
-                (400, json!(whole))
+            ["associations", _, association] => {
+                let error = format!("there is no association `{association}`");
+                let message = format!("Unable to write container association response: {error}");
+                (400, json!(message))
             }
             _ => (
                 404,
                 json!(format!(
-                    "{named} metadata handler: there is nothing at {}",
+                    "{name} metadata handler: there is nothing at {}",
                     rest.join("/")
                 )),
             ),
@@ -169,7 +174,7 @@ impl Endpoint {
     }
 }
 
-/// The id for which credentials are asked; an empty one where the question has none.
+/// Returns the requested credentials id, empty if the request has none; `None` for other paths.
 fn credentials_id<'a>(path: &'a str, query: Option<&'a str>) -> Option<&'a str> {
     match path {
         "/v2/credentials" => Some(""),
@@ -185,52 +190,53 @@ fn credentials_id<'a>(path: &'a str, query: Option<&'a str>) -> Option<&'a str> 
     }
 }
 
-/// Answers until nobody holds the future any more.
+/// Serves until the future is dropped.
 pub async fn serve(endpoint: Endpoint, listener: TcpListener) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
+        // Reaps finished connections, so that the set stays as small as the number of open ones.
         while connections.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors: a moment later there may be one.
-            tokio::time::sleep(PAUSE).await;
+            // Most likely out of descriptors (EMFILE); retrying at once would spin.
+            tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             continue;
         };
 
         let endpoint = endpoint.clone();
         connections.spawn(async move {
-            let answer = service_fn(move |request| {
+            let service = service_fn(move |request| {
                 let endpoint = endpoint.clone();
-                async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
+                async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
             });
             let mut server = http1::Builder::new();
 
             server
                 .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE);
+                .header_read_timeout(HEADER_TIMEOUT);
 
-            // One client's error is that client's.
-            let _ = server.serve_connection(TokioIo::new(stream), answer).await;
-            drop(place);
+            // An error of one client does not concern the others.
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            drop(permit);
         });
     }
 }
 
-fn told(shape: &impl serde::Serialize) -> Answer {
-    match serde_json::to_value(shape) {
+fn json_response(document: &impl serde::Serialize) -> JsonResponse {
+    match serde_json::to_value(document) {
         Ok(value) => (200, value),
         Err(error) => (500, json!(error.to_string())),
     }
 }
 
-fn unknown(who: &str, id: &str) -> Answer {
+fn container_not_found(handler: &str, id: &str) -> JsonResponse {
     (
         404,
         json!(format!(
-            "{who}: unable to find a container with the id '{id}'"
+            "{handler}: unable to find a container with the id '{id}'"
         )),
     )
 }
@@ -244,10 +250,10 @@ fn response(status: u16, value: &Value) -> Response<Full<Bytes>> {
     response
 }
 
-/// The agent's own limits.
+/// The rate limit of the ECS agent: requests per second, and the burst before it.
 const PER_SECOND: f64 = 40.0;
 const BURST: f64 = 60.0;
-const BODY: usize = 16 * 1024;
-const CONNECTIONS: usize = 64;
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(100);
+const MAX_BODY_BYTES: usize = 16 * 1024;
+const MAX_CONNECTIONS: usize = 64;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! What a container uses, in the shape of Docker's stats, as far as the system tells.
+//! The usage of containers as Docker stats, as far as the system provides it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,66 +7,71 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::calendar::rfc3339;
+use super::timestamp::rfc3339;
 use super::view::{ContainerView, TaskView};
-use crate::memory::Processes;
-use crate::system::{Interface, interfaces, machine_time};
+use crate::memory::ProcessTable;
+use crate::system::{Interface, host_cpu_time, interfaces, proportional};
 
-/// The look before the last one, by container: every answer tells of two.
+/// The previous sample of each container: Docker stats contain two, from which clients compute rates.
 #[derive(Debug, Default)]
-pub(super) struct Looks(Mutex<BTreeMap<String, Look>>);
+pub(super) struct Samples(Mutex<BTreeMap<String, Sample>>);
 
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct Sample {
     at: SystemTime,
-    spent: Duration,
-    machine: Duration,
-    most: u64,
+    cpu_time: Duration,
+    host_time: Duration,
+    peak: u64,
 }
 
-impl Looks {
-    /// Of one container; `null` when it does not run.
-    pub(super) fn of(&self, view: &TaskView, one: &ContainerView) -> Value {
-        self.told(&Processes::look(), view, one)
+impl Samples {
+    /// Returns the stats of one container; `null` unless it runs.
+    pub(super) fn container_stats(&self, view: &TaskView, container: &ContainerView) -> Value {
+        self.take(&ProcessTable::snapshot(), view, container)
     }
 
-    /// Of all, by id.
-    pub(super) fn of_all(&self, view: &TaskView) -> Value {
-        let processes = Processes::look();
-        let all = view.containers.iter();
-        let all = all.map(|one| (one.id.clone(), self.told(&processes, view, one)));
-        Value::Object(all.collect())
+    /// Returns the stats of all containers by id.
+    pub(super) fn task_stats(&self, view: &TaskView) -> Value {
+        // One snapshot for all containers: reading `/proc` is the expensive part.
+        let processes = ProcessTable::snapshot();
+        let stats = (view.containers.iter()).map(|container| {
+            let stats = self.take(&processes, view, container);
+            (container.id.clone(), stats)
+        });
+        Value::Object(stats.collect())
     }
 
-    fn told(&self, processes: &Processes, view: &TaskView, one: &ContainerView) -> Value {
-        let Some(pid) = one.pid else {
+    fn take(&self, processes: &ProcessTable, view: &TaskView, container: &ContainerView) -> Value {
+        let Some(pid) = container.pid else {
             return Value::Null;
         };
-        let pids = processes.of(pid);
-        let held = processes.proportional(&pids);
-        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = looks.get(&one.id).copied();
-        let now = Look {
+        let pids = processes.descendants(pid);
+        let usage = proportional(&pids);
+        let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let previous = samples.get(&container.id).copied();
+        let now = Sample {
             at: SystemTime::now(),
-            spent: processes.processor_time(&pids),
-            machine: machine_time(),
-            most: before.map_or(0, |look| look.most).max(held),
+            cpu_time: processes.cpu_time(&pids),
+            host_time: host_cpu_time(),
+            peak: previous.map_or(0, |sample| sample.peak).max(usage),
         };
 
-        looks.insert(one.id.clone(), now);
-        let limit = one.definition.memory.map(u64::from).or(view.memory);
+        samples.insert(container.id.clone(), now);
+        // A container without a limit can use the task's memory.
+        let limit = container.definition.memory.map(u64::from).or(view.memory);
         json!({
-            "id": one.id,
-            "name": one.definition.name,
+            "id": container.id,
+            "name": container.definition.name,
             "read": rfc3339(now.at),
-            "preread": before.map_or("0001-01-01T00:00:00Z".to_owned(), |look| rfc3339(look.at)),
+                    // Docker reports the zero time if there is no previous sample.
+                    "preread": previous.map_or("0001-01-01T00:00:00Z".to_owned(), |sample| rfc3339(sample.at)),
             "num_procs": 0,
             "pids_stats": { "current": pids.len() },
-            "cpu_stats": processor(Some(now)),
-            "precpu_stats": processor(before),
+                    "cpu_stats": cpu_stats(Some(now)),
+                    "precpu_stats": cpu_stats(previous),
             "memory_stats": {
-                "usage": held,
-                "max_usage": now.most,
+                            "usage": usage,
+                "max_usage": now.peak,
                 "limit": limit.unwrap_or(0) * 1024 * 1024,
                 "stats": {},
             },
@@ -77,36 +82,36 @@ impl Looks {
     }
 }
 
-/// The interfaces of the task's own network under their own names. Of this machine's nobody can tell what is the
-/// task's.
+/// Returns the counters of the interfaces in the task's own network, by name; empty without one.
 fn networks(pid: u32) -> Value {
-    let told = |one: Interface| {
-        let counts = COUNTED.into_iter().zip(one.counts);
-        (one.name, counts.collect::<BTreeMap<_, _>>())
+    let counters = |interface: Interface| {
+        let counters = COUNTER_NAMES.into_iter().zip(interface.counts);
+        (interface.name, counters.collect::<BTreeMap<_, _>>())
     };
     json!(
         interfaces(pid)
             .into_iter()
-            .map(told)
+            .map(counters)
             .collect::<BTreeMap<_, _>>()
     )
 }
 
-fn processor(look: Option<Look>) -> Value {
+fn cpu_stats(sample: Option<Sample>) -> Value {
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    let (spent, machine) = look.map_or((0, 0), |look| {
-        (nanoseconds(look.spent), nanoseconds(look.machine))
+    let (cpu_time, host_time) = sample.map_or((0, 0), |sample| {
+        (nanoseconds(sample.cpu_time), nanoseconds(sample.host_time))
     });
     json!({
-        "cpu_usage": { "total_usage": spent, "usage_in_kernelmode": 0, "usage_in_usermode": spent },
-        "system_cpu_usage": machine,
+                // `/proc` is read for the sum only; it is reported as user time.
+        "cpu_usage": { "total_usage": cpu_time, "usage_in_kernelmode": 0, "usage_in_usermode": cpu_time },
+        "system_cpu_usage": host_time,
         "online_cpus": available_parallelism().map_or(1, std::num::NonZero::get),
         "throttling_data": { "periods": 0, "throttled_periods": 0, "throttled_time": 0 },
     })
 }
 
-/// Docker's names for what a system counts of an interface.
-const COUNTED: [&str; 8] = [
+/// The names Docker gives to the counters of an interface, in the order of `Interface::counts`.
+const COUNTER_NAMES: [&str; 8] = [
     "rx_bytes",
     "rx_packets",
     "rx_errors",

@@ -1,4 +1,4 @@
-//! What is known of a task, built from its plan and kept up by its events.
+//! The visible state of a task, created from its plan and updated by its events.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -6,86 +6,87 @@ use std::time::SystemTime;
 use task_definition::ContainerDefinition;
 
 use crate::machine::{ExitCode, Health, TaskStatus};
-use crate::{RunPlan, RunnerEvent, What};
+use crate::{EventKind, RunPlan, RunnerEvent};
 
-/// A task as an onlooker knows it.
+/// A task as an observer sees it.
 #[derive(Debug, Clone)]
 pub struct TaskView {
-    /// 32 hexadecimal digits, as ECS numbers its tasks.
+    /// 32 hexadecimal digits, as in ECS.
     pub id: String,
     /// The definition's family.
     pub family: String,
-    /// The service that it belongs to; nobody has told of one yet.
+    /// The service it belongs to; `None` unless the caller sets it.
     pub service: Option<String>,
-    /// Where the task would be.
+    /// The region to report.
     pub region: String,
-    /// When it began.
-    pub begun: SystemTime,
-    /// Whether it is meant to stop.
+    /// When it was created.
+    pub created: SystemTime,
+    /// True if its desired status is `STOPPED`.
     pub stopping: bool,
-    /// Pending, running, stopped.
+    /// `PENDING`, `RUNNING` or `STOPPED`.
     pub status: TaskStatus,
     /// When it stopped.
     pub stopped: Option<SystemTime>,
-    /// vCPUs of the whole task.
+    /// The vCPUs of the task.
     pub cpu: Option<f64>,
-    /// MiB of the whole task.
+    /// The memory of the task in MiB.
     pub memory: Option<u64>,
-    /// GiB of its disk.
+    /// The ephemeral storage in GiB.
     pub storage: u32,
-    /// Whether the definition has a task role, by its ARN.
+    /// The ARN of the task role, if the definition has one.
     pub role: Option<String>,
-    /// Whether the definition lets containers ask for faults.
+    /// True if the definition enables fault injection.
     pub fault_injection: bool,
     /// The definition's tags.
     pub tags: BTreeMap<String, String>,
-    /// The containers, in the order of the definition.
+    /// The containers, in definition order.
     pub containers: Vec<ContainerView>,
 }
 
-/// A container as an onlooker knows it.
+/// A container as an observer sees it.
 #[derive(Debug, Clone)]
 pub struct ContainerView {
     /// The task's id, a dash and ten digits, as on Fargate.
     pub id: String,
     /// Its definition.
     pub definition: ContainerDefinition,
-    /// When the task knew of it.
+    /// When the container was created, which is when the task was.
     pub created: SystemTime,
-    /// Its process, while there is one.
+    /// Its first process, while it runs.
     pub pid: Option<u32>,
-    /// When it last began to run.
+    /// When its current or last run started.
     pub started: Option<SystemTime>,
     /// When it ended for good.
     pub finished: Option<SystemTime>,
-    /// Its exit code, once it has one.
+    /// Its exit code, once known.
     pub exit_code: Option<ExitCode>,
-    /// Its health and since when, where it has a check.
+    /// Its health and the time of the last change, if it has a check.
     pub health: Option<(Health, SystemTime)>,
     /// The exit code of its last probe.
     pub probe_code: ExitCode,
-    /// What its last probe printed.
-    pub output: String,
-    /// How often its restart policy brought it back.
+    /// The output of its last probe.
+    pub probe_output: String,
+    /// How often its restart policy restarted it.
     pub restarts: u32,
-    /// Whether it is meant to stop.
+    /// True if its desired status is `STOPPED`.
     pub stopping: bool,
 }
 
 impl TaskView {
-    /// The task before anything has happened.
+    /// Creates the view of a task in which nothing has happened.
     ///
-    /// `id` should be 32 hexadecimal digits that no other task has.
-    pub fn new(plan: &RunPlan, id: &str, region: &str, begun: SystemTime) -> Self {
+    /// `id` should be 32 hexadecimal digits that no other task uses.
+    pub fn new(plan: &RunPlan, id: &str, region: &str, created: SystemTime) -> Self {
         let definition = &plan.definition;
-        let container = |one| ContainerView::new(one, id, begun);
+        let container = |definition| ContainerView::new(definition, id, created);
         let disk = definition.ephemeral_storage.as_ref();
+
         Self {
             id: id.to_owned(),
             family: definition.family.clone(),
             service: None,
             region: region.to_owned(),
-            begun,
+            created,
             stopping: false,
             status: TaskStatus::Pending,
             stopped: None,
@@ -96,6 +97,7 @@ impl TaskView {
             memory: (definition.memory.as_deref())
                 .and_then(|text| size(text, "gb", 1.0 / 1024.0))
                 .map(whole),
+            // Fargate provides 20 GiB by default.
             storage: disk.map_or(20, |disk| disk.size_in_gib),
             role: definition.task_role_arn.clone(),
             fault_injection: definition.enable_fault_injection == Some(true),
@@ -110,99 +112,102 @@ impl TaskView {
         }
     }
 
-    /// The name ECS would give the task.
+    /// Returns the ARN of the task.
     pub fn arn(&self) -> String {
-        self.arn_of(&format!("task/local/{}", self.id))
+        self.resource_arn(&format!("task/local/{}", self.id))
     }
 
-    /// The name of its cluster, which is none of ECS's.
+    /// Returns the ARN of the cluster, `local`.
     pub fn cluster_arn(&self) -> String {
-        self.arn_of("cluster/local")
+        self.resource_arn("cluster/local")
     }
 
-    /// The name ECS would give the container.
-    pub fn container_arn(&self, one: &ContainerView) -> String {
-        self.arn_of(&format!("container/local/{}/{}", self.id, one.id))
+    /// Returns the ARN of a container.
+    pub fn container_arn(&self, container: &ContainerView) -> String {
+        self.resource_arn(&format!("container/local/{}/{}", self.id, container.id))
     }
 
-    /// The name of its definition, which nobody has registered.
+    /// Returns the ARN of the definition, which is not registered.
     pub fn definition_arn(&self) -> String {
-        self.arn_of(&format!("task-definition/{}:{REVISION}", self.family))
+        self.resource_arn(&format!("task-definition/{}:{REVISION}", self.family))
     }
 
-    /// The zone that it would be in.
+    /// Returns the availability zone to report.
     pub fn zone(&self) -> String {
         format!("{}a", self.region)
     }
 
-    /// The container with that id.
+    /// Returns the container with an id.
     pub fn container(&self, id: &str) -> Option<&ContainerView> {
-        self.containers.iter().find(|one| one.id == id)
+        self.containers.iter().find(|container| container.id == id)
     }
 
-    fn arn_of(&self, resource: &str) -> String {
+    fn resource_arn(&self, resource: &str) -> String {
         format!("arn:aws:ecs:{}:{ACCOUNT}:{resource}", self.region)
     }
 }
 
 impl ContainerView {
     fn new(definition: &ContainerDefinition, task: &str, now: SystemTime) -> Self {
-        let checked = definition.health_check.is_some();
+        let has_check = definition.health_check.is_some();
         Self {
-            id: format!("{task}-{:010}", digits(&definition.name)),
+            id: format!("{task}-{:010}", ten_digits(&definition.name)),
             definition: definition.clone(),
             created: now,
             pid: None,
             started: None,
             finished: None,
             exit_code: None,
-            health: checked.then_some((Health::Unknown, now)),
+            health: has_check.then_some((Health::Unknown, now)),
             probe_code: 0,
-            output: String::new(),
+            probe_output: String::new(),
             restarts: 0,
             stopping: false,
         }
     }
 }
 
-/// Brings the view up to what an event tells.
-pub fn follow(view: &mut TaskView, event: &RunnerEvent) {
-    let at = view.begun + event.at;
-    match &event.what {
-        What::Task { status, .. } => {
+/// Updates the view with an event.
+pub fn apply_event(view: &mut TaskView, event: &RunnerEvent) {
+    let at = view.created + event.at;
+    match &event.kind {
+        EventKind::Task { status, .. } => {
             view.status = *status;
-            let over = *status == TaskStatus::Stopped;
-            view.stopped = over.then_some(at).or(view.stopped);
-            view.stopping |= over;
+            let has_stopped = *status == TaskStatus::Stopped;
+            view.stopped = has_stopped.then_some(at).or(view.stopped);
+            view.stopping |= has_stopped;
         }
-        What::TaskStopping { .. } => {
+        EventKind::TaskStopping { .. } => {
             view.stopping = true;
+            // ECS changes the desired status of all containers at once; they stop one after the other.
             view.containers
                 .iter_mut()
-                .for_each(|one| one.stopping = true);
+                .for_each(|container| container.stopping = true);
         }
-        what => {
+        kind => {
             let name = event.container.as_deref().unwrap_or_default();
-            let found = (view.containers.iter_mut()).find(|one| one.definition.name == name);
-            if let Some(container) = found {
-                follow_one(container, what, at);
+            let container =
+                (view.containers.iter_mut()).find(|container| container.definition.name == name);
+            if let Some(container) = container {
+                apply_container_event(container, kind, at);
             }
         }
     }
 }
 
-fn follow_one(container: &mut ContainerView, what: &What, at: SystemTime) {
-    match what {
-        What::Started { pid, .. } => {
+fn apply_container_event(container: &mut ContainerView, kind: &EventKind, at: SystemTime) {
+    match kind {
+        EventKind::Started { pid, .. } => {
             container.pid = Some(*pid);
             container.started = Some(at);
         }
-        What::Health {
+        EventKind::Health {
             health,
             code,
             output,
             ..
         } => {
+            // The event also reports a change of the streak only; the time is that of the health.
             let since = match container.health {
                 Some((before, since)) if before == *health => since,
                 _ => at,
@@ -210,18 +215,18 @@ fn follow_one(container: &mut ContainerView, what: &What, at: SystemTime) {
 
             container.health = Some((*health, since));
             container.probe_code = *code;
-            container.output.clone_from(output);
+            container.probe_output.clone_from(output);
         }
-        What::Replacing => {
+        EventKind::Replacing => {
             container.pid = None;
             container.stopping = false;
         }
-        What::Restarting { .. } => {
+        EventKind::Restarting { .. } => {
             container.pid = None;
             container.restarts += 1;
         }
-        What::Stopping { .. } | What::Killing => container.stopping = true,
-        What::Stopped { code, .. } => {
+        EventKind::Stopping { .. } | EventKind::Killing => container.stopping = true,
+        EventKind::Stopped { code, .. } => {
             container.pid = None;
             container.stopping = true;
             container.exit_code = *code;
@@ -231,38 +236,38 @@ fn follow_one(container: &mut ContainerView, what: &What, at: SystemTime) {
     }
 }
 
-/// `512` in small units, or `0.5 vCPU` in large ones, as ECS takes them.
+/// Parses a size: `512` in small units, or `0.5 vCPU` in large ones, as ECS accepts both.
 ///
-/// For cpu 1,024 small make a large one, and the answer is in large; for memory it is the other way.
+/// `small_in_large` is 1024 for cpu, which returns large units, and 1/1024 for memory, which returns small ones.
 fn size(text: &str, unit: &str, small_in_large: f64) -> Option<f64> {
     let lower = text.trim().to_ascii_lowercase();
     let large = lower.strip_suffix(unit);
     let number: f64 = large.unwrap_or(&lower).trim().parse().ok()?;
-    let to_answer = match (large, small_in_large > 1.0) {
+    let factor = match (large, small_in_large > 1.0) {
         (Some(_), true) | (None, false) => 1.0,
         (None, true) | (Some(_), false) => 1.0 / small_in_large,
     };
-    Some(number * to_answer)
+    Some(number * factor)
 }
 
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "`as` holds at the ends, and sizes of tasks are far from them"
+    reason = "`as` saturates, and task sizes are far from the limits"
 )]
 fn whole(number: f64) -> u64 {
     number as u64
 }
 
-/// Ten digits that follow from a name (FNV-1a), so that an id stays the same from run to run.
-fn digits(name: &str) -> u64 {
+/// Returns ten digits derived from a name (FNV-1a), so that the id of a container is the same in every run.
+fn ten_digits(name: &str) -> u64 {
     let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     name.bytes().fold(0xcbf2_9ce4_8422_2325, mix) % 10_000_000_000
 }
 
-/// Nobody's account.
+/// The account in ARNs: no account has this number.
 pub const ACCOUNT: &str = "000000000000";
-/// The revision of a definition that nobody has registered.
+/// The revision of a definition that is not registered.
 pub(super) const REVISION: &str = "0";
 
 #[cfg(test)]
@@ -270,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_sizes_in_either_unit() {
+    fn parses_sizes_in_both_units() {
         assert_eq!(size("256", "vcpu", 1024.0), Some(0.25));
         assert_eq!(size("0.5 vCPU", "vcpu", 1024.0), Some(0.5));
         assert_eq!(size("512", "gb", 1.0 / 1024.0), Some(512.0));

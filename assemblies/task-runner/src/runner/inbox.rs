@@ -1,4 +1,4 @@
-//! What comes in, in the machine's words: the news of runs and probes, and somebody's wishes.
+//! Translates process events, probe results and commands into events of the machine.
 
 use std::mem;
 use std::time::Duration;
@@ -6,66 +6,77 @@ use std::time::Duration;
 use super::Runner;
 use crate::Control;
 use crate::machine::{Event, ExitCode, Outcome, StopCode};
-use crate::probe::Answer;
-use crate::process::News;
+use crate::probe::ProbeResult;
+use crate::process::ProcessEvent;
 
-/// What the tasks of the runner send to it.
+/// A message from a spawned task to the runner.
 pub(super) enum Message {
-    News(usize, News),
+    Process(usize, ProcessEvent),
     Probed {
         container: usize,
         run: u32,
         began: Duration,
-        answer: Answer,
+        result: ProbeResult,
     },
 }
 
 impl Runner {
-    /// What somebody's wish is to the machine.
-    pub(super) fn asked(&self, control: Option<Control>) -> Event {
+    /// Translates a command. `None`, a closed channel, stops the task.
+    pub(super) fn control_event(&self, control: Option<Control>) -> Event {
         match control {
             Some(Control::Stop { code, reason }) => Event::StopRequested { code, reason },
             Some(Control::Kill { reason }) => Event::KillRequested { reason },
             Some(Control::Replace { container }) => {
-                let mut members = self.members.iter();
-                let at = members.position(|one| one.definition.name == container);
+                let mut containers = self.containers.iter();
+                let at = containers.position(|managed| managed.definition.name == container);
+                // An unknown name changes nothing: the caller's view may be out of date.
                 at.map_or(Event::Tick, |container| Event::ReplaceRequested {
                     container,
                 })
             }
             None => Event::StopRequested {
                 code: StopCode::UserInitiated,
-                reason: "Task stopped: nobody holds its controls".into(),
+                reason: "Task stopped: its control channel was closed".into(),
             },
         }
     }
 
-    /// What a message is to the machine.
-    pub(super) fn event(&mut self, message: Message) -> Event {
+    /// Translates a message from a process or a probe.
+    pub(super) fn message_event(&mut self, message: Message) -> Event {
         match message {
-            Message::News(container, News::Started { pid, refused, told }) => {
-                if refused {
-                    self.tell_refusal();
+            Message::Process(
+                container,
+                ProcessEvent::Started {
+                    pid,
+                    lacks_pid_namespace,
+                    output_gate,
+                },
+            ) => {
+                if lacks_pid_namespace {
+                    self.warn_no_pid_namespace();
                 }
 
-                let member = &mut self.members[container];
-                (member.pid, member.told) = (Some(pid), Some(told));
-                member.report.processor_time += mem::take(&mut member.spent_now);
+                let managed = &mut self.containers[container];
+                (managed.pid, managed.output_gate) = (Some(pid), Some(output_gate));
+                // The time of the previous run; the counter starts at zero again.
+                managed.report.cpu_time += mem::take(&mut managed.current_cpu_time);
                 Event::Spawned { container }
             }
-            Message::News(container, News::Failed { reason }) => {
+            Message::Process(container, ProcessEvent::Failed { reason }) => {
                 Event::SpawnFailed { container, reason }
             }
-            Message::News(container, News::Exited { code }) => self.exited(container, code),
+            Message::Process(container, ProcessEvent::Exited { code }) => {
+                self.exit_event(container, code)
+            }
             Message::Probed {
                 container,
                 run,
                 began,
-                answer,
+                result,
             } => {
-                let member = &mut self.members[container];
-                (member.said, member.probe_code) = (answer.output, answer.code);
-                let outcome = if answer.passed {
+                let managed = &mut self.containers[container];
+                (managed.probe_output, managed.probe_code) = (result.output, result.code);
+                let outcome = if result.passed {
                     Outcome::Passed
                 } else {
                     Outcome::Failed
@@ -81,20 +92,22 @@ impl Runner {
         }
     }
 
-    /// A run that the kernel has killed for its memory is told from one that somebody has killed.
-    fn exited(&mut self, container: usize, code: Option<ExitCode>) -> Event {
-        let member = &mut self.members[container];
-        if let Some(groups) = &self.plan.groups {
-            let killed = groups.killed(&member.definition.name);
-            let more = killed > mem::replace(&mut member.killed_by_kernel, killed);
-            member.out_of_memory |= more && code == Some(137);
+    /// Distinguishes an out-of-memory kill by the kernel from any other SIGKILL.
+    fn exit_event(&mut self, container: usize, code: Option<ExitCode>) -> Event {
+        let managed = &mut self.containers[container];
+        if let Some(cgroups) = &self.plan.cgroups {
+            // The counter is cumulative over all runs of the container.
+            let kills = cgroups.oom_kills(&managed.definition.name);
+            let has_increased = kills > mem::replace(&mut managed.oom_kills, kills);
+            // The kernel may kill a child only: that is not the exit of the container.
+            managed.out_of_memory |= has_increased && code == Some(137);
         }
 
-        (member.orders, member.probe, member.pid) = (None, None, None);
+        (managed.commands, managed.probe, managed.pid) = (None, None, None);
         Event::Exited {
             container,
             code,
-            out_of_memory: mem::take(&mut member.out_of_memory),
+            out_of_memory: mem::take(&mut managed.out_of_memory),
         }
     }
 }

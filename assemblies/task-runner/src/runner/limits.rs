@@ -1,95 +1,100 @@
-//! Memory: who holds how much, and who is killed for it where the kernel does not keep the limits.
+//! Memory limits: measures memory, and kills containers over a limit if the kernel does not enforce it.
 
 use std::mem;
 
 use task_definition::fargate_sizes::parse_memory;
 
 use super::Runner;
-use crate::memory::Processes;
-use crate::process::Order;
+use crate::memory::ProcessTable;
+use crate::process::ProcessCommand;
+use crate::system::proportional;
 
-/// What the processes of one container hold.
-struct Held {
+/// The memory of one container's processes.
+struct MemoryUsage {
     container: usize,
     pids: Vec<u32>,
     resident: u64,
 }
 
 impl Runner {
-    /// Kills whoever holds more than its hard limit, or, where the task holds more than its own, whoever holds
-    /// most. The quick look may only say that all is well; the slow one decides.
-    pub(super) fn look_at_memory(&mut self) {
-        let processes = Processes::look();
-        let held = self.measure(&processes);
+    /// Kills containers over their hard limit, or else the largest one if the task is over its limit.
+    ///
+    /// Resident memory is fast to read but counts shared pages for each process. It only rules out an excess; the
+    /// proportional size, slower to read, decides.
+    pub(super) fn check_memory(&mut self) {
+        let processes = ProcessTable::snapshot();
+        let usage = self.measure(&processes);
 
-        // Where the kernel keeps the limits, nobody comes to be over one.
-        if self.plan.groups.is_some() {
+        // With cgroups the kernel enforces the limits.
+        if self.plan.cgroups.is_some() {
             return;
         }
 
-        let mut over = self.over_their_own(&processes, &held);
+        let mut over = self.over_container_limit(&usage);
         if over.is_empty() {
-            over.extend(self.over_the_tasks(&processes, &held));
+            over.extend(self.over_task_limit(&usage));
         }
 
         for container in over {
-            let member = &mut self.members[container];
-            if !mem::replace(&mut member.out_of_memory, true) {
-                member.tell(Order::Kill);
+            let managed = &mut self.containers[container];
+            // Sent once: the processes may take longer to die than until the next check.
+            if !mem::replace(&mut managed.out_of_memory, true) {
+                managed.send_command(ProcessCommand::Kill);
             }
         }
     }
 
-    /// The quick look, written into the reports.
-    fn measure(&mut self, processes: &Processes) -> Vec<Held> {
-        let mut held = Vec::new();
-        for (container, member) in self.members.iter_mut().enumerate() {
-            let Some(pid) = member.pid else { continue };
-            let pids = processes.of(pid);
+    /// Measures each container and records the values in its report.
+    fn measure(&mut self, processes: &ProcessTable) -> Vec<MemoryUsage> {
+        let mut usage = Vec::new();
+        for (container, managed) in self.containers.iter_mut().enumerate() {
+            let Some(pid) = managed.pid else { continue };
+            let pids = processes.descendants(pid);
             let resident = processes.resident(&pids);
-            let report = &mut member.report;
+            let report = &mut managed.report;
 
             report.peak_memory = report.peak_memory.max(resident);
-            let spent = processes.processor_time(&pids);
-            member.spent_now = spent.max(member.spent_now);
-            held.push(Held {
+            // A descendant reaped by init takes its CPU time along, so the sum can drop.
+            let cpu_time = processes.cpu_time(&pids);
+            managed.current_cpu_time = cpu_time.max(managed.current_cpu_time);
+            usage.push(MemoryUsage {
                 container,
                 pids,
                 resident,
             });
         }
 
-        held
+        usage
     }
 
-    fn over_their_own(&self, processes: &Processes, held: &[Held]) -> Vec<usize> {
-        let is_over = |one: &&Held| {
-            let limit = self.members[one.container].definition.memory;
-            limit.map(mebibytes).is_some_and(|limit| {
-                one.resident > limit && processes.proportional(&one.pids) > limit
-            })
+    fn over_container_limit(&self, all: &[MemoryUsage]) -> Vec<usize> {
+        let is_over = |usage: &&MemoryUsage| {
+            let limit = self.containers[usage.container].definition.memory;
+            limit
+                .map(mebibytes)
+                .is_some_and(|limit| usage.resident > limit && proportional(&usage.pids) > limit)
         };
-        let over = held.iter().filter(is_over);
-        over.map(|one| one.container).collect()
+        let over = all.iter().filter(is_over);
+        over.map(|usage| usage.container).collect()
     }
 
-    /// Who holds most, where all of them together hold more than the task may.
-    fn over_the_tasks(&self, processes: &Processes, held: &[Held]) -> Option<usize> {
+    /// Returns the largest container, if all containers together exceed the limit of the task.
+    fn over_task_limit(&self, all: &[MemoryUsage]) -> Option<usize> {
         let limit = self.plan.definition.memory.as_deref()?;
         let limit = parse_memory(limit).map(mebibytes)?;
-        let all: u64 = held.iter().map(|one| one.resident).sum();
-        if all <= limit {
+        let resident: u64 = all.iter().map(|usage| usage.resident).sum();
+        if resident <= limit {
             return None;
         }
 
-        let exact = held
+        let exact: Vec<(u64, usize)> = all
             .iter()
-            .map(|one| (processes.proportional(&one.pids), one.container));
-        let exact: Vec<(u64, usize)> = exact.collect();
-        let all: u64 = exact.iter().map(|(bytes, _)| bytes).sum();
-        let most = exact.iter().max().filter(|_| all > limit);
+            .map(|usage| (proportional(&usage.pids), usage.container))
+            .collect();
+        let total: u64 = exact.iter().map(|(bytes, _)| bytes).sum();
+        let largest = exact.iter().max().filter(|_| total > limit);
 
-        most.map(|(_, container)| *container)
+        largest.map(|(_, container)| *container)
     }
 }
 

@@ -1,90 +1,99 @@
-//! What changes: written into the reports, and told to whoever watches.
+//! Publishes changes: records them in the reports and sends them to the observer.
 
 use std::time::Duration;
 
 use super::Runner;
-use super::member::Member;
-use crate::What;
+use super::container::ManagedContainer;
+use crate::EventKind;
 use crate::machine::{Change, ExitCode, Stop, TaskStatus};
 
 impl Runner {
     pub(super) fn publish(&mut self, change: Change, now: Duration) {
-        let members = &mut self.members;
-        let (container, what) = match change {
+        let containers = &mut self.containers;
+        let (container, kind) = match change {
+            // The machine reports the decision to start; observers see the start itself.
             Change::Starting { .. } => return,
-            Change::TaskStopping(stop) => return self.task_stops(stop),
-            Change::Task(status) => return self.task_is(status),
-            Change::Running { container, run } => (container, members[container].runs(run, now)),
+            Change::TaskStopping(stop) => return self.publish_task_stopping(stop),
+            Change::Task(status) => return self.publish_task_status(status),
+            Change::Running { container, run } => {
+                (container, containers[container].mark_running(run, now))
+            }
             Change::Health {
                 container,
                 health,
                 streak,
             } => {
                 let (code, output) = (
-                    members[container].probe_code,
-                    members[container].said.clone(),
+                    containers[container].probe_code,
+                    containers[container].probe_output.clone(),
                 );
-                let what = What::Health {
+                let kind = EventKind::Health {
                     health,
                     streak,
                     code,
                     output,
                 };
-                (container, what)
+                (container, kind)
             }
-            Change::Replacing { container } => (container, members[container].is_replaced()),
+            Change::Replacing { container } => (container, containers[container].mark_replacing()),
             Change::Restarting { container, code } => {
-                members[container].report.restarts += 1;
-                (container, What::Restarting { code })
+                containers[container].report.restarts += 1;
+                (container, EventKind::Restarting { code })
             }
             Change::Stopping { container, kill_at } => {
-                (container, members[container].stops(kill_at, now))
+                (container, containers[container].mark_stopping(kill_at, now))
             }
-            Change::Killing { container } => (container, members[container].is_killed(now)),
+            Change::Killing { container } => (container, containers[container].mark_killing(now)),
             Change::Stopped {
                 container,
                 code,
                 reason,
-            } => (container, members[container].has_stopped(code, reason, now)),
+            } => (
+                container,
+                containers[container].mark_stopped(code, reason, now),
+            ),
         };
 
-        self.listener
-            .hear(Some(self.members[container].name()), what);
+        self.event_sender
+            .send(Some(self.containers[container].name()), kind);
     }
 
-    fn task_stops(&mut self, stop: Stop) {
-        // The last good moment: a brief life may not have been looked at yet.
-        self.look_at_memory();
-        let what = What::TaskStopping {
+    fn publish_task_stopping(&mut self, stop: Stop) {
+        // Containers end from now on: those that ran briefly may not have been measured yet.
+        self.check_memory();
+        let kind = EventKind::TaskStopping {
             code: stop.code,
             reason: stop.reason.clone(),
         };
         self.stop = Some(stop);
-        self.listener.hear(None, what);
+        self.event_sender.send(None, kind);
     }
 
-    fn task_is(&mut self, status: TaskStatus) {
+    fn publish_task_status(&mut self, status: TaskStatus) {
         self.was_running |= status == TaskStatus::Running;
         self.health = self.state.health();
         let health = self.health;
-        self.listener.hear(None, What::Task { status, health });
+        self.event_sender
+            .send(None, EventKind::Task { status, health });
     }
 
-    /// The task's health follows from its containers' and has no change of its own.
-    pub(super) fn tell_health(&mut self) {
+    /// Publishes the task's health if it changed: it is derived from the containers' health.
+    pub(super) fn publish_health(&mut self) {
         let (status, health) = (self.state.status(), self.state.health());
         if health != self.health && status != TaskStatus::Stopped {
             self.health = health;
-            self.listener.hear(None, What::Task { status, health });
+            self.event_sender
+                .send(None, EventKind::Task { status, health });
         }
     }
 }
 
-impl Member {
-    fn runs(&mut self, run: u32, now: Duration) -> What {
-        self.report.started.get_or_insert(now);
-        self.up_since = Some(now);
-        What::Started {
+impl ManagedContainer {
+    fn mark_running(&mut self, run: u32, now: Duration) -> EventKind {
+        // Only the first run counts as the start of the container.
+        self.report.started_at.get_or_insert(now);
+        self.running_since = Some(now);
+        EventKind::Started {
             pid: self.pid.unwrap_or_default(),
             run,
             after: if run == 1 {
@@ -96,38 +105,47 @@ impl Member {
     }
 
     fn dependencies(&self) -> Vec<String> {
-        let all = self.definition.depends_on.iter();
-        all.map(|one| format!("{} {}", one.container_name, one.condition.word()))
+        let dependencies = self.definition.depends_on.iter();
+        dependencies
+            .map(|dependency| {
+                format!(
+                    "{} {}",
+                    dependency.container_name,
+                    dependency.condition.as_str()
+                )
+            })
             .collect()
     }
 
-    fn is_replaced(&mut self) -> What {
-        (self.report.asked, self.report.killed) = (None, false);
-        What::Replacing
+    fn mark_replacing(&mut self) -> EventKind {
+        // A replacement is no stop of the container: its report starts over.
+        (self.report.stop_requested_at, self.report.killed) = (None, false);
+        EventKind::Replacing
     }
 
-    fn stops(&mut self, kill_at: Duration, now: Duration) -> What {
+    fn mark_stopping(&mut self, kill_at: Duration, now: Duration) -> EventKind {
+        // Dropping it cancels a probe under way.
         self.probe = None;
-        self.report.asked = Some(now);
-        What::Stopping {
+        self.report.stop_requested_at = Some(now);
+        EventKind::Stopping {
             limit: kill_at.saturating_sub(now),
         }
     }
 
-    fn is_killed(&mut self, now: Duration) -> What {
-        self.report.asked.get_or_insert(now);
+    fn mark_killing(&mut self, now: Duration) -> EventKind {
+        self.report.stop_requested_at.get_or_insert(now);
         self.report.killed = true;
-        What::Killing
+        EventKind::Killing
     }
 
-    fn has_stopped(
+    fn mark_stopped(
         &mut self,
         code: Option<ExitCode>,
         reason: Option<String>,
         now: Duration,
-    ) -> What {
-        (self.report.code, self.report.reason) = (code, reason.clone());
-        self.report.stopped = now;
-        What::Stopped { code, reason }
+    ) -> EventKind {
+        (self.report.exit_code, self.report.reason) = (code, reason.clone());
+        self.report.stopped_at = now;
+        EventKind::Stopped { code, reason }
     }
 }

@@ -1,89 +1,98 @@
-//! What goes differently on Fargate, or would go wrong there: a word about it, once.
+//! Warnings about differences from Fargate, and about tasks that would hang there. Each is sent once.
 
 use std::mem;
 use std::time::Duration;
 
 use super::Runner;
-use super::member::Member;
-use crate::What;
-use crate::machine::{Condition, TaskStatus, Verdict};
-use crate::system::hears_sigterm;
+use super::container::ManagedContainer;
+use crate::EventKind;
+use crate::machine::{Condition, Readiness, TaskStatus};
+use crate::system::handles_sigterm;
 
 impl Runner {
-    /// Without a namespace for each, nobody is PID 1.
-    pub(super) fn tell_refusal(&mut self) {
-        if !mem::replace(&mut self.refusal_told, true) {
-            self.listener
-                .hear(None, What::Warning(NO_NAMESPACE.to_owned()));
+    /// Warns that containers are not PID 1 because the host grants no PID namespaces.
+    pub(super) fn warn_no_pid_namespace(&mut self) {
+        if !mem::replace(&mut self.namespace_warned, true) {
+            self.event_sender
+                .send(None, EventKind::Warning(NO_NAMESPACE.to_owned()));
         }
     }
 
-    /// Says who waits for something that cannot come, or has waited long without a limit.
-    pub(super) fn tell_stuck(&mut self, now: Duration) {
-        for index in 0..self.members.len() {
-            if self.members[index].stuck_told {
+    /// Warns of containers that wait for a condition that cannot hold, or long and without a limit.
+    pub(super) fn warn_stuck(&mut self, now: Duration) {
+        for index in 0..self.containers.len() {
+            if self.containers[index].stuck_warned {
                 continue;
             }
-            let Some(text) = self.stuck(index, now) else {
+            let Some(text) = self.stuck_message(index, now) else {
                 continue;
             };
-            let end = "on Fargate the task would hang for hours (containers-roadmap#2379); give it a startTimeout";
+            let hint = "on Fargate the task would hang for hours (containers-roadmap#2379); give it a startTimeout";
 
-            self.listener.hear(
-                Some(self.members[index].name()),
-                What::Warning(format!("{text}: {end}")),
+            self.event_sender.send(
+                Some(self.containers[index].name()),
+                EventKind::Warning(format!("{text}: {hint}")),
             );
-            self.members[index].stuck_told = true;
+            self.containers[index].stuck_warned = true;
         }
 
-        self.hang_told |= now >= HANG;
+        self.hang_warned |= now >= HANG_WARNING_DELAY;
     }
 
-    fn stuck(&self, index: usize, now: Duration) -> Option<String> {
+    fn stuck_message(&self, index: usize, now: Duration) -> Option<String> {
         let view = self.state.view(index)?;
         if view.status != TaskStatus::Pending {
             return None;
         }
 
-        let Verdict::Waits(need) = self.state.verdict(index, now) else {
+        let Readiness::Waiting(dependency) = self.state.readiness(index, now) else {
             return None;
         };
-        let on = &self.state.spec().containers[need.on];
+        let on = &self.state.spec().containers[dependency.on];
 
-        if self.state.waits_for_ever(index, now).is_some() {
+        if self.state.waits_forever(index, now).is_some() {
             let name = &on.name;
-            return Some(format!("waits for `{name}` to be healthy, which has ended"));
+            return Some(format!(
+                "waits for `{name}` to be healthy, but it has ended"
+            ));
         }
 
-        let is_late = now >= HANG && !self.hang_told;
-        let has_limit = need.condition == Condition::Start || on.start_timeout.is_some();
-        (is_late && !has_limit)
-            .then(|| format!("still waits for `{}` {}", on.name, need.condition.word()))
+        // The warning about long waits is for the whole task: sent once, at the first check after the delay.
+        let is_late = now >= HANG_WARNING_DELAY && !self.hang_warned;
+        let has_limit = dependency.condition == Condition::Start || on.start_timeout.is_some();
+        (is_late && !has_limit).then(|| {
+            format!(
+                "still waits for `{}` {}",
+                on.name,
+                dependency.condition.as_str()
+            )
+        })
     }
 
-    /// As PID 1, which it is on Fargate, a process without a handler does not hear SIGTERM.
+    /// Warns of a process without a handler for SIGTERM: as PID 1, as on Fargate, it ignores the signal.
     pub(super) fn warn_without_handler(&self, container: usize, now: Duration) {
-        let member = &self.members[container];
-        let has_settled = |since| now.saturating_sub(since) >= SETTLED;
-        if !member.up_since.is_some_and(has_settled)
-            || member.pid.and_then(hears_sigterm) != Some(false)
-            || member.is_told_to_stop_otherwise()
+        let container = &self.containers[container];
+        let is_settled = |since| now.saturating_sub(since) >= HANDLER_GRACE;
+        if !container.running_since.is_some_and(is_settled)
+            || container.pid.and_then(handles_sigterm) != Some(false)
+            || container.has_other_stop_mechanism()
         {
             return;
         }
 
         let text = format!(
-            "has no handler for SIGTERM: as PID 1, which it is on Fargate, it does not hear the signal, and is \
-             killed after {} s with exit code 137",
-            member.report.stop_timeout.as_secs()
+            "has no handler for SIGTERM: as PID 1, which it is on Fargate, it ignores the signal and is killed \
+                 after {} s with exit code 137",
+            container.report.stop_timeout.as_secs()
         );
-        self.listener.hear(Some(member.name()), What::Warning(text));
+        self.event_sender
+            .send(Some(container.name()), EventKind::Warning(text));
     }
 }
 
-impl Member {
-    /// Its image names another signal, or an init of its own is PID 1.
-    fn is_told_to_stop_otherwise(&self) -> bool {
+impl ManagedContainer {
+    /// Returns true if its image names another stop signal, or an init process runs as PID 1.
+    fn has_other_stop_mechanism(&self) -> bool {
         let image = self.program.image.as_ref();
         let linux = self.definition.linux_parameters.as_ref();
         image.is_some_and(|image| image.stop_signal.is_some())
@@ -91,10 +100,10 @@ impl Member {
     }
 }
 
-const NO_NAMESPACE: &str = "this machine gives out no PID namespaces: a program without a handler for \
-                            SIGTERM ends here at once, but not on Fargate, where it is PID 1";
+const NO_NAMESPACE: &str = "this host grants no PID namespaces: a program without a handler for SIGTERM ends \
+                            here at once, but not on Fargate, where it is PID 1";
 
-/// Younger than this a process may not have come to its handler yet: nothing is known about it.
-const SETTLED: Duration = Duration::from_secs(1);
-/// After this long a wait without a limit deserves a word.
-pub(super) const HANG: Duration = Duration::from_secs(30);
+/// A younger process may not have installed its handler yet.
+const HANDLER_GRACE: Duration = Duration::from_secs(1);
+/// When to warn of a wait without a limit.
+pub(super) const HANG_WARNING_DELAY: Duration = Duration::from_secs(30);

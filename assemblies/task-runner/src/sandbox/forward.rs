@@ -1,4 +1,4 @@
-//! Carries connections between this machine's network and a task's.
+//! Forwards connections between the host's network and a task's.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,9 +11,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::faults::{Faults, Flow, Traffic};
+use super::faults::{Flow, NetworkFaults, Traffic};
 
-/// A port that leads somewhere else; it closes when this goes.
+/// A forwarded port; dropping it closes the port.
 #[derive(Debug)]
 pub struct Forward(JoinHandle<()>);
 
@@ -23,93 +23,97 @@ impl Drop for Forward {
     }
 }
 
-/// Where connections cross the border of a task.
+/// A crossing of the boundary of a task.
 #[derive(Debug, Clone)]
-pub struct Border {
-    /// Which way they lead.
+pub struct Boundary {
+    /// The direction of the connections.
     pub traffic: Traffic,
-    /// The port, as the task calls it.
+    /// The port, as the task numbers it.
     pub port: u16,
-    /// What happens to them.
-    pub faults: Arc<Faults>,
+    /// The faults applied to them.
+    pub faults: Arc<NetworkFaults>,
 }
 
-/// Carries every connection that arrives to where `connect` leads, both ways, until both have said all they
-/// had to say; at most 1,024 at a time. Where nobody listens, the caller is hung up on.
-pub fn carry<To>(
+/// Forwards every accepted connection to one that `connect` opens, both ways, until both sides are closed.
+///
+/// At most 1,024 connections are open at a time. If `connect` fails, the accepted connection is closed.
+pub fn forward<To>(
     from: TcpListener,
-    border: Border,
+    boundary: Boundary,
     connect: impl Fn() -> To + Send + 'static,
 ) -> Forward
 where
     To: Future<Output = io::Result<TcpStream>> + Send + 'static,
 {
     Forward(tokio::spawn(async move {
-        let places = Arc::new(Semaphore::new(MOST));
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
                 return;
             };
-            let Ok((caller, address)) = from.accept().await else {
-                // Out of descriptors: a moment later there may be one.
-                sleep(PAUSE).await;
+            let Ok((downstream, address)) = from.accept().await else {
+                // Most likely out of descriptors (EMFILE); retrying at once would spin.
+                sleep(ACCEPT_RETRY_DELAY).await;
                 continue;
             };
 
-            let (called, border) = (connect(), border.clone());
+            let (upstream, boundary) = (connect(), boundary.clone());
             tokio::spawn(async move {
-                if let Ok(called) = called.await {
-                    // Whatever cuts it, both sides hear of it when their sockets close.
-                    let _ = both_ways(caller, address, called, &border).await;
+                if let Ok(upstream) = upstream.await {
+                    // On an error both sockets close, which both sides notice.
+                    let _ = copy_both_ways(downstream, address, upstream, &boundary).await;
                 }
-                drop(place);
+                drop(permit);
             });
         }
     }))
 }
 
-async fn both_ways(
-    mut caller: TcpStream,
+async fn copy_both_ways(
+    mut downstream: TcpStream,
     address: SocketAddr,
-    mut called: TcpStream,
-    border: &Border,
+    mut upstream: TcpStream,
+    boundary: &Boundary,
 ) -> io::Result<()> {
-    let _ = (caller.set_nodelay(true), called.set_nodelay(true));
-    let outside = match border.traffic {
+    let _ = (downstream.set_nodelay(true), upstream.set_nodelay(true));
+    let outside = match boundary.traffic {
         Traffic::Ingress => address.ip(),
-        Traffic::Egress => called
+        Traffic::Egress => upstream
             .peer_addr()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()),
     };
 
-    let (traffic, port, faults) = (border.traffic, border.port, &*border.faults);
+    let (traffic, port, faults) = (boundary.traffic, boundary.port, &*boundary.faults);
     let flow = Flow {
         traffic,
         port,
         peer: outside,
-        lot: faults.lot(),
+        percentile: faults.percentile(),
     };
 
-    let ((from_caller, to_caller), (from_called, to_called)) = (caller.split(), called.split());
+    let ((from_downstream, to_downstream), (from_upstream, to_upstream)) =
+        (downstream.split(), upstream.split());
     let leaves = traffic == Traffic::Egress;
+    // On egress the requests leave the task, on ingress the responses do.
     tokio::try_join!(
-        one_way(from_caller, to_called, faults, flow, leaves),
-        one_way(from_called, to_caller, faults, flow, !leaves),
+        copy(from_downstream, to_upstream, faults, flow, leaves),
+        copy(from_upstream, to_downstream, faults, flow, !leaves),
     )?;
 
     Ok(())
 }
 
-async fn one_way(
+async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    faults: &Faults,
+    faults: &NetworkFaults,
     flow: Flow,
     leaves: bool,
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
         let count = from.read(&mut buffer).await?;
+        // The end of the stream is held back like a chunk: a FIN is a packet, too.
         faults.pass(flow, leaves).await;
         if count == 0 {
             return to.shutdown().await;
@@ -118,6 +122,6 @@ async fn one_way(
     }
 }
 
-const MOST: usize = 1024;
-const PAUSE: Duration = Duration::from_millis(50);
+const MAX_CONNECTIONS: usize = 1024;
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 const BUFFER: usize = 32 * 1024;

@@ -1,4 +1,4 @@
-//! Brings up the loopback of a new network, by rtnetlink (RFC 3549; `man 7 rtnetlink`).
+//! Brings up the loopback interface of a new network with rtnetlink (RFC 3549; man 7 rtnetlink).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,9 +7,9 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
 };
 
-use super::METADATA;
+use super::METADATA_ADDRESS;
 
-/// `lo` comes up, with 127.0.0.1 as the kernel gives it, and takes the address of the metadata endpoint.
+/// Brings up `lo` and adds the address of the metadata endpoint. The kernel adds 127.0.0.1 itself.
 pub(super) fn bring_up() -> io::Result<()> {
     let kernel = socket_with(
         AddressFamily::NETLINK,
@@ -24,21 +24,23 @@ pub(super) fn bring_up() -> io::Result<()> {
         link.extend(word.to_ne_bytes());
     }
 
-    ask(&kernel, NEWLINK, 0, &link)?;
+    request(&kernel, NEWLINK, 0, &link)?;
     // struct ifaddrmsg: family, length of the prefix, flags, scope, index; then two attributes.
     let mut address = vec![INET, 32, 0, SCOPE_HOST];
     address.extend(LO.to_ne_bytes());
 
+    // Each attribute: struct rtattr with its length of 8, then the address.
     for kind in [IFA_LOCAL, IFA_ADDRESS] {
         address.extend(8_u16.to_ne_bytes());
         address.extend(kind.to_ne_bytes());
-        address.extend(METADATA.ip().octets());
+        address.extend(METADATA_ADDRESS.ip().octets());
     }
 
-    ask(&kernel, NEWADDR, CREATE | EXCL, &address)
+    request(&kernel, NEWADDR, CREATE | EXCL, &address)
 }
 
-fn ask(kernel: &OwnedFd, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+fn request(kernel: &OwnedFd, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+    // struct nlmsghdr: length, type, flags, sequence number, port id.
     let length = u32::try_from(HEADER + body.len()).map_err(io::Error::other)?;
     let mut message = Vec::new();
     message.extend(length.to_ne_bytes());
@@ -51,7 +53,7 @@ fn ask(kernel: &OwnedFd, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
     let mut answer = [0; 256];
     let (count, _) = recv(kernel, &mut answer[..], RecvFlags::empty())?;
 
-    // struct nlmsgerr: the header, then zero, or the error's number below zero.
+    // struct nlmsgerr: after the header, 0 or a negated error number.
     let code = answer[..count]
         .get(HEADER..HEADER + 4)
         .and_then(|code| code.try_into().ok());
@@ -73,6 +75,6 @@ const INET: u8 = 2;
 const SCOPE_HOST: u8 = 254;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
-/// `lo` is the first interface of every network.
+/// `lo` is the first interface of every network namespace.
 const LO: u32 = 1;
 const UP: u32 = 1;

@@ -1,7 +1,7 @@
-//! What a container finds where: volumes, a root it cannot write to, names of its own.
+//! The mounts of a container on the host's root: volumes, tmpfs, a read-only root.
 //!
-//! Its root is this machine's. What must be where nothing is gets room without a trace on the machine: a
-//! tmpfs takes the place of the folder above, with everything that was in it bound to where it was.
+//! A mount point that the host does not have is created without a trace on the host: a tmpfs replaces its
+//! parent folder, with every entry of the parent bound to its place.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,26 +14,26 @@ use rustix::mount::{
 use rustix::process::pivot_root;
 use serde::{Deserialize, Serialize};
 
-use super::rights::read_only;
+use super::capabilities::remount_read_only;
 
-/// All of a container's mounts.
+/// The mounts of a container.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Mounts {
     /// Volumes.
     pub(crate) binds: Vec<Bind>,
-    /// Memory that looks like a folder.
+    /// Memory file systems.
     pub(crate) tmpfs: Vec<Tmpfs>,
-    /// Nothing can be written but to volumes, tmpfs and `kept`.
+    /// Everything is read-only except volumes, tmpfs and `writable_paths`.
     pub(crate) read_only: bool,
-    /// Files and folders of this machine that stay where they are, and writable, whatever is mounted above.
-    pub(crate) kept: Vec<PathBuf>,
-    /// What stands for `/etc/hosts`.
+    /// Files and folders of the host that stay visible and writable, even below another mount.
+    pub(crate) writable_paths: Vec<PathBuf>,
+    /// The file mounted at `/etc/hosts`.
     pub(crate) hosts: Option<PathBuf>,
-    /// An empty folder to build in.
-    pub(crate) room: PathBuf,
+    /// An empty folder, used while a mount point is created.
+    pub(crate) scratch: PathBuf,
 }
 
-/// A volume and where it is.
+/// A volume and its mount point.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Bind {
     pub(crate) source: PathBuf,
@@ -41,7 +41,7 @@ pub(crate) struct Bind {
     pub(crate) read_only: bool,
 }
 
-/// A tmpfs of so many MiB.
+/// A tmpfs with its size in MiB.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Tmpfs {
     pub(crate) target: PathBuf,
@@ -49,82 +49,84 @@ pub(crate) struct Tmpfs {
 }
 
 impl Mounts {
-    /// Does all of it, in the mount namespace this process is in.
-    pub(super) fn arrange(&self) -> io::Result<()> {
+    /// Makes all mounts in the mount namespace of this process.
+    pub(super) fn apply(&self) -> io::Result<()> {
         for bind in &self.binds {
-            let volume = |why| named("the volume at", &bind.target, why);
-            self.keep_within(bind).map_err(volume)?;
-            self.make_room(&bind.target).map_err(volume)?;
-            mount_bind_recursive(&bind.source, &bind.target).map_err(|why| volume(why.into()))?;
+            let volume = |error| with_context("the volume at", &bind.target, error);
+            self.preserve_below(bind).map_err(volume)?;
+            self.create_mount_point(&bind.target).map_err(volume)?;
+            mount_bind_recursive(&bind.source, &bind.target)
+                .map_err(|error| volume(error.into()))?;
         }
 
         for tmpfs in &self.tmpfs {
-            let told = |why| named("the tmpfs at", &tmpfs.target, why);
-            self.make_room(&tmpfs.target).map_err(told)?;
+            let with_tmpfs = |error| with_context("the tmpfs at", &tmpfs.target, error);
+            self.create_mount_point(&tmpfs.target).map_err(with_tmpfs)?;
             let size = std::ffi::CString::new(format!("size={}m,mode=1777", tmpfs.mebibytes))?;
             let flags = MountFlags::NOSUID | MountFlags::NODEV;
             mount("tmpfs", &tmpfs.target, "tmpfs", flags, size.as_c_str())
-                .map_err(|why| told(why.into()))?;
+                .map_err(|error| with_tmpfs(error.into()))?;
         }
 
         if let Some(hosts) = &self.hosts {
-            mount_bind(hosts, "/etc/hosts")
-                .map_err(|why| named("the names in", Path::new("/etc/hosts"), why.into()))?;
+            mount_bind(hosts, "/etc/hosts").map_err(|error| {
+                with_context("the names in", Path::new("/etc/hosts"), error.into())
+            })?;
         }
 
         if self.read_only {
-            // Each a mount of its own, so that it can stay as it is.
-            for kept in &self.kept {
-                mount_bind_recursive(kept, kept)
-                    .map_err(|why| named("the path", kept, why.into()))?;
+            // Bound onto themselves, so that each is a mount with its own read-only flag.
+            for path in &self.writable_paths {
+                mount_bind_recursive(path, path)
+                    .map_err(|error| with_context("the path", path, error.into()))?;
             }
         }
 
-        self.close()
+        self.make_read_only()
     }
 
-    /// What must stay visible below a volume is bound into the volume before it is mounted.
-    fn keep_within(&self, bind: &Bind) -> io::Result<()> {
-        let nested = |kept: &PathBuf| {
-            self.kept
-                .iter()
-                .any(|one| one != kept && kept.starts_with(one))
+    /// Binds the writable paths below a mount point into the volume, so that the volume does not hide them.
+    fn preserve_below(&self, bind: &Bind) -> io::Result<()> {
+        // A path inside of another one is bound along with it.
+        let is_nested = |path: &PathBuf| {
+            (self.writable_paths.iter()).any(|other| other != path && path.starts_with(other))
         };
 
-        for kept in self.kept.iter().filter(|kept| !nested(kept)) {
-            let Ok(within) = kept.strip_prefix(&bind.target) else {
+        for path in self.writable_paths.iter().filter(|path| !is_nested(path)) {
+            let Ok(within) = path.strip_prefix(&bind.target) else {
                 continue;
             };
-            let place = bind.source.join(within);
+            let target = bind.source.join(within);
 
-            if kept.is_dir() {
-                fs::create_dir_all(&place)?;
+            if path.is_dir() {
+                fs::create_dir_all(&target)?;
             } else {
-                place.parent().map_or(Ok(()), fs::create_dir_all)?;
-                // What is there already stays as it is.
-                File::options().create(true).append(true).open(&place)?;
+                target.parent().map_or(Ok(()), fs::create_dir_all)?;
+                // Append, so that an existing file keeps its content.
+                File::options().create(true).append(true).open(&target)?;
             }
-            mount_bind_recursive(kept, &place)?;
+            mount_bind_recursive(path, &target)?;
         }
 
         Ok(())
     }
 
-    /// Lets a folder exist that this machine does not have.
-    fn make_room(&self, target: &Path) -> io::Result<()> {
+    /// Creates a mount point that the host does not have.
+    fn create_mount_point(&self, target: &Path) -> io::Result<()> {
         if target.is_dir() {
             return Ok(());
         }
 
-        let above = target.ancestors().find(|above| above.is_dir());
-        let above = above.unwrap_or(Path::new("/"));
-        mount("tmpfs", &self.room, "tmpfs", MountFlags::NOSUID, None)?;
+        let parent = target.ancestors().find(|parent| parent.is_dir());
+        let parent = parent.unwrap_or(Path::new("/"));
+        mount("tmpfs", &self.scratch, "tmpfs", MountFlags::NOSUID, None)?;
 
-        for entry in fs::read_dir(above)? {
+        for entry in fs::read_dir(parent)? {
             let entry = entry?;
-            let (from, to) = (entry.path(), self.room.join(entry.file_name()));
+            let (from, to) = (entry.path(), self.scratch.join(entry.file_name()));
             let kind = entry.file_type()?;
             if kind.is_symlink() {
+                // A link cannot be a mount point; copying it is the same.
                 symlink(fs::read_link(&from)?, &to)?;
             } else if kind.is_dir() {
                 fs::create_dir(&to)?;
@@ -135,52 +137,52 @@ impl Mounts {
             }
         }
 
-        if above == Path::new("/") {
-            std::env::set_current_dir(&self.room)?;
-            // The old root lies on the new one for a moment (man 2 pivot_root).
+        if parent == Path::new("/") {
+            std::env::set_current_dir(&self.scratch)?;
+            // The old root is then mounted over the new one and can be unmounted at once (man 2 pivot_root).
             pivot_root(".", ".")?;
             unmount(".", UnmountFlags::DETACH)?;
         } else {
-            mount_move(&self.room, above)?;
+            mount_move(&self.scratch, parent)?;
         }
 
         fs::create_dir_all(target)
     }
 
-    /// Takes away the right to write, mount by mount.
-    pub(super) fn close(&self) -> io::Result<()> {
-        let open: Vec<&Path> = (self
+    /// Makes the mounts read-only that should be. The longest path decides: a writable volume in a read-only root.
+    pub(super) fn make_read_only(&self) -> io::Result<()> {
+        let writable: Vec<&Path> = (self
             .binds
             .iter()
             .filter(|bind| !bind.read_only)
             .map(|bind| &*bind.target))
-        .chain(self.tmpfs.iter().map(|one| &*one.target))
-        .chain(self.kept.iter().map(|kept| &**kept))
+        .chain(self.tmpfs.iter().map(|tmpfs| &*tmpfs.target))
+        .chain(self.writable_paths.iter().map(|path| &**path))
         .chain(["/proc", "/dev", "/sys"].map(Path::new))
         .collect();
 
-        let shut: Vec<&Path> = (self.binds.iter().filter(|bind| bind.read_only))
+        let read_only: Vec<&Path> = (self.binds.iter().filter(|bind| bind.read_only))
             .map(|bind| &*bind.target)
             .collect();
-        let longest = |all: &[&Path], point: &Path| {
-            let found = all.iter().filter(|one| point.starts_with(one));
-            found.map(|one| one.components().count()).max().unwrap_or(0)
+        let longest = |paths: &[&Path], point: &Path| {
+            let prefixes = paths.iter().filter(|path| point.starts_with(path));
+            (prefixes.map(|path| path.components().count()).max()).unwrap_or(0)
         };
 
-        for (point, flags) in mounted()? {
-            let (opened, shutting) = (longest(&open, &point), longest(&shut, &point));
-            let is_open = opened > shutting || (shutting == 0 && !self.read_only);
-            if is_open {
+        for (point, flags) in mount_points()? {
+            let (open, closed) = (longest(&writable, &point), longest(&read_only, &point));
+            let stays_writable = open > closed || (closed == 0 && !self.read_only);
+            if stays_writable {
                 continue;
             }
 
-            match read_only(&point, flags) {
-                // It lies below another mount, where nobody comes any more.
+            match remount_read_only(&point, flags) {
+                // Hidden below another mount, so nothing can reach it.
                 Ok(())
                 | Err(
                     rustix::io::Errno::INVAL | rustix::io::Errno::NOENT | rustix::io::Errno::ACCESS,
                 ) => {}
-                Err(why) => return Err(named("the read-only", &point, why.into())),
+                Err(error) => return Err(with_context("the read-only", &point, error.into())),
             }
         }
 
@@ -188,10 +190,11 @@ impl Mounts {
     }
 }
 
-/// Every mount point and the flags it has, which have to be said again (`man 5 proc`, mountinfo).
-pub(super) fn mounted() -> io::Result<Vec<(PathBuf, MountFlags)>> {
+/// Returns every mount point with its flags, which a remount must repeat (man 5 proc, mountinfo).
+pub(super) fn mount_points() -> io::Result<Vec<(PathBuf, MountFlags)>> {
     let text = fs::read_to_string("/proc/self/mountinfo")?;
     let read = |line: &str| {
+        // Fields: id, parent, device, root, mount point, options.
         let mut words = line.split(' ').skip(4);
         let (point, options) = (words.next()?, words.next()?);
         let mut flags = MountFlags::empty();
@@ -206,25 +209,29 @@ pub(super) fn mounted() -> io::Result<Vec<(PathBuf, MountFlags)>> {
                 _ => MountFlags::empty(),
             };
         }
-        Some((unescaped(point), flags))
+        Some((unescape_octal(point), flags))
     };
 
     Ok(text.lines().filter_map(read).collect())
 }
 
-/// Blanks, tabs, newlines and backslashes are written in octal there.
-fn unescaped(point: &str) -> PathBuf {
-    let all = [
+/// Decodes the octal escapes of mountinfo: space, tab, newline, backslash.
+fn unescape_octal(point: &str) -> PathBuf {
+    let escapes = [
         ("\\040", " "),
         ("\\011", "\t"),
         ("\\012", "\n"),
+        // Last: its result must not be decoded again.
         ("\\134", "\\"),
     ];
-    all.iter()
+    (escapes.iter())
         .fold(point.to_owned(), |text, (from, to)| text.replace(from, to))
         .into()
 }
 
-pub(super) fn named(what: &str, path: &Path, why: io::Error) -> io::Error {
-    io::Error::new(why.kind(), format!("{what} `{}`: {why}", path.display()))
+pub(super) fn with_context(what: &str, path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("{what} `{}`: {error}", path.display()),
+    )
 }

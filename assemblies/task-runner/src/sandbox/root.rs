@@ -1,7 +1,7 @@
-//! The files of an image as a container's root, as an engine would show them.
+//! The files of an image as a container's root.
 //!
-//! They are never written to: an overlay of two folders of the run lies on them. All of it happens in the
-//! process that becomes the container's program, after it has been loaded: an image need not have the
+//! The files are never changed: an overlay with two folders of the run receives all writes. It is mounted by
+//! the process that becomes the container's program, after that process was loaded: an image may lack the
 //! libraries that this program is linked with.
 
 use std::ffi::CString;
@@ -15,28 +15,29 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recu
 use rustix::process::pivot_root;
 use serde::{Deserialize, Serialize};
 
-use super::mounts::named;
-use super::place::BARE;
-use super::rights::read_only;
-use super::{Layers, Mounts, Tmpfs};
+use super::capabilities::remount_read_only;
+use super::mounts::with_context;
+use super::process_context::RESTRICTED;
+use super::{Mounts, Overlay, Tmpfs};
 
-/// What stands in the place of this machine's root.
+/// The root of a container that runs in an image.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Root {
+pub(crate) struct ImageRoot {
     /// The image's files.
     pub(crate) files: PathBuf,
-    /// What lies on them.
-    pub(crate) layers: Layers,
-    /// What the definition wants mounted, and how.
+    /// The folders of its overlay.
+    pub(crate) overlay: Overlay,
+    /// The mounts of the definition.
     pub(crate) mounts: Mounts,
 }
 
-impl Layers {
-    /// Lays them on the files. Where this machine's file system cannot lie under an overlay (another overlay
-    /// cannot), memory takes what is written.
-    fn lay(&self, files: &Path) -> io::Result<PathBuf> {
+impl Overlay {
+    /// Mounts the overlay on the files and returns the mount point.
+    ///
+    /// If the host's file system cannot hold an upper folder (an overlay cannot), a tmpfs does.
+    fn mount(&self, files: &Path) -> io::Result<PathBuf> {
         let [changes, work, root] = self.folders();
-        if overlay(files, &changes, &work, &root).is_ok() {
+        if mount_overlay(files, &changes, &work, &root).is_ok() {
             return Ok(root);
         }
 
@@ -45,101 +46,102 @@ impl Layers {
             fs::create_dir(folder)?;
         }
 
-        overlay(files, &changes, &work, &root)?;
+        mount_overlay(files, &changes, &work, &root)?;
         Ok(root)
     }
 }
 
-impl Root {
-    /// Moves this process, in a mount namespace of its own, into the image, where `folder` is to exist.
+impl ImageRoot {
+    /// Changes the root of this process to the image and creates `folder` there. Needs its own mount namespace.
     pub(super) fn enter(&self, folder: &Path) -> io::Result<()> {
         let root = self
-            .layers
-            .lay(&self.files)
-            .map_err(|why| named("the image in", &self.files, why))?;
-        let machine = Machine::new();
+            .overlay
+            .mount(&self.files)
+            .map_err(|error| with_context("the image in", &self.files, error))?;
+        let host = HostRoot::new();
 
-        fs::create_dir(within(&root, &machine.0))?;
+        // The host's root stays reachable below the new root until the bind mounts are made.
+        fs::create_dir(rebase(&root, &host.0))?;
         std::env::set_current_dir(&root)?;
-        pivot_root(".", within(&root, &machine.0))?;
+        pivot_root(".", rebase(&root, &host.0))?;
         std::env::set_current_dir("/")?;
-        machine
-            .devices()
-            .map_err(|why| named("the devices in", Path::new("/dev"), why))?;
-        machine.system();
+        host.create_devices()
+            .map_err(|error| with_context("the devices in", Path::new("/dev"), error))?;
+        host.mount_proc_and_sys();
 
         for bind in &self.mounts.binds {
-            let volume = |why| named("the volume at", &bind.target, why);
-            machine.bind(&bind.source, &bind.target).map_err(volume)?;
+            let volume = |error| with_context("the volume at", &bind.target, error);
+            host.bind(&bind.source, &bind.target).map_err(volume)?;
         }
 
         for Tmpfs { target, mebibytes } in &self.mounts.tmpfs {
-            let told = |why| named("the tmpfs at", target, why);
-            fs::create_dir_all(target).map_err(told)?;
-            memory(target, &format!("size={mebibytes}m,mode=1777")).map_err(told)?;
+            let with_tmpfs = |error| with_context("the tmpfs at", target, error);
+            fs::create_dir_all(target).map_err(with_tmpfs)?;
+            mount_tmpfs(target, &format!("size={mebibytes}m,mode=1777")).map_err(with_tmpfs)?;
         }
 
-        for kept in &self.mounts.kept {
-            machine
-                .bind(kept, kept)
-                .map_err(|why| named("the path", kept, why))?;
+        for path in &self.mounts.writable_paths {
+            host.bind(path, path)
+                .map_err(|error| with_context("the path", path, error))?;
         }
 
-        fs::create_dir_all(folder).map_err(|why| named("the folder", folder, why))?;
-        machine.names(self.mounts.hosts.as_deref());
-        unmount(&machine.0, UnmountFlags::DETACH)?;
-        fs::remove_dir(&machine.0)?;
+        fs::create_dir_all(folder).map_err(|error| with_context("the folder", folder, error))?;
+        host.bind_name_files(self.mounts.hosts.as_deref());
+        // Detached: from here on no path leads to the host.
+        unmount(&host.0, UnmountFlags::DETACH)?;
+        fs::remove_dir(&host.0)?;
 
-        self.mounts.close()
+        self.mounts.make_read_only()
     }
 }
 
-/// Where this machine's root lies for a moment: a name that no image can know, so that no link in it leads there.
-struct Machine(PathBuf);
+/// The temporary mount point of the host's root: a random name, so that no link in an image can point there.
+struct HostRoot(PathBuf);
 
-impl Machine {
+impl HostRoot {
     fn new() -> Self {
         let word = || RandomState::new().build_hasher().finish();
-        Self(format!("/.machine-{:016x}{:016x}", word(), word()).into())
+        Self(format!("/.host-{:016x}{:016x}", word(), word()).into())
     }
 
-    /// A folder or a file of the machine at a place of the image.
+    /// Binds a folder or file of the host into the image.
     fn bind(&self, source: &Path, target: &Path) -> io::Result<()> {
-        let source = within(&self.0, source);
+        let source = rebase(&self.0, source);
         if !source.is_dir() {
-            return file(&source, target);
+            return bind_file(&source, target);
         }
         fs::create_dir_all(target)?;
         Ok(mount_bind_recursive(&source, target)?)
     }
 
-    /// Who is called what, and whom to ask, is the machine's, to be read; as every engine does.
-    fn names(&self, hosts: Option<&Path>) {
-        let own = [
+    /// Binds the files for name resolution read-only, as container engines do.
+    fn bind_name_files(&self, hosts: Option<&Path>) {
+        let files = [
             (hosts.unwrap_or(Path::new("/etc/hosts")), "/etc/hosts"),
             (Path::new("/etc/resolv.conf"), "/etc/resolv.conf"),
             (Path::new("/etc/hostname"), "/etc/hostname"),
         ];
 
-        for (source, target) in own {
+        for (source, target) in files {
             let target = Path::new(target);
-            // An image without names is an image still.
-            let done = file(&within(&self.0, source), target);
-            if done.is_ok() && read_only(target, MountFlags::empty()).is_err() {
+            // An image can do without them; a writable one would change the host's file.
+            let result = bind_file(&rebase(&self.0, source), target);
+            if result.is_ok() && remount_read_only(target, MountFlags::empty()).is_err() {
                 let _ = unmount(target, UnmountFlags::DETACH);
             }
         }
     }
 
-    /// The devices of a container and no others (OCI runtime specification, "Default Devices").
-    fn devices(&self) -> io::Result<()> {
+    /// Creates the default devices of a container (OCI runtime specification, "Default Devices").
+    fn create_devices(&self) -> io::Result<()> {
         fs::create_dir_all("/dev")?;
         let flags = MountFlags::NOSUID;
         mount("tmpfs", "/dev", "tmpfs", flags, c"mode=755,size=65536k")?;
 
+        // Bound from the host: creating device nodes is not allowed in a user namespace.
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
             let device = Path::new("/dev").join(name);
-            file(&within(&self.0, &device), &device)?;
+            bind_file(&rebase(&self.0, &device), &device)?;
         }
 
         for (name, target) in [
@@ -153,50 +155,55 @@ impl Machine {
         }
 
         fs::create_dir("/dev/shm")?;
-        memory(Path::new("/dev/shm"), "size=65536k,mode=1777")?;
+        mount_tmpfs(Path::new("/dev/shm"), "size=65536k,mode=1777")?;
         fs::create_dir("/dev/pts")?;
 
         let terminals = c"newinstance,ptmxmode=0666,mode=0620";
-        // Without terminals of its own there is none to open.
+        // Without it, programs cannot open a pseudoterminal; everything else works.
         let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
         let _ = mount("devpts", "/dev/pts", "devpts", flags, terminals);
 
         Ok(())
     }
 
-    /// What the kernel shows of itself; where it shows no other one, this machine's.
-    fn system(&self) {
+    /// Mounts `/proc` and `/sys`, or binds the host's if the kernel refuses new ones.
+    fn mount_proc_and_sys(&self) {
         for (kind, path, flags) in [
-            ("proc", "/proc", BARE),
-            ("sysfs", "/sys", BARE | MountFlags::RDONLY),
+            ("proc", "/proc", RESTRICTED),
+            ("sysfs", "/sys", RESTRICTED | MountFlags::RDONLY),
         ] {
             let target = Path::new(path);
-            let made = fs::create_dir_all(target);
-            if made.is_err() || mount(kind, target, kind, flags, None).is_err() {
+            let created = fs::create_dir_all(target);
+            if created.is_err() || mount(kind, target, kind, flags, None).is_err() {
                 let _ = self.bind(target, target);
             }
         }
     }
 }
 
-/// Shows `files` with `changes` on them at `root`.
-fn overlay(files: &Path, changes: &Path, work: &Path, root: &Path) -> io::Result<()> {
+/// Mounts an overlay of `files` with the upper folder `changes` at `root`.
+fn mount_overlay(files: &Path, changes: &Path, work: &Path, root: &Path) -> io::Result<()> {
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",
-        escaped(files),
-        escaped(changes),
-        escaped(work)
+        escape_option(files),
+        escape_option(changes),
+        escape_option(work)
     );
 
-    // Who is root only here may not write the kernel's own notes into files; their owner's may be written.
-    let forms = [options.clone() + ",userxattr", options];
-    let of_all = fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.contains(EVERYBODY));
-    let forms: &[String] = if of_all { &forms[1..] } else { &forms };
-    let mut last = io::Error::from(io::ErrorKind::Unsupported);
+    // In a user namespace the kernel cannot write trusted.* attributes; userxattr uses user.* instead.
+    let variants = [options.clone() + ",userxattr", options];
+    let is_initial =
+        fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.contains(FULL_ID_RANGE));
+    let variants: &[String] = if is_initial {
+        &variants[1..]
+    } else {
+        &variants
+    };
+    let mut last_error = io::Error::from(io::ErrorKind::Unsupported);
 
-    for options in forms {
+    for options in variants {
         let options = CString::new(options.as_str())?;
-        let done = mount(
+        let result = mount(
             "overlay",
             root,
             "overlay",
@@ -204,17 +211,18 @@ fn overlay(files: &Path, changes: &Path, work: &Path, root: &Path) -> io::Result
             options.as_c_str(),
         );
 
-        match done {
+        match result {
             Ok(()) => return Ok(()),
-            Err(why) => last = why.into(),
+            // Kernels before 5.11 do not know userxattr, so the other variant is tried, too.
+            Err(error) => last_error = error.into(),
         }
     }
 
-    Err(last)
+    Err(last_error)
 }
 
-/// Commas and colons part the options from each other.
-fn escaped(path: &Path) -> String {
+/// Escapes the characters that separate mount options and lower folders.
+fn escape_option(path: &Path) -> String {
     let special = |c: char| matches!(c, '\\' | ',' | ':');
     let text = path.to_string_lossy();
     text.chars()
@@ -222,48 +230,46 @@ fn escaped(path: &Path) -> String {
         .collect()
 }
 
-/// A path of one root below another one.
-fn within(root: &Path, path: &Path) -> PathBuf {
-    let names = path.components();
-    root.join(
-        names
-            .filter(|name| matches!(name, Component::Normal(_)))
-            .collect::<PathBuf>(),
-    )
+/// Returns a path below another root; `..` is ignored, so it cannot escape.
+fn rebase(root: &Path, path: &Path) -> PathBuf {
+    let names = path
+        .components()
+        .filter(|name| matches!(name, Component::Normal(_)));
+    root.join(names.collect::<PathBuf>())
 }
 
-/// One file at a place that is made for it.
-fn file(source: &Path, target: &Path) -> io::Result<()> {
+/// Creates the target and binds a file to it.
+fn bind_file(source: &Path, target: &Path) -> io::Result<()> {
     target.parent().map_or(Ok(()), fs::create_dir_all)?;
     File::options().create(true).append(true).open(target)?;
     Ok(mount_bind(source, target)?)
 }
 
-fn memory(target: &Path, options: &str) -> io::Result<()> {
+fn mount_tmpfs(target: &Path, options: &str) -> io::Result<()> {
     let options = CString::new(options)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     Ok(mount("tmpfs", target, "tmpfs", flags, options.as_c_str())?)
 }
 
-/// The whole of the identities: this is no user namespace (man 7 user_namespaces).
-pub(super) const EVERYBODY: &str = "4294967295";
+/// The size of the id range in the initial user namespace (man 7 user_namespaces).
+pub(super) const FULL_ID_RANGE: &str = "4294967295";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_path_stays_below_another_root() {
+    fn a_rebased_path_stays_below_its_root() {
         let root = Path::new("/run/root");
         assert_eq!(
-            within(root, Path::new("/a/../b")),
+            rebase(root, Path::new("/a/../b")),
             Path::new("/run/root/a/b")
         );
-        assert_eq!(within(root, Path::new("c")), Path::new("/run/root/c"));
+        assert_eq!(rebase(root, Path::new("c")), Path::new("/run/root/c"));
     }
 
     #[test]
-    fn what_parts_options_is_escaped() {
-        assert_eq!(escaped(Path::new("/a,b:c\\d")), "/a\\,b\\:c\\\\d");
+    fn escapes_the_separators_of_mount_options() {
+        assert_eq!(escape_option(Path::new("/a,b:c\\d")), "/a\\,b\\:c\\\\d");
     }
 }

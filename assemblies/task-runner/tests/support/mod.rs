@@ -1,4 +1,4 @@
-//! A task of fixtures, and everything that was heard of it.
+//! Runs tasks of fixture containers and records their events.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(
@@ -6,7 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "these are the tests' own hands: what goes wrong here is a failed test"
+    reason = "test helpers fail the test that calls them"
 )]
 
 use std::path::Path;
@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use task_runner::machine::StopCode;
-use task_runner::sandbox::{Sandbox, Shape};
-use task_runner::{Control, Finished, Program, RunError, RunPlan, RunnerEvent, Secrets, What, run};
+use task_runner::sandbox::{Isolation, Sandbox};
+use task_runner::{
+    Control, EventKind, Program, RunError, RunPlan, RunnerEvent, Secrets, TaskReport, run,
+};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -25,32 +27,34 @@ use tokio::time::timeout;
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) const FIXTURE: &str = env!("CARGO_BIN_EXE_runner-fixture");
 
-/// A container that behaves as the words say, with more fields of its own.
-pub(crate) fn container(name: &str, words: &[&str], more: Value) -> Value {
-    let mut one = json!({
-        "name": name, "image": "fixture", "entryPoint": ["/runner-fixture"], "command": words,
+/// Returns a container definition that runs the fixture with these arguments, with more fields.
+pub(crate) fn container(name: &str, arguments: &[&str], more: Value) -> Value {
+    let mut container = json!({
+        "name": name, "image": "fixture", "entryPoint": ["/runner-fixture"], "command": arguments,
     });
-    one.as_object_mut()
+    container
+        .as_object_mut()
         .unwrap()
         .extend(more.as_object().unwrap().clone());
-    one
+    container
 }
 
-/// A place of its own, where this machine gives out any.
+/// Returns a sandbox, if this host grants the namespaces.
 pub(crate) fn sandbox() -> Option<Arc<Sandbox>> {
-    let shape = Shape {
+    let isolation = Isolation {
         network: true,
-        shared_processes: false,
+        shared_pid_namespace: false,
     };
-    let opened = Sandbox::open(FIXTURE.as_ref(), shape);
+    let opened = Sandbox::open(FIXTURE.as_ref(), isolation);
     opened
-        .inspect_err(|why| eprintln!("without a sandbox: {why}"))
+        .inspect_err(|error| eprintln!("without a sandbox: {error}"))
         .ok()
         .map(Arc::new)
 }
 
-/// The control groups that a runner has at this moment, by their paths.
-pub(crate) fn groups_of(runner: u32) -> Vec<String> {
+/// Returns the paths of the cgroups of a runner.
+pub(crate) fn cgroups_of(runner: u32) -> Vec<String> {
+    // The name contains the pid of the runner, see `cgroups.rs` of the library.
     let name = format!("assemble-{runner}-");
     let mut folders = vec![std::path::PathBuf::from("/sys/fs/cgroup")];
     let mut found = Vec::new();
@@ -65,6 +69,7 @@ pub(crate) fn groups_of(runner: u32) -> Vec<String> {
                 .starts_with(&name)
             {
                 found.push(path.display().to_string());
+            // A version 1 hierarchy links its controllers: `cpu -> cpu,cpuacct`.
             } else if !path.is_symlink() {
                 folders.push(path);
             }
@@ -74,6 +79,7 @@ pub(crate) fn groups_of(runner: u32) -> Vec<String> {
     found
 }
 
+/// Returns a plan in which every container runs the fixture.
 pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
     let definition = json!({ "family": "test", "containerDefinitions": containers });
     let definition: task_definition::TaskDefinition = serde_json::from_value(definition).unwrap();
@@ -87,7 +93,7 @@ pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
     let names = definition
         .container_definitions
         .iter()
-        .map(|one| one.name.clone());
+        .map(|container| container.name.clone());
 
     RunPlan {
         programs: names.map(|name| (name, program.clone())).collect(),
@@ -99,39 +105,41 @@ pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
         init: FIXTURE.into(),
         fast_health: 1,
         sandbox: sandbox(),
-        groups: None,
-        kept: [].into(),
+        cgroups: None,
+        writable_paths: [].into(),
         hosts: None,
         volumes: [].into(),
     }
 }
 
-/// A task that runs, until it is told to stop.
-pub(crate) struct Running {
+/// A running task and the events received from it.
+pub(crate) struct RunningTask {
     pub(crate) folder: TempDir,
     pub(crate) sandbox: Option<Arc<Sandbox>>,
     pub(crate) control: mpsc::Sender<Control>,
-    pub(crate) heard: Vec<RunnerEvent>,
+    pub(crate) events_seen: Vec<RunnerEvent>,
     events: mpsc::Receiver<RunnerEvent>,
-    task: JoinHandle<Result<Finished, RunError>>,
+    task: JoinHandle<Result<TaskReport, RunError>>,
 }
 
-impl Running {
+impl RunningTask {
     pub(crate) fn new(containers: Vec<Value>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan(folder.path(), containers);
-        Self::of(folder, plan)
+        Self::from_plan(folder, plan)
     }
 
-    /// A task with so many MiB for all.
+    /// Runs a task with a memory limit in MiB.
     pub(crate) fn with_memory(memory: &str, containers: Vec<Value>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut plan = plan(folder.path(), containers);
         plan.definition.memory = Some(memory.to_owned());
-        Self::of(folder, plan)
+        Self::from_plan(folder, plan)
     }
 
-    pub(crate) fn of(folder: TempDir, plan: RunPlan) -> Self {
+    /// Runs a plan in a folder, which exists as long as the task.
+    pub(crate) fn from_plan(folder: TempDir, plan: RunPlan) -> Self {
+        // Large enough that no event of a test is dropped.
         let (sender, events) = mpsc::channel(4096);
         let (control, controlled) = mpsc::channel(4);
         let sandbox = plan.sandbox.clone();
@@ -141,61 +149,70 @@ impl Running {
             folder,
             sandbox,
             control,
-            heard: Vec::new(),
+            events_seen: Vec::new(),
             events,
             task,
         }
     }
 
-    /// Listens until something is heard, or fails.
-    pub(crate) async fn until(&mut self, wanted: impl Fn(&RunnerEvent) -> bool) -> RunnerEvent {
+    /// Receives events until one matches; panics at the time limit or the end of the task.
+    pub(crate) async fn wait_for(&mut self, matches: impl Fn(&RunnerEvent) -> bool) -> RunnerEvent {
         loop {
             let next = timeout(LIMIT, self.events.recv()).await;
             let Ok(Some(event)) = next else {
-                panic!("not heard; but: {:#?}", self.heard)
+                panic!("not received; events so far: {:#?}", self.events_seen)
             };
-            self.heard.push(event.clone());
-            if wanted(&event) {
+            self.events_seen.push(event.clone());
+            if matches(&event) {
                 return event;
             }
         }
     }
 
-    /// Listens until these have printed a line that begins so.
-    pub(crate) async fn until_said(&mut self, container: &str, beginning: &str) -> String {
-        let event = self.until(|event| said(event, container, beginning)).await;
-        match event.what {
-            What::Log { line, .. } => line,
+    /// Waits until a container prints a line with this beginning, and returns the line.
+    pub(crate) async fn wait_for_line(&mut self, container: &str, beginning: &str) -> String {
+        let event = self
+            .wait_for(|event| is_line(event, container, beginning))
+            .await;
+        match event.kind {
+            EventKind::Log { line, .. } => line,
             other => panic!("{other:?}"),
         }
     }
 
-    /// Listens until each has printed `ready`, in whatever order.
-    pub(crate) async fn until_ready(&mut self, containers: &[&str]) {
+    /// Waits until each container has printed `ready`, in any order.
+    pub(crate) async fn wait_until_ready(&mut self, containers: &[&str]) {
         for name in containers {
-            if !self.heard.iter().any(|event| said(event, name, "ready")) {
-                self.until_said(name, "ready").await;
+            if !self
+                .events_seen
+                .iter()
+                .any(|event| is_line(event, name, "ready"))
+            {
+                self.wait_for_line(name, "ready").await;
             }
         }
     }
 
-    /// The first process of a container that was heard to start.
+    /// Returns the first process of a container that has started.
     pub(crate) fn pid(&self, container: &str) -> u32 {
-        let pid = self.heard.iter().find_map(|event| match event.what {
-            What::Started { pid, .. } if event.container.as_deref() == Some(container) => Some(pid),
+        let pid = self.events_seen.iter().find_map(|event| match event.kind {
+            EventKind::Started { pid, .. } if event.container.as_deref() == Some(container) => {
+                Some(pid)
+            }
             _ => None,
         });
-        pid.expect("it has started")
+        pid.expect("the container has started")
     }
 
-    /// Listens until one has ended, if it has not been heard to have.
-    pub(crate) async fn until_stopped(&mut self, container: &str) {
-        let ended = |event: &RunnerEvent| {
-            let named = event.container.as_deref() == Some(container);
-            named && matches!(event.what, What::Stopped { .. })
+    /// Waits until a container has ended.
+    pub(crate) async fn wait_until_stopped(&mut self, container: &str) {
+        let has_stopped = |event: &RunnerEvent| {
+            event.container.as_deref() == Some(container)
+                && matches!(event.kind, EventKind::Stopped { .. })
         };
-        if !self.heard.iter().any(ended) {
-            self.until(ended).await;
+        // Its end may have been received while waiting for another event.
+        if !self.events_seen.iter().any(has_stopped) {
+            self.wait_for(has_stopped).await;
         }
     }
 
@@ -207,79 +224,82 @@ impl Running {
         self.control.send(stop).await.unwrap();
     }
 
-    /// Listens to the end.
-    pub(crate) async fn end(mut self) -> (Finished, Vec<RunnerEvent>) {
-        let listen = async {
+    /// Waits for the end of the task and returns its report and all events.
+    pub(crate) async fn end(mut self) -> (TaskReport, Vec<RunnerEvent>) {
+        let receive = async {
             while let Some(event) = self.events.recv().await {
-                self.heard.push(event);
+                self.events_seen.push(event);
             }
         };
-        timeout(LIMIT, listen).await.expect("the task ends in time");
-        (self.task.await.unwrap().unwrap(), self.heard)
+        timeout(LIMIT, receive)
+            .await
+            .expect("the task ends in time");
+        (self.task.await.unwrap().unwrap(), self.events_seen)
     }
 }
 
-pub(crate) fn said(event: &RunnerEvent, container: &str, beginning: &str) -> bool {
-    let named = event.container.as_deref() == Some(container);
-    named && matches!(&event.what, What::Log { line, .. } if line.starts_with(beginning))
+/// Returns true if an event is a line of a container with this beginning.
+pub(crate) fn is_line(event: &RunnerEvent, container: &str, beginning: &str) -> bool {
+    event.container.as_deref() == Some(container)
+        && matches!(&event.kind, EventKind::Log { line, .. } if line.starts_with(beginning))
 }
 
-/// The lives and deaths among what was heard, one short word each.
-pub(crate) fn lives(heard: &[RunnerEvent]) -> Vec<String> {
-    let word = |event: &RunnerEvent| {
+/// Formats the starts and stops among the events.
+pub(crate) fn lifecycle(events: &[RunnerEvent]) -> Vec<String> {
+    let format = |event: &RunnerEvent| {
         let name = event.container.as_deref().unwrap_or("task");
-        Some(match &event.what {
-            What::Started { .. } => format!("{name} started"),
-            What::Stopping { .. } => format!("{name} stopping"),
-            What::Killing => format!("{name} killing"),
-            What::Restarting { code } => format!("{name} restarting {code}"),
-            What::Stopped {
+        Some(match &event.kind {
+            EventKind::Started { .. } => format!("{name} started"),
+            EventKind::Stopping { .. } => format!("{name} stopping"),
+            EventKind::Killing => format!("{name} killing"),
+            EventKind::Restarting { code } => format!("{name} restarting {code}"),
+            EventKind::Stopped {
                 code: Some(code), ..
             } => format!("{name} stopped {code}"),
-            What::Stopped { code: None, .. } => format!("{name} stopped"),
+            EventKind::Stopped { code: None, .. } => format!("{name} stopped"),
             _ => return None,
         })
     };
 
-    heard.iter().filter_map(word).collect()
+    events.iter().filter_map(format).collect()
 }
 
-pub(crate) fn code(finished: &Finished, container: &str) -> Option<i32> {
-    finished
-        .containers
-        .iter()
-        .find(|one| one.name == container)
+pub(crate) fn exit_code(report: &TaskReport, name: &str) -> Option<i32> {
+    let mut containers = report.containers.iter();
+    containers
+        .find(|container| container.name == name)
         .unwrap()
-        .code
+        .exit_code
 }
 
-/// Whether a process is there and not just waiting to be buried.
-pub(crate) fn alive(pid: u32) -> bool {
+/// Returns true if a process exists and is not a zombie.
+pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-/// The process that another one, of the same PID namespace, calls so.
-pub(crate) fn called(neighbour: u32, name: u32) -> u32 {
-    let space = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let wanted = space(neighbour);
+/// Returns the host pid of a process that `neighbor`'s PID namespace numbers `inner`.
+pub(crate) fn host_pid(neighbor: u32, inner: u32) -> u32 {
+    let namespace = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let wanted = namespace(neighbor);
     let all = std::fs::read_dir("/proc").unwrap().flatten();
     let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_it = |pid: &u32| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        // One number per nested namespace, the innermost last.
         let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
         let own = line.and_then(|line| line.split_whitespace().last()?.parse().ok());
-        own == Some(name) && space(*pid) == wanted
+        own == Some(inner) && namespace(*pid) == wanted
     };
 
     pids.find(is_it).unwrap()
 }
 
-/// Waits until it is gone.
-pub(crate) async fn until_gone(pid: u32) {
+/// Waits until a process has ended.
+pub(crate) async fn wait_until_gone(pid: u32) {
     let gone = async {
-        while alive(pid) {
+        while is_alive(pid) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

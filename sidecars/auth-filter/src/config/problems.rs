@@ -89,8 +89,8 @@ impl Config {
         }
 
         // `audience` or `jwks` alone shows that an issuer was intended.
-        let given = !self.audience.is_empty() || self.jwks.is_some();
-        if self.issuer.is_empty() && given && self.has_credentials() {
+        let has_settings = !self.audience.is_empty() || self.jwks.is_some();
+        if self.issuer.is_empty() && has_settings && self.has_credentials() {
             let hint = "set the issuer that valid tokens have in `iss`";
             problems.push(problem("issuer", "is required", hint));
         }
@@ -149,8 +149,9 @@ impl Config {
     fn api_key_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let header = self.api_key_header.parse::<HeaderName>();
-        let taken = ["authorization", "host", "cookie", "content-length"];
-        if header.is_err() || taken.contains(&self.api_key_header.to_ascii_lowercase().as_str()) {
+        let reserved = ["authorization", "host", "cookie", "content-length"];
+        if header.is_err() || reserved.contains(&self.api_key_header.to_ascii_lowercase().as_str())
+        {
             let hint = "use a separate header, such as x-api-key";
             problems.push(Problem::new(
                 "api_key_header",

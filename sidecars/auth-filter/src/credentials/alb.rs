@@ -187,25 +187,30 @@ impl Alb {
         let clients = &self.settings.clients;
         let client = header_text("client");
         if !clients.is_empty()
-            && !client.is_some_and(|id| clients.iter().any(|signer| signer == id))
+            && !client.is_some_and(|id| clients.iter().any(|client| client == id))
         {
             return Err(AlbError::Client);
         }
 
         // ALB writes `exp` into the JOSE header, not into the payload.
-        let expires = token.header.get("exp").and_then(Value::as_f64);
-        let expires = expires.ok_or(AlbError::NoExpiry)?;
-        let ends = Duration::try_from_secs_f64(expires).map_err(|_| AlbError::Expired)?;
-        let ends = UNIX_EPOCH.checked_add(ends).ok_or(AlbError::NoExpiry)?;
+        let expires = token
+            .header
+            .get("exp")
+            .and_then(Value::as_f64)
+            .ok_or(AlbError::NoExpiry)?;
+        let since_epoch = Duration::try_from_secs_f64(expires).map_err(|_| AlbError::Expired)?;
+        let expires_at = UNIX_EPOCH
+            .checked_add(since_epoch)
+            .ok_or(AlbError::NoExpiry)?;
 
-        if now >= ends + self.leeway {
+        if now >= expires_at + self.leeway {
             return Err(AlbError::Expired);
         }
 
         let id = header_text("kid").filter(|id| is_uuid(id));
         let key = self.keys.key(id.ok_or(AlbError::UnknownKey)?).await?;
         match key.verifies(Algorithm::ES256, token.signed, &token.signature) {
-            Some(true) => Ok(self.to_identity(&token, ends)),
+            Some(true) => Ok(self.to_identity(&token, expires_at)),
             _ => Err(AlbError::Signature),
         }
     }

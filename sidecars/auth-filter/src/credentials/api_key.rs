@@ -170,7 +170,7 @@ impl Reloader {
                     tracing::info!(count, "API keys reloaded");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot reload API keys; keeping the current ones")
+                    tracing::warn!(%error, "cannot reload API keys; keeping the current ones");
                 }
             }
         }
@@ -240,14 +240,14 @@ fn parse_entries(keys: &[ApiKey]) -> Result<Vec<Entry>, ApiKeyListError> {
             return Err(entry_error("`id` is empty or duplicated"));
         }
 
-        let sha256 = parse_sha256(&key.sha256);
-        let sha256 = sha256.ok_or_else(|| entry_error("`sha256` is not 64 hexadecimal digits"))?;
+        let sha256 = parse_sha256(&key.sha256)
+            .ok_or_else(|| entry_error("`sha256` is not 64 hexadecimal digits"))?;
         let expires = key.expires.as_deref().map(|text| {
             let time = OffsetDateTime::parse(text, &Rfc3339);
             time.map(SystemTime::from)
         });
-        let expires = expires.transpose();
         let expires = expires
+            .transpose()
             .map_err(|_| entry_error("`expires` is not a time like 2027-01-31T00:00:00Z"))?;
 
         let id = Some(key.id.clone());
@@ -360,8 +360,9 @@ mod tests {
         assert!(error(r#"[{"id":"a","sha256":"xy"}]"#).contains("key 1 (`a`): `sha256`"));
 
         let hash = fingerprint("x");
-        let twice = format!(r#"[{{"id":"a","sha256":"{hash}"}},{{"id":"a","sha256":"{hash}"}}]"#);
-        assert!(error(&twice).contains("key 2 (`a`): `id`"));
+        let duplicate =
+            format!(r#"[{{"id":"a","sha256":"{hash}"}},{{"id":"a","sha256":"{hash}"}}]"#);
+        assert!(error(&duplicate).contains("key 2 (`a`): `id`"));
         let when = format!(r#"[{{"id":"a","sha256":"{hash}","expires":"tomorrow"}}]"#);
         assert!(error(&when).contains("`expires`"));
     }

@@ -113,8 +113,11 @@ impl Certificates {
         }
 
         let names = CertificateNames::parse(header).ok_or(CertificateError::Malformed)?;
-        let rule = self.0.iter().find(|rule| rule.matches(&names));
-        let rule = rule.ok_or(CertificateError::Unknown)?;
+        let rule = self
+            .0
+            .iter()
+            .find(|rule| rule.matches(&names))
+            .ok_or(CertificateError::Unknown)?;
         let name = rule
             .id
             .clone()

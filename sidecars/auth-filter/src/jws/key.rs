@@ -231,8 +231,8 @@ fn candidates(
     let declared = jwk
         .alg
         .as_deref()
-        .map(|name| Algorithm::from_name(name).ok_or(KeyError::Algorithm));
-    let declared = declared.transpose()?;
+        .map(|name| Algorithm::from_name(name).ok_or(KeyError::Algorithm))
+        .transpose()?;
     let found: Vec<_> = allowed
         .iter()
         .copied()

@@ -142,9 +142,9 @@ impl Keys {
         }
 
         if slot.state == LoadState::Idle {
-            let requested_at = slot.requested_at;
-            if requested_at
-                .is_some_and(|requested_at| requested_at.elapsed() < self.0.min_refresh_interval)
+            if slot
+                .requested_at
+                .is_some_and(|at| at.elapsed() < self.0.min_refresh_interval)
             {
                 return None;
             }
@@ -198,8 +198,7 @@ impl Refresher {
     /// Performs one load and returns the time until the next.
     async fn load(&mut self) -> Duration {
         self.keys.begin_load();
-        let loaded = self.origin.load().await;
-        let pause = match loaded {
+        let pause = match self.origin.load().await {
             Ok(set) => self.store(set),
             Err(error) => self.handle_failure(&error),
         };

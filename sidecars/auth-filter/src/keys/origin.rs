@@ -129,8 +129,9 @@ impl Origin {
 
     /// Loads the current key set.
     pub async fn load(&self) -> Result<KeySet, LoadError> {
-        let document = timeout(Self::TIMEOUT, self.document()).await;
-        let document = document.unwrap_or(Err(LoadError::Timeout))?;
+        let document = timeout(Self::TIMEOUT, self.document())
+            .await
+            .unwrap_or(Err(LoadError::Timeout))?;
         Ok(KeySet::parse(&document, &self.allowed)?)
     }
 

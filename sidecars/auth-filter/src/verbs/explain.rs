@@ -56,8 +56,12 @@ pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report
 
 /// Describes a policy in words.
 fn describe_policy(policy: &RulePolicy) -> String {
-    let kinds = policy.credentials.iter().map(|kind| kind.as_str());
-    let kinds = kinds.collect::<Vec<_>>().join(" or ");
+    let kinds = policy
+        .credentials
+        .iter()
+        .map(|kind| kind.as_str())
+        .collect::<Vec<_>>()
+        .join(" or ");
     let mut text = match kinds.as_str() {
         "" => "any valid credential".to_owned(),
         kinds => format!("a valid credential of kind {kinds}"),

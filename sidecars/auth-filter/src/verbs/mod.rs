@@ -56,8 +56,8 @@ pub(crate) async fn run(
     proxy: ProxySettings,
 ) -> Result<u8, BoxError> {
     if let ("identity-jwks", []) = (name, arguments) {
-        let tokens = IdentityTokens::new(config.identity_token.clone());
-        let tokens = tokens.map_err(|error| format!("`identity_token.key` is {error}"))?;
+        let tokens = IdentityTokens::new(config.identity_token.clone())
+            .map_err(|error| format!("`identity_token.key` is {error}"))?;
         writeln!(std::io::stdout(), "{}", tokens.jwks())?;
         return Ok(0);
     }

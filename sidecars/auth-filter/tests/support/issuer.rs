@@ -19,7 +19,7 @@ pub struct Issuer {
 
 struct Shared {
     answer: String,
-    asked: Vec<String>,
+    requests: Vec<String>,
 }
 
 impl Issuer {
@@ -41,7 +41,7 @@ impl Issuer {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Mutex::new(Shared {
             answer: String::new(),
-            asked: Vec::new(),
+            requests: Vec::new(),
         }));
         let theirs = shared.clone();
         let (held, holding) = watch::channel(false);
@@ -98,7 +98,7 @@ impl Issuer {
 
     /// Returns the paths requested so far.
     pub fn requests(&self) -> Vec<String> {
-        self.shared.lock().unwrap().asked.clone()
+        self.shared.lock().unwrap().requests.clone()
     }
 }
 
@@ -129,7 +129,7 @@ async fn answer(
     let answer = {
         let mut shared = shared.lock().unwrap();
         let discovery = path == "/.well-known/openid-configuration";
-        shared.asked.push(path);
+        shared.requests.push(path);
 
         if discovery {
             configuration(address)

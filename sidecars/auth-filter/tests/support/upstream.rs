@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 pub struct Recorder {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<RecordedRequest>>>,
+    received: Arc<Mutex<Vec<RecordedRequest>>>,
     task: JoinHandle<()>,
 }
 
@@ -36,26 +36,26 @@ impl Recorder {
     pub async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let theirs = seen.clone();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let theirs = received.clone();
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let seen = theirs.clone();
-                tokio::spawn(async move { record(stream, &seen).await });
+                let received = theirs.clone();
+                tokio::spawn(async move { record(stream, &received).await });
             }
         });
 
         Self {
             address,
-            seen,
+            received,
             task,
         }
     }
 
     /// Returns the requests received since the last call.
     pub fn take(&self) -> Vec<RecordedRequest> {
-        std::mem::take(&mut *self.seen.lock().unwrap())
+        std::mem::take(&mut *self.received.lock().unwrap())
     }
 }
 
@@ -65,10 +65,10 @@ impl Drop for Recorder {
     }
 }
 
-async fn record(stream: TcpStream, seen: &Mutex<Vec<RecordedRequest>>) {
+async fn record(stream: TcpStream, received: &Mutex<Vec<RecordedRequest>>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await {
-        seen.lock().unwrap().push(request);
+        received.lock().unwrap().push(request);
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
         if stream.get_mut().write_all(answer).await.is_err() {
             return;
@@ -78,14 +78,14 @@ async fn record(stream: TcpStream, seen: &Mutex<Vec<RecordedRequest>>) {
 
 async fn read(stream: &mut BufReader<TcpStream>) -> Option<RecordedRequest> {
     let line = read_line(stream).await?;
-    let mut seen = RecordedRequest {
+    let mut received = RecordedRequest {
         line,
         headers: Vec::new(),
         body: Vec::new(),
     };
 
-    read_headers(stream, &mut seen).await?;
-    if seen.header("transfer-encoding") == ["chunked"] {
+    read_headers(stream, &mut received).await?;
+    if received.header("transfer-encoding") == ["chunked"] {
         loop {
             let size = usize::from_str_radix(&read_line(stream).await?, 16).unwrap();
             if size == 0 {
@@ -94,27 +94,31 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<RecordedRequest> {
 
             let mut chunk = vec![0; size];
             stream.read_exact(&mut chunk).await.ok()?;
-            seen.body.extend(chunk);
+            received.body.extend(chunk);
             read_line(stream).await?;
         }
         // Trailers are recorded as headers, because a careless app may merge them.
-        read_headers(stream, &mut seen).await?;
-    } else if let [length] = seen.header("content-length")[..] {
-        seen.body = vec![0; length.parse().unwrap()];
-        stream.read_exact(&mut seen.body).await.ok()?;
+        read_headers(stream, &mut received).await?;
+    } else if let [length] = received.header("content-length")[..] {
+        received.body = vec![0; length.parse().unwrap()];
+        stream.read_exact(&mut received.body).await.ok()?;
     }
 
-    Some(seen)
+    Some(received)
 }
 
-async fn read_headers(stream: &mut BufReader<TcpStream>, seen: &mut RecordedRequest) -> Option<()> {
+async fn read_headers(
+    stream: &mut BufReader<TcpStream>,
+    received: &mut RecordedRequest,
+) -> Option<()> {
     loop {
         let line = read_line(stream).await?;
         if line.is_empty() {
             return Some(());
         }
         let (name, value) = line.split_once(':').unwrap();
-        seen.headers
+        received
+            .headers
             .push((name.to_owned(), value.trim().to_owned()));
     }
 }

@@ -106,6 +106,7 @@ impl Pool {
                 Some(sender) => (sender, false),
                 None => (self.connect_http1().await?, true),
             };
+
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     // After a 101 the connection belongs to the tunnel.
@@ -131,6 +132,7 @@ impl Pool {
         let (sender, connection) = http1::handshake(TokioIo::new(VectoredJoin(stream)))
             .await
             .map_err(SendError::Exchange)?;
+
         tokio::spawn(async move {
             // An error also reaches the request that waits for its response on this connection.
             let _ = connection.with_upgrades().await;
@@ -155,6 +157,7 @@ impl Pool {
                     }
                 }
             };
+
             match sender.try_send_request(request).await {
                 Ok(response) => return Ok(response.map(|body| PooledBody::new(body, None))),
                 Err(mut failed) => match failed.take_message() {

@@ -5,8 +5,9 @@
 
 use std::path::Path;
 
-use task_definition::source::{Source, parse};
-use task_definition::{Finding, Fix, Judged, Judgement, mend};
+use diagnostics::source::{Source, parse};
+use diagnostics::{Finding, Fix, Outcome};
+use task_definition::apply_fixes;
 
 use crate::error::CliError;
 use crate::udiff::diff;
@@ -27,8 +28,7 @@ pub(super) enum FixMode {
 /// repeated, at most [`MAX_ROUNDS`] times.
 pub(super) fn apply_all(
     source: &Source,
-    levels: &Judgement,
-    check: impl Fn(&Source, &Judgement) -> Judged,
+    check: impl Fn(&Source) -> Outcome,
 ) -> (Source, Vec<String>) {
     let mut source = source.clone();
     let mut titles = Vec::new();
@@ -37,7 +37,7 @@ pub(super) fn apply_all(
     }
 
     for _ in 0..MAX_ROUNDS {
-        let found = check(&source, levels).findings;
+        let found = check(&source).findings;
         let (fixes, text) = apply_compatible(&source, &found);
         if text == source.text {
             break;
@@ -94,7 +94,7 @@ fn apply_compatible(source: &Source, findings: &[Finding]) -> (Vec<String>, Stri
     // Applied together with all earlier ones, so that the edits refer to the same text.
     for fix in findings.iter().filter_map(|finding| finding.fix.clone()) {
         fixes.push(fix);
-        match mend(source, &fixes) {
+        match apply_fixes(source, &fixes) {
             Ok(fixed) => text = fixed,
             Err(_) => drop(fixes.pop()),
         }

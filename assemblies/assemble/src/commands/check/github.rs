@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use task_definition::{Finding, Place};
+use diagnostics::{Finding, Location};
 
 use super::report::Report;
 use crate::project::Project;
@@ -16,7 +16,7 @@ pub(super) fn write(report: &Report, project: &Project) -> String {
 
 fn command(finding: &Finding, project: &Project) -> String {
     let mut properties = Vec::new();
-    if let Some((file, line, column)) = source_location(&finding.place) {
+    if let Some((file, line, column)) = source_location(&finding.location) {
         properties.push(format!("file={}", property(&project.path_of(file))));
         properties.push(format!("line={line}"));
         properties.push(format!("col={column}"));
@@ -24,8 +24,8 @@ fn command(finding: &Finding, project: &Project) -> String {
 
     properties.push(format!("title={}", property(finding.rule)));
     let mut message = finding.message.clone();
-    if let Place::Derived { because, .. } = &finding.place {
-        let _ = write!(message, "\nderived: {because}");
+    if let Location::Derived { reason, .. } = &finding.location {
+        let _ = write!(message, "\nderived: {reason}");
     }
 
     if !finding.hint.is_empty() {
@@ -33,7 +33,7 @@ fn command(finding: &Finding, project: &Project) -> String {
     }
     format!(
         "::{} {}::{}\n",
-        finding.severity.word(),
+        finding.severity.as_str(),
         properties.join(","),
         data(&message)
     )

@@ -1,7 +1,7 @@
 //! Findings as JSON. docs/commands.md describes the format; an incompatible change increases `version`.
 
+use diagnostics::{Edit, Finding, Fix, LevelSource, Location, Severity, SuppressedFinding};
 use serde_json::{Value, json};
-use task_definition::{Authority, Edit, Finding, Fix, Place, Severity, Silenced};
 
 use super::report::Report;
 use crate::ui::source_location;
@@ -9,7 +9,7 @@ use crate::ui::source_location;
 /// Formats the report as one object.
 pub(super) fn write(report: &Report) -> String {
     let findings: Vec<Value> = report.findings.iter().map(finding).collect();
-    let suppressed: Vec<Value> = report.silenced.iter().map(suppression).collect();
+    let suppressed: Vec<Value> = report.suppressed.iter().map(suppression).collect();
     let document = json!({
         "version": VERSION,
         "findings": findings,
@@ -17,7 +17,7 @@ pub(super) fn write(report: &Report) -> String {
         "total": {
             "errors": report.count(Severity::Error),
             "warnings": report.count(Severity::Warning),
-            "suppressed": report.silenced.len(),
+            "suppressed": report.suppressed.len(),
         },
     });
 
@@ -31,21 +31,21 @@ const VERSION: u32 = 1;
 pub(crate) fn finding(finding: &Finding) -> Value {
     let mut object = json!({
         "rule": finding.rule,
-        "severity": finding.severity.word(),
+        "severity": finding.severity.as_str(),
         "message": finding.message,
         "hint": finding.hint,
         "pointer": finding.pointer,
     });
 
-    if let Some((file, line, column)) = source_location(&finding.place) {
+    if let Some((file, line, column)) = source_location(&finding.location) {
         object["file"] = json!(file);
         object["line"] = json!(line);
         object["column"] = json!(column);
     }
 
     // The finding points at the manifest line; this says how the value was derived from it.
-    if let Place::Derived { because, .. } = &finding.place {
-        object["because"] = json!(because);
+    if let Location::Derived { reason, .. } = &finding.location {
+        object["because"] = json!(reason);
     }
     if let Some(fix) = &finding.fix {
         object["fix"] = to_json(fix);
@@ -62,17 +62,17 @@ fn to_json(fix: &Fix) -> Value {
     json!({ "title": fix.title, "edits": edits.collect::<Vec<_>>() })
 }
 
-fn suppression(suppressed: &Silenced) -> Value {
+fn suppression(suppressed: &SuppressedFinding) -> Value {
     let mut object = finding(&suppressed.finding);
-    let source = match suppressed.ruling.authority {
-        Authority::CommandLine => "command line",
-        Authority::Manifest => "manifest",
-        Authority::File => "file",
+    let source = match suppressed.level_override.source {
+        LevelSource::CommandLine => "command line",
+        LevelSource::Manifest => "manifest",
+        LevelSource::File => "file",
     };
 
-    object["reason"] = json!(suppressed.ruling.reason);
+    object["reason"] = json!(suppressed.level_override.reason);
     object["source"] = json!(source);
-    if let Some((file, line, _)) = source_location(&suppressed.ruling.place) {
+    if let Some((file, line, _)) = source_location(&suppressed.level_override.location) {
         object["location"] = json!({ "file": file, "line": line });
     }
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use task_definition::source::Source;
-use task_definition::{Finding, Judged, Severity, Silenced};
+use diagnostics::source::Source;
+use diagnostics::{Finding, Outcome, Severity, SuppressedFinding};
 
 use crate::error::format_findings;
 
@@ -11,7 +11,7 @@ use crate::error::format_findings;
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) findings: Vec<Finding>,
-    pub(super) silenced: Vec<Silenced>,
+    pub(super) suppressed: Vec<SuppressedFinding>,
     /// The task definitions, as they are after the fixes.
     sources: Vec<Source>,
     /// Whether the fixes change a file.
@@ -20,11 +20,11 @@ pub(super) struct Report {
 
 impl Report {
     /// Adds an outcome. Several assemblies may use the same broken component; its findings are reported once.
-    pub(super) fn add(&mut self, outcome: Judged) {
+    pub(super) fn add(&mut self, outcome: Outcome) {
         self.add_findings(outcome.findings);
-        for suppressed in outcome.silenced {
-            if !self.silenced.contains(&suppressed) {
-                self.silenced.push(suppressed);
+        for suppressed in outcome.suppressed {
+            if !self.suppressed.contains(&suppressed) {
+                self.suppressed.push(suppressed);
             }
         }
     }
@@ -48,7 +48,7 @@ impl Report {
 
     /// Returns whether there are no findings and no suppressions.
     pub(super) fn is_empty(&self) -> bool {
-        self.findings.is_empty() && self.silenced.is_empty()
+        self.findings.is_empty() && self.suppressed.is_empty()
     }
 
     /// Returns the number of findings of a severity.
@@ -82,8 +82,8 @@ impl Report {
             ),
         };
 
-        if !self.silenced.is_empty() {
-            let _ = write!(total, "; {} suppressed", self.silenced.len());
+        if !self.suppressed.is_empty() {
+            let _ = write!(total, "; {} suppressed", self.suppressed.len());
         }
         total
     }

@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 
+use diagnostics::{Finding, Location, Severity, SuppressedFinding};
 use serde_json::{Value, json};
-use task_definition::{Finding, Place, Severity, Silenced, mend};
+use task_definition::apply_fixes;
 
 use super::fix::is_fixable;
 use super::report::Report;
@@ -26,7 +27,7 @@ pub(super) fn write(report: &Report, project: &Project) -> String {
 
     let reported = report.findings.iter().map(|finding| (finding, None));
     let suppressed = report
-        .silenced
+        .suppressed
         .iter()
         .map(|entry| (&entry.finding, Some(entry)));
     let results: Vec<Value> = reported
@@ -69,7 +70,7 @@ fn descriptor(rule: &Row) -> Value {
             "text": format!("{}\n\n{}\n\nSource: {}", rule.explanation, rule.hint, rule.source),
             "markdown": rule.markdown(""),
         },
-        "defaultConfiguration": { "level": rule.severity.word() },
+        "defaultConfiguration": { "level": rule.severity.as_str() },
         "properties": { "tags": [subject] },
     })
 }
@@ -83,10 +84,10 @@ struct Writer<'w> {
 }
 
 impl Writer<'_> {
-    fn result(&mut self, finding: &Finding, suppressed: Option<&Silenced>) -> Value {
+    fn result(&mut self, finding: &Finding, suppressed: Option<&SuppressedFinding>) -> Value {
         let mut message = finding.message.clone();
-        if let Place::Derived { because, .. } = &finding.place {
-            let _ = write!(message, " (derived: {because})");
+        if let Location::Derived { reason, .. } = &finding.location {
+            let _ = write!(message, " (derived: {reason})");
         }
 
         if !finding.hint.is_empty() {
@@ -123,7 +124,7 @@ impl Writer<'_> {
 
     fn location(&self, finding: &Finding) -> Value {
         let mut location = json!({});
-        if let Some(physical) = self.physical(&finding.place) {
+        if let Some(physical) = self.physical(&finding.location) {
             location["physicalLocation"] = physical;
         }
         if let Some(pointer) = finding
@@ -138,9 +139,9 @@ impl Writer<'_> {
         location
     }
 
-    fn physical(&self, place: &Place) -> Option<Value> {
-        match place {
-            Place::Text {
+    fn physical(&self, location: &Location) -> Option<Value> {
+        match location {
+            Location::Text {
                 file,
                 line,
                 column,
@@ -157,8 +158,8 @@ impl Writer<'_> {
                     "snippet": { "text": excerpt_line },
                 },
             })),
-            Place::Derived { from, .. } => self.physical(from.as_deref()?),
-            Place::Pointer(_) => None,
+            Location::Derived { from, .. } => self.physical(from.as_deref()?),
+            Location::Pointer(_) => None,
         }
     }
 
@@ -174,12 +175,12 @@ impl Writer<'_> {
     /// Returns the replacement that this finding's fix makes in the text.
     fn fix(&self, finding: &Finding) -> Option<Value> {
         let fix = finding.fix.as_ref()?;
-        let (file, _, _) = source_location(&finding.place)?;
+        let (file, _, _) = source_location(&finding.location)?;
         let source = self
             .report
             .source(file)
             .filter(|source| is_fixable(source))?;
-        let fixed = mend(source, std::slice::from_ref(fix)).ok()?;
+        let fixed = apply_fixes(source, std::slice::from_ref(fix)).ok()?;
 
         Some(json!({
             "description": { "text": fix.title },
@@ -190,22 +191,22 @@ impl Writer<'_> {
         }))
     }
 
-    fn suppression(&self, entry: &Silenced) -> Value {
+    fn suppression(&self, entry: &SuppressedFinding) -> Value {
         // A suppression in a manifest is in the checked source itself.
-        let in_source = entry.ruling.authority == task_definition::Authority::Manifest;
+        let in_source = entry.level_override.source == diagnostics::LevelSource::Manifest;
         let mut suppression = json!({
             "kind": if in_source { "inSource" } else { "external" },
             "status": "accepted",
-            "justification": entry.ruling.reason,
+            "justification": entry.level_override.reason,
         });
-        if let Some(physical) = self.physical(&entry.ruling.place) {
+        if let Some(physical) = self.physical(&entry.level_override.location) {
             suppression["location"] = json!({ "physicalLocation": physical });
         }
         suppression
     }
 
     fn fingerprint(&mut self, finding: &Finding) -> String {
-        let file = source_location(&finding.place).map(|(file, _, _)| file);
+        let file = source_location(&finding.location).map(|(file, _, _)| file);
         let file = file.map(|file| self.project.path_of(file));
         let pointer = finding.pointer.as_deref().unwrap_or_default();
         let parts = [

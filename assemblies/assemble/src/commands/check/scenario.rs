@@ -2,23 +2,23 @@
 
 use std::fmt::Write as _;
 
+use diagnostics::source::{Source, parse};
 use serde_json::{Value, json};
-use task_definition::source::{Source, parse};
-use task_runner::{Story, Told};
+use task_runner::{Scenario, StepResult};
 
 use crate::error::CliError;
 
 /// The result of a scenario.
 pub(super) struct ScenarioResult {
     name: String,
-    steps: Vec<Told>,
+    steps: Vec<StepResult>,
 }
 
 impl ScenarioResult {
     /// Simulates a file, if it is a scenario.
     pub(super) fn from_source(source: &Source) -> Option<Result<Self, CliError>> {
-        let node = parse(source).ok().filter(Story::is_one)?;
-        let steps = Story::read(&node).and_then(|scenario| scenario.play());
+        let node = parse(source).ok().filter(Scenario::is_scenario)?;
+        let steps = Scenario::read(&node).and_then(|scenario| scenario.play());
         let name = source.name.clone();
         Some(match steps {
             Ok(steps) => Ok(Self { name, steps }),
@@ -28,7 +28,7 @@ impl ScenarioResult {
 
     /// Returns whether every step matches.
     pub(super) fn as_expected(&self) -> bool {
-        self.steps.iter().all(Told::as_expected)
+        self.steps.iter().all(StepResult::as_expected)
     }
 
     pub(super) fn text(&self) -> String {
@@ -61,7 +61,7 @@ impl ScenarioResult {
     }
 
     pub(super) fn json(&self) -> Value {
-        let step = |step: &Told| json!({ "at": step.at.as_secs_f64(), "event": step.event, "actual": step.found, "expected": step.expected });
+        let step = |step: &StepResult| json!({ "at": step.at.as_secs_f64(), "event": step.event, "actual": step.found, "expected": step.expected });
         let steps: Value = self.steps.iter().map(step).collect();
         json!({ "file": self.name, "passed": self.as_expected(), "steps": steps })
     }

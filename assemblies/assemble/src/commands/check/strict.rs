@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use diagnostics::source::{SYNTAX, Source, Span, parse};
+use diagnostics::{Finding, Location, Severity};
 use serde_json::Value;
-use task_definition::source::{Source, Span, parse};
-use task_definition::{Finding, Place, Severity};
 
 /// Returns a finding if other programs cannot read a `.json` file.
 pub(super) fn findings(source: &Source) -> Vec<Finding> {
@@ -36,7 +36,7 @@ pub(super) fn findings(source: &Source) -> Vec<Finding> {
         .find(|at| source.text.is_char_boundary(*at))
         .unwrap_or(0);
 
-    let place = Place::in_text(
+    let location = Location::from_span(
         source,
         Span {
             start: at,
@@ -51,6 +51,6 @@ pub(super) fn findings(source: &Source) -> Vec<Finding> {
 
     vec![Finding {
         severity: Severity::Warning,
-        ..Finding::error("Y01", place, message, hint)
+        ..SYNTAX.error(location, message, hint)
     }]
 }

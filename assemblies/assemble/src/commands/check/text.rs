@@ -1,6 +1,6 @@
 //! Findings as text, for people.
 
-use task_definition::{Color, Silenced};
+use diagnostics::{Color, SuppressedFinding};
 
 use super::report::Report;
 use crate::ui::source_location;
@@ -14,7 +14,7 @@ pub(super) fn write(report: &Report, show_suppressed: bool, color: Color) -> Str
     }
 
     if show_suppressed {
-        for suppressed in &report.silenced {
+        for suppressed in &report.suppressed {
             text += &format_suppressed(suppressed, color);
         }
     }
@@ -22,15 +22,15 @@ pub(super) fn write(report: &Report, show_suppressed: bool, color: Color) -> Str
     text
 }
 
-fn format_suppressed(suppressed: &Silenced, color: Color) -> String {
+fn format_suppressed(suppressed: &SuppressedFinding, color: Color) -> String {
     let finding = suppressed.finding.render(color);
-    let by = match source_location(&suppressed.ruling.place) {
+    let by = match source_location(&suppressed.level_override.location) {
         Some((file, line, _)) => format!("{file}:{line}"),
         None => "the command line".to_owned(),
     };
     format!(
         "suppressed {}\n  = reason: {} ({by})\n\n",
         finding.trim_end(),
-        suppressed.ruling.reason
+        suppressed.level_override.reason
     )
 }

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use assembly::plan_under;
+use diagnostics::Finding;
+use ecs_rules::inputs::{DocumentKind, read_input};
 use serde_json::{Value, json};
-use task_definition::forms::{Subject, read_any};
-use task_definition::{Finding, TaskDefinition};
+use task_definition::TaskDefinition;
 use task_runner::machine::{Change, Condition, Health, Spec};
-use task_runner::{Latest, Moment, Timeline};
+use task_runner::{LatestStart, Moment, Timeline};
 
 use super::scenario::ScenarioResult;
-use super::{Arguments, Format, files, forms};
+use super::{Arguments, Format, files, inputs};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::rule_config::RuleConfigLoader;
@@ -97,11 +98,11 @@ fn tasks(
 
     for file in files {
         let source = project.source(&file)?;
-        if forms::is_document(&source) {
-            let reading = read_any(&source);
+        if inputs::is_document(&source) {
+            let reading = read_input(&source);
             findings.extend(reading.findings.iter().cloned());
             for document in reading.documents() {
-                if let Subject::Definition(located) = &document.subject {
+                if let DocumentKind::Definition(located) = &document.kind {
                     tasks.push(TaskTimeline::new(&located.definition)?);
                 }
             }
@@ -126,7 +127,7 @@ impl TaskTimeline {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             CliError::Usage(format!("`{name}` has no timeline: {}", errors.join("; ")))
         })?;
-        let timeline = Timeline::of(&spec);
+        let timeline = Timeline::new(&spec);
         Ok(Self {
             name,
             spec,
@@ -143,7 +144,7 @@ impl TaskTimeline {
         self.lateness(&mut text);
         text += "\nworst-case stop: every container uses its whole stopTimeout\n";
         self.lines(&mut text, &self.timeline.stop);
-        let _ = writeln!(text, "  {}", spot_margin(self.timeline.stopped()));
+        let _ = writeln!(text, "  {}", spot_margin(self.timeline.stop_duration()));
         text
     }
 
@@ -165,7 +166,7 @@ impl TaskTimeline {
                 let needs = &self.spec.containers[*container].depends_on;
                 let needs: Vec<String> = needs
                     .iter()
-                    .map(|need| format!("{} {}", name(need.on), need.condition.word()))
+                    .map(|need| format!("{} {}", name(need.on), need.condition.as_str()))
                     .collect();
                 let after = if needs.is_empty() { "" } else { ", after " };
                 format!("{} starts{after}{}", name(*container), needs.join(", "))
@@ -191,17 +192,17 @@ impl TaskTimeline {
 
     /// Formats the latest start of each container that waits for more than another one's start.
     fn lateness(&self, text: &mut String) {
-        for (container, latest) in self.timeline.latest.iter().enumerate() {
+        for (container, latest) in self.timeline.latest_starts.iter().enumerate() {
             let name = self.name(container);
             let _ = match latest {
-                Latest::At(at) if at.is_zero() => continue,
-                Latest::At(at) => writeln!(
+                LatestStart::At(at) if at.is_zero() => continue,
+                LatestStart::At(at) => writeln!(
                     text,
                     "  {name} starts after {} s at the latest",
                     seconds(*at)
                 ),
                 // A dependency without startTimeout has no bound: ECS waits until the condition holds.
-                Latest::Never { on } => writeln!(
+                LatestStart::Unbounded { on } => writeln!(
                     text,
                     "  {name} may wait forever: `{}` has no startTimeout{}",
                     self.name(*on),
@@ -240,11 +241,11 @@ impl TaskTimeline {
                 .collect()
         };
 
-        let latest = self.timeline.latest.iter().enumerate();
+        let latest = self.timeline.latest_starts.iter().enumerate();
         let latest: Value = latest
             .map(|(container, latest)| match latest {
-                Latest::At(at) => json!({ "container": self.name(container), "at": at.as_secs_f64() }),
-                Latest::Never { on } => {
+                LatestStart::At(at) => json!({ "container": self.name(container), "at": at.as_secs_f64() }),
+                LatestStart::Unbounded { on } => {
                     json!({ "container": self.name(container), "at": null, "waitsFor": self.name(*on) })
                 }
             })
@@ -253,10 +254,10 @@ impl TaskTimeline {
         json!({
             "family": self.name,
             "start": moments(&self.timeline.start),
-            "started": self.timeline.started().map(|at| at.as_secs_f64()),
+            "started": self.timeline.start_duration().map(|at| at.as_secs_f64()),
             "latest": latest,
             "stop": moments(&self.timeline.stop),
-            "stopped": self.timeline.stopped().as_secs_f64(),
+            "stopped": self.timeline.stop_duration().as_secs_f64(),
         })
     }
 }

@@ -90,7 +90,7 @@ fn component<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Component, CliE
         Some(Ok(component)) => Ok(component),
         Some(Err(findings)) => Err(CliError::Findings(findings.to_vec())),
         None => {
-            let suggestion = task_definition::nearest(name, catalog.names())
+            let suggestion = diagnostics::nearest(name, catalog.names())
                 .map(|meant| format!("did you mean `{meant}`? "));
             let all: Vec<&str> = catalog.names().collect();
             Err(CliError::Usage(format!(

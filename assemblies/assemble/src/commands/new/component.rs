@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         .filter(|starter| starter.path.ends_with("component.yaml"))
     {
         let source =
-            task_definition::source::Source::new(starter.path.display().to_string(), &starter.text);
+            diagnostics::source::Source::new(starter.path.display().to_string(), &starter.text);
         Component::read(&source).map_err(CliError::Findings)?;
     }
 

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use assembly::Plan;
-use assembly::trigger::event::{MOST_OVERRIDES, NoStart, Object, Start, created, start};
+use assembly::trigger::event::{
+    MAX_OVERRIDES_CHARS, Object, Start, StartError, object_created, start,
+};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -80,7 +82,7 @@ fn sample_event(arguments: &Arguments, plan: &Plan) -> Value {
         sequencer: "0000000000000001".to_owned(),
     };
     let id = "00000000-0000-0000-0000-000000000000";
-    created(&object, id, "000000000000", "us-east-1")
+    object_created(&object, id, "000000000000", "us-east-1")
 }
 
 fn read(file: &Path, project: &Project) -> Result<Value, CliError> {
@@ -90,7 +92,7 @@ fn read(file: &Path, project: &Project) -> Result<Value, CliError> {
     })
 }
 
-fn text(name: &str, event: &Value, outcome: &Result<Start, NoStart>) -> String {
+fn text(name: &str, event: &Value, outcome: &Result<Start, StartError>) -> String {
     let field = |pointer: &str| {
         event
             .pointer(pointer)
@@ -106,14 +108,14 @@ fn text(name: &str, event: &Value, outcome: &Result<Start, NoStart>) -> String {
 
     match outcome {
         Ok(start) => format!(
-            "{object} starts {name}; the overrides use {} of the {MOST_OVERRIDES} characters RunTask accepts:\n{:#}\n",
+            "{object} starts {name}; the overrides use {} of the {MAX_OVERRIDES_CHARS} characters RunTask accepts:\n{:#}\n",
             start.characters, start.overrides
         ),
         Err(why) => format!("{object} does not start {name}: {why}\n"),
     }
 }
 
-fn as_json(name: &str, event: &Value, outcome: &Result<Start, NoStart>) -> Value {
+fn as_json(name: &str, event: &Value, outcome: &Result<Start, StartError>) -> Value {
     let mut result =
         json!({ "version": 1, "assembly": name, "event": event, "starts": outcome.is_ok() });
     match outcome {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use assembly::trigger::event::{Object, created, start};
+use assembly::trigger::event::{Object, object_created, start};
 use clap::Args;
 
 use crate::cli::ValueArguments;
@@ -106,7 +106,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
                     sequencer: format!("{number:016X}"),
                 };
 
-                let event = created(&object, &event_id(number), "000000000000", "us-east-1");
+                let event = object_created(&object, &event_id(number), "000000000000", "us-east-1");
                 match start(&plan, &event) {
                     Ok(start) => queue.put(Job::new(&file.key, event, start)),
                     Err(why) => ui.message(&format!("{}: {why}", file.key)),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use task_definition::Color;
+use diagnostics::Color;
 
 use super::Row;
 use super::groups::{GROUPS, Group};
@@ -82,7 +82,7 @@ fn page(group: &Group, rules: &[Row]) -> String {
             "| [{}](#{}) | {} | {} |",
             rule.id,
             anchor(rule),
-            rule.severity.word(),
+            rule.severity.as_str(),
             rule.title
         );
     }
@@ -107,7 +107,7 @@ fn section(rule: &Row) -> String {
         "\n## {}\n\n**{}** ({})\n\n{}{fix}",
         rule.id,
         rule.title,
-        rule.severity.word(),
+        rule.severity.as_str(),
         rule.markdown(&reports.join("\n"))
     )
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::{Duration, Instant};
 
-use task_definition::{Color, TaskDefinition};
+use diagnostics::Color;
+use task_definition::TaskDefinition;
 use task_runner::machine::{Health, TaskStatus};
-use task_runner::{RunnerEvent, Stream, What};
+use task_runner::{EventKind, RunnerEvent, Stream};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -36,7 +37,7 @@ pub(super) fn deliver(
         match handle.block_on(async { timeout(IDLE_INTERVAL, events.recv()).await }) {
             Ok(Some(event)) => {
                 sink.event(&event);
-                if healthy.is_reached(&event.what) {
+                if healthy.is_reached(&event.kind) {
                     // The receiver may be gone: not every caller waits for this.
                     let _ = running.take().map(|running| running.send(()));
                 }
@@ -175,9 +176,9 @@ impl ConsoleSink {
 
     fn print(&mut self, event: &RunnerEvent) {
         let container = event.container.clone().unwrap_or_default();
-        match &event.what {
-            What::Log { stream, line } => self.line(event.container.as_deref(), *stream, line),
-            What::Started { pid, run, after } => {
+        match &event.kind {
+            EventKind::Log { stream, line } => self.line(event.container.as_deref(), *stream, line),
+            EventKind::Started { pid, run, after } => {
                 let started = if *run > 1 {
                     format!("restarted (run {run})")
                 } else {
@@ -191,7 +192,7 @@ impl ConsoleSink {
                 };
                 self.note(event, Sign::Up, &format!("{started}, pid {pid}{after}"));
             }
-            What::Health {
+            EventKind::Health {
                 health,
                 streak,
                 output,
@@ -211,25 +212,25 @@ impl ConsoleSink {
                 };
                 self.note(event, sign, &message);
             }
-            What::Restarting { code } => {
+            EventKind::Restarting { code } => {
                 self.note(
                     event,
                     Sign::Warning,
                     &format!("exited {code}, restarting (restartPolicy)"),
                 );
             }
-            What::Replacing => {
+            EventKind::Replacing => {
                 self.stopping.remove(&container);
                 self.note(event, Sign::Warning, "program changed, restarting");
             }
-            What::Stopping { limit } => {
+            EventKind::Stopping { limit } => {
                 // The event comes when the signal is sent, so the time starts now.
                 self.stopping.insert(container, Instant::now() + *limit);
                 let message = format!("stop signal sent, killed after {} s", limit.as_secs());
                 self.note(event, Sign::Down, &message);
             }
-            What::Killing => self.note(event, Sign::Bad, "killed"),
-            What::Stopped { code, reason } => {
+            EventKind::Killing => self.note(event, Sign::Bad, "killed"),
+            EventKind::Stopped { code, reason } => {
                 self.stopping.remove(&container);
                 let message = match (code, reason) {
                     (_, Some(reason)) => reason.clone(),
@@ -241,11 +242,11 @@ impl ConsoleSink {
                 let fine = matches!(code, Some(0 | 143) | None) && reason.is_none();
                 self.note(event, if fine { Sign::Down } else { Sign::Bad }, &message);
             }
-            What::Warning(message) => self.note(event, Sign::Warning, message),
-            What::TaskStopping { code, reason } => {
+            EventKind::Warning(message) => self.note(event, Sign::Warning, message),
+            EventKind::TaskStopping { code, reason } => {
                 self.note(event, Sign::Down, &format!("stopping: {code}: {reason}"));
             }
-            What::Task { status, health } => {
+            EventKind::Task { status, health } => {
                 let sign = match (status, health) {
                     (TaskStatus::Running, Health::Unhealthy) => Sign::Bad,
                     (TaskStatus::Running, _) => Sign::Well,

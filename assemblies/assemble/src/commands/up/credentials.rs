@@ -1,6 +1,6 @@
 //! AWS credentials for the containers of a task.
 
-use task_runner::metadata::Source;
+use task_runner::metadata::CredentialsSource;
 
 use super::target::Target;
 use crate::error::CliError;
@@ -38,15 +38,15 @@ pub(super) async fn source(
     choice: &CredentialsChoice,
     target: &Target,
     ui: &Ui,
-) -> Result<Option<Source>, CliError> {
-    use ecs_client::{TaskCredentials, Whose};
+) -> Result<Option<CredentialsSource>, CliError> {
+    use ecs_client::{CredentialSource, TaskCredentials};
 
     use task_runner::metadata::Credentials;
 
     let role = target.definition.task_role_arn.clone();
     let source = match choice {
         CredentialsChoice::Off => return Ok(None),
-        CredentialsChoice::Profile(name) => Whose::Profile(name.clone()),
+        CredentialsChoice::Profile(name) => CredentialSource::Profile(name.clone()),
         CredentialsChoice::Role(chosen) => {
             let arn = chosen.clone().or_else(|| role.clone()).ok_or_else(|| {
                 CliError::Usage(
@@ -54,30 +54,32 @@ pub(super) async fn source(
                         .to_owned(),
                 )
             })?;
-            Whose::Role(arn)
+            CredentialSource::Role(arn)
         }
     };
 
     let failure =
         |why: String| CliError::Usage(format!("cannot get credentials for the task: {why}"));
-    let credentials = TaskCredentials::of(&source).await.map_err(failure)?;
+    let credentials = TaskCredentials::from_source(&source)
+        .await
+        .map_err(failure)?;
 
     // Fail now and not at the first request of a container.
     credentials.get().await.map_err(failure)?;
     let (description, role_arn) = match source {
-        Whose::Profile(None) => (
+        CredentialSource::Profile(None) => (
             "your own AWS credentials".to_owned(),
             role.unwrap_or_default(),
         ),
-        Whose::Profile(Some(name)) => (
+        CredentialSource::Profile(Some(name)) => (
             format!("the credentials of your profile {name}"),
             role.unwrap_or_default(),
         ),
-        Whose::Role(arn) => (format!("the credentials of {arn}"), arn),
+        CredentialSource::Role(arn) => (format!("the credentials of {arn}"), arn),
     };
 
     ui.message(&format!("containers get {description}"));
-    Ok(Some(Source::new(move || {
+    Ok(Some(CredentialsSource::new(move || {
         let (credentials, role_arn) = (credentials.clone(), role_arn.clone());
         Box::pin(async move {
             let (access_key_id, secret_access_key, token, expiration) = credentials.get().await?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use task_definition::TaskDefinition;
-use task_runner::{Groups, Secrets};
+use task_runner::{Cgroups, Secrets};
 
 use super::{Arguments, network};
 use crate::dev_keys::DevKeys;
@@ -178,19 +178,19 @@ pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), CliError
 }
 
 /// Creates the cgroups that enforce the task's size. Where the host does not allow them, memory is polled.
-pub(super) fn groups(definition: &TaskDefinition, arguments: &Arguments) -> Option<Arc<Groups>> {
+pub(super) fn cgroups(definition: &TaskDefinition, arguments: &Arguments) -> Option<Arc<Cgroups>> {
     if arguments.limits == Limits::Off {
         return None;
     }
-    let groups = Groups::open(definition);
-    groups.ok().map(Arc::new)
+    let cgroups = Cgroups::open(definition);
+    cgroups.ok().map(Arc::new)
 }
 
 /// Prints what Fargate would enforce and this host does not.
 pub(super) fn warn_about_unenforced(
     definition: &TaskDefinition,
     sandboxed: bool,
-    groups: Option<&Groups>,
+    cgroups: Option<&Cgroups>,
     ui: &Ui,
 ) {
     let any = |test: fn(&task_definition::ContainerDefinition) -> bool| {
@@ -198,7 +198,7 @@ pub(super) fn warn_about_unenforced(
     };
     // A sandbox has its own mounts and users, and cpu needs cgroups. The other fields are never enforced locally.
     let checks = [
-        (!groups.is_some_and(Groups::hold_cpu), "cpu"),
+        (!cgroups.is_some_and(Cgroups::limits_cpu), "cpu"),
         (
             !sandboxed && any(|container| container.readonly_root_filesystem == Some(true)),
             "readonlyRootFilesystem",

@@ -77,7 +77,7 @@ pub(super) fn programs(
         };
 
         let name = &container.name;
-        match image.map(|image| Program::of_image(image, container)) {
+        match image.map(|image| Program::from_image(image, container)) {
             Ok(program) if program.binary.as_os_str().is_empty() => errors.push(format!(
                 "`{name}`: the image has no command; set `command` or `entryPoint` in the definition"
             )),

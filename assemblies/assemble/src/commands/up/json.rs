@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 use task_runner::machine::TaskStatus;
 use task_runner::metadata::{ACCOUNT, ContainerView, TaskView, rfc3339};
-use task_runner::{RunnerEvent, What};
+use task_runner::{EventKind, RunnerEvent};
 
 use super::console::EventSink;
 use super::replicas::service_of;
@@ -64,21 +64,21 @@ impl TaskRecord {
         Self {
             identity: json!({ "taskArn": arn, "runName": name, "region": view.region }),
             id: view.id.clone(),
-            begun: view.begun,
+            begun: view.created,
             version: 1,
             order: (view.containers.iter())
                 .map(|container| container.definition.name.clone())
                 .collect(),
             containers: view.containers.iter().map(initial).collect(),
             task,
-            times: [("createdAt", view.begun), ("updatedAt", view.begun)].into(),
+            times: [("createdAt", view.created), ("updatedAt", view.created)].into(),
         }
     }
 
     /// Updates the record.
     pub(super) fn update(&mut self, event: &RunnerEvent) {
         // Output and warnings change no state.
-        if matches!(event.what, What::Log { .. } | What::Warning(_)) {
+        if matches!(event.kind, EventKind::Log { .. } | EventKind::Warning(_)) {
             return;
         }
 
@@ -89,23 +89,23 @@ impl TaskRecord {
         match &event.container {
             Some(name) => {
                 if let Some(container) = self.containers.get_mut(name) {
-                    update_container(container, &event.what);
+                    update_container(container, &event.kind);
                 }
             }
-            None => self.update_task(&event.what, at),
+            None => self.update_task(&event.kind, at),
         }
     }
 
-    fn update_task(&mut self, what: &What, at: SystemTime) {
+    fn update_task(&mut self, what: &EventKind, at: SystemTime) {
         match what {
-            What::TaskStopping { code, reason } => {
+            EventKind::TaskStopping { code, reason } => {
                 self.task["desiredStatus"] = "STOPPED".into();
                 self.task["stopCode"] = code.to_string().into();
                 self.task["stoppedReason"] = reason.clone().into();
                 // Only the first stop counts; a second signal does not move it.
                 self.times.entry("stoppingAt").or_insert(at);
             }
-            What::Task { status, health } => {
+            EventKind::Task { status, health } => {
                 self.task["lastStatus"] = status.to_string().into();
                 self.task["healthStatus"] = health.to_string().into();
                 match status {
@@ -125,12 +125,12 @@ impl TaskRecord {
 
     /// Converts an event, with the state of the task after it.
     pub(super) fn to_json(&self, event: &RunnerEvent) -> Value {
-        let mut line = match &event.what {
-            What::Log { stream, line } => {
+        let mut line = match &event.kind {
+            EventKind::Log { stream, line } => {
                 let stream = format!("{stream:?}").to_lowercase();
                 json!({ "type": "log", "stream": stream, "line": line })
             }
-            What::Warning(message) => json!({ "type": "warning", "message": message }),
+            EventKind::Warning(message) => json!({ "type": "warning", "message": message }),
             _ => self.event(event),
         };
 
@@ -190,16 +190,16 @@ impl TaskRecord {
     }
 }
 
-fn update_container(container: &mut Value, what: &What) {
+fn update_container(container: &mut Value, what: &EventKind) {
     match what {
-        What::Started { pid, run, .. } => {
+        EventKind::Started { pid, run, .. } => {
             container["lastStatus"] = "RUNNING".into();
             container["healthStatus"] = "UNKNOWN".into();
             container["pid"] = (*pid).into();
             container["restartCount"] = (run - 1).into();
         }
-        What::Health { health, .. } => container["healthStatus"] = health.to_string().into(),
-        What::Stopped { code, reason } => {
+        EventKind::Health { health, .. } => container["healthStatus"] = health.to_string().into(),
+        EventKind::Stopped { code, reason } => {
             container["lastStatus"] = "STOPPED".into();
             container["exitCode"] = (*code).into();
             container["reason"] = reason.clone().into();
@@ -249,8 +249,8 @@ mod tests {
             init: "init".into(),
             fast_health: 1,
             sandbox: None,
-            groups: None,
-            kept: [].into(),
+            cgroups: None,
+            writable_paths: [].into(),
             hosts: None,
         };
 
@@ -261,19 +261,19 @@ mod tests {
     #[test]
     fn an_event_contains_the_state_of_all_containers() {
         let mut record = TaskRecord::new(&view(), "run/f-1".as_ref());
-        let event = |container: Option<&str>, what| RunnerEvent {
+        let event = |container: Option<&str>, kind| RunnerEvent {
             at: Duration::from_millis(1500),
             container: container.map(str::to_owned),
-            what,
+            kind,
         };
-        let stopped = What::Stopped {
+        let stopped = EventKind::Stopped {
             code: Some(3),
             reason: None,
         };
 
         record.update(&event(Some("app"), stopped));
         let reason = "Essential container in task exited".to_owned();
-        let stopping = What::TaskStopping {
+        let stopping = EventKind::TaskStopping {
             code: StopCode::EssentialContainerExited,
             reason,
         };
@@ -281,7 +281,7 @@ mod tests {
         record.update(&event(None, stopping));
         let last = event(
             None,
-            What::Task {
+            EventKind::Task {
                 status: TaskStatus::Stopped,
                 health: Health::Unknown,
             },
@@ -310,7 +310,7 @@ mod tests {
         let event = RunnerEvent {
             at: Duration::from_millis(1500),
             container: None,
-            what: What::Task { status, health },
+            kind: EventKind::Task { status, health },
         };
 
         record.update(&event);

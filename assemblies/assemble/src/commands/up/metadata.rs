@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use task_runner::metadata::{
-    Endpoint, Origin, Source, TaskView, credentials_variable, follow, serve, variables,
+    CredentialsSource, Endpoint, Origin, TaskView, apply_event, credentials_variable, serve,
+    variables,
 };
-use task_runner::sandbox::METADATA;
+use task_runner::sandbox::METADATA_ADDRESS;
 use task_runner::{RunPlan, RunnerEvent};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -38,16 +39,16 @@ impl Metadata {
         plan: &mut RunPlan,
         target: &Target,
         view: TaskView,
-        source: Option<Source>,
+        source: Option<CredentialsSource>,
         ui: &Ui,
     ) -> Option<Self> {
         let own = plan
             .sandbox
             .as_ref()
-            .filter(|sandbox| sandbox.shape().network);
+            .filter(|sandbox| sandbox.isolation().network);
         // In its own network the task has the same address as on AWS, 169.254.170.2.
         let bound = match own {
-            Some(sandbox) => sandbox.listen(METADATA),
+            Some(sandbox) => sandbox.listen(METADATA_ADDRESS),
             None => Bound::bind("127.0.0.1:0"),
         };
 
@@ -125,7 +126,7 @@ struct MetadataSink {
 
 impl EventSink for MetadataSink {
     fn event(&mut self, event: &RunnerEvent) {
-        follow(
+        apply_event(
             &mut self.view.lock().unwrap_or_else(PoisonError::into_inner),
             event,
         );

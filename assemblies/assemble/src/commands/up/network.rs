@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use task_definition::TaskDefinition;
 use task_runner::RunPlan;
-use task_runner::sandbox::{Sandbox, Shape};
+use task_runner::sandbox::{Isolation, Sandbox};
 
 use super::Arguments;
 use crate::error::CliError;
@@ -39,13 +39,13 @@ pub(super) fn sandbox(
     init: &Path,
     ui: &Ui,
 ) -> Option<Arc<Sandbox>> {
-    let shared_processes = definition.pid_mode.as_deref() == Some("task");
+    let shared_pid_namespace = definition.pid_mode.as_deref() == Some("task");
     let open = |network| {
         Sandbox::open(
             init,
-            Shape {
+            Isolation {
                 network,
-                shared_processes,
+                shared_pid_namespace,
             },
         )
         .map(Arc::new)
@@ -79,7 +79,7 @@ pub(super) fn open(
     ui: &Ui,
 ) -> Result<Forwards, CliError> {
     let sandbox = plan.sandbox.as_ref();
-    let Some(sandbox) = sandbox.filter(|sandbox| sandbox.shape().network) else {
+    let Some(sandbox) = sandbox.filter(|sandbox| sandbox.isolation().network) else {
         return Ok(Forwards::default());
     };
     let published = publish::open(sandbox, ports, ui).map_err(|why| {

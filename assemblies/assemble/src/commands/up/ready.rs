@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use task_runner::{RunPlan, once};
+use task_runner::{RunPlan, run_probe};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -37,7 +37,7 @@ impl ReadinessWait {
         }
         // Innermost first: an outer proxy is ready only after its upstream.
         for name in self.names.iter().rev() {
-            while !once(&self.plan, name, &["probe", "--ready"], PROBE_TIMEOUT).await {
+            while !run_probe(&self.plan, name, &["probe", "--ready"], PROBE_TIMEOUT).await {
                 sleep(PROBE_INTERVAL).await;
             }
         }

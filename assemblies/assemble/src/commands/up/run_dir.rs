@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use task_definition::TaskDefinition;
 use task_runner::machine::{Health, TaskStatus};
-use task_runner::{RunnerEvent, What};
+use task_runner::{EventKind, RunnerEvent};
 
 use super::console::EventSink;
 use super::json::{TaskRecord, TimeFormat};
@@ -51,8 +51,8 @@ impl HealthCriterion {
     }
 
     /// Returns whether the task is healthy with this event.
-    pub(super) fn is_reached(self, what: &What) -> bool {
-        let What::Task { status, health } = what else {
+    pub(super) fn is_reached(self, what: &EventKind) -> bool {
+        let EventKind::Task { status, health } = what else {
             return false;
         };
         *status == TaskStatus::Running && (self == Self::Running || *health == Health::Healthy)
@@ -102,7 +102,7 @@ impl EventSink for RunDir {
     fn event(&mut self, event: &RunnerEvent) {
         self.sink.event(event);
         // The runner writes output to the log files itself.
-        if matches!(event.what, What::Log { .. }) {
+        if matches!(event.kind, EventKind::Log { .. }) {
             return;
         }
 
@@ -113,7 +113,7 @@ impl EventSink for RunDir {
 
         // Written before the marker: a caller that sees `ready` reads a task that is RUNNING.
         self.write();
-        if self.healthy.is_reached(&event.what) {
+        if self.healthy.is_reached(&event.kind) {
             let _ = fs::write(self.folder.join(READY), "");
         }
     }

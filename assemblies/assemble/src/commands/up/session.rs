@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use task_runner::machine::StopCode;
-use task_runner::{Control, Finished, RunPlan, run};
+use task_runner::{Control, RunPlan, TaskReport, run};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -169,12 +169,14 @@ pub(super) async fn run_session(
 }
 
 /// Returns the exit code of one container; 1 if it never ran or its code is unknown.
-fn container_exit_code(finished: &Finished, name: &str) -> u8 {
+fn container_exit_code(finished: &TaskReport, name: &str) -> u8 {
     let container = finished
         .containers
         .iter()
         .find(|container| container.name == name);
-    let code = container.and_then(|container| container.code).unwrap_or(1);
+    let code = container
+        .and_then(|container| container.exit_code)
+        .unwrap_or(1);
     u8::try_from(code).unwrap_or(1)
 }
 
@@ -191,11 +193,11 @@ async fn next_command(
 }
 
 /// Returns the exit code of the task, as a shell would report it.
-fn task_exit_code(finished: &Finished, cause: StopCause) -> u8 {
+fn task_exit_code(finished: &TaskReport, cause: StopCause) -> u8 {
     let own = finished.exit_code();
     let code = match cause {
         // A container ended the task before the stop took effect.
-        _ if finished.guilty.is_some() => own,
+        _ if finished.cause.is_some() => own,
         // As `timeout` of coreutils.
         StopCause::TimedOut => 124,
         // 128 + SIGKILL.

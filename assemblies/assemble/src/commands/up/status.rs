@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rustix::termios::tcgetwinsize;
 use task_definition::TaskDefinition;
-use task_runner::{RunnerEvent, What};
+use task_runner::{EventKind, RunnerEvent};
 
 use crate::ui::STATUS_LINE;
 
@@ -33,17 +33,17 @@ impl Status {
 
     /// Updates the line.
     pub(super) fn update(&mut self, event: &RunnerEvent) {
-        let state = match &event.what {
-            What::Started { .. } => "running".to_owned(),
-            What::Health { health, .. } => health.to_string(),
-            What::Restarting { .. } | What::Replacing => "restarting".to_owned(),
-            What::Stopping { .. } => "stopping".to_owned(),
-            What::Killing => "killed".to_owned(),
-            What::Stopped {
+        let state = match &event.kind {
+            EventKind::Started { .. } => "running".to_owned(),
+            EventKind::Health { health, .. } => health.to_string(),
+            EventKind::Restarting { .. } | EventKind::Replacing => "restarting".to_owned(),
+            EventKind::Stopping { .. } => "stopping".to_owned(),
+            EventKind::Killing => "killed".to_owned(),
+            EventKind::Stopped {
                 code: Some(code), ..
             } => format!("exited {code}"),
-            What::Stopped { .. } => "never ran".to_owned(),
-            What::Task { status, health } => {
+            EventKind::Stopped { .. } => "never ran".to_owned(),
+            EventKind::Task { status, health } => {
                 let health = health.to_string();
                 let health = if health == "UNKNOWN" { "" } else { &health };
                 format!("{status} {health}")
@@ -51,7 +51,7 @@ impl Status {
                     .clone_into(&mut self.task);
                 return;
             }
-            What::TaskStopping { .. } => {
+            EventKind::TaskStopping { .. } => {
                 "STOPPING".clone_into(&mut self.task);
                 return;
             }
@@ -119,7 +119,7 @@ mod tests {
         status.update(&RunnerEvent {
             at: std::time::Duration::ZERO,
             container: Some("app".to_owned()),
-            what: What::Stopped {
+            kind: EventKind::Stopped {
                 code: Some(3),
                 reason: None,
             },

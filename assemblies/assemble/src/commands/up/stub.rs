@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use assembly::component::{Local, StandIn};
+use assembly::component::{Local, LocalFallback};
 use task_definition::{Condition, ContainerDefinition, TaskDefinition};
-use task_runner::stub::Kind;
+use task_runner::stub::StubKind;
 
 use super::Arguments;
 use super::target::Target;
@@ -15,7 +15,7 @@ use crate::ui::Ui;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stub {
     container: String,
-    kind: Kind,
+    kind: StubKind,
     ports: Vec<u16>,
 }
 
@@ -23,8 +23,8 @@ pub(crate) struct Stub {
 pub(super) fn parse_stub(text: &str) -> Result<Stub, String> {
     let (container, rest) = text.split_once('=').unwrap_or((text, "sleep"));
     let (kind, ports) = rest.split_once(':').unwrap_or((rest, ""));
-    let kinds = || Kind::ALL.map(|(name, _)| name).join(", ");
-    let kind = Kind::of(kind)
+    let kinds = || StubKind::ALL.map(|(name, _)| name).join(", ");
+    let kind = StubKind::from_name(kind)
         .ok_or_else(|| format!("unknown kind `{kind}`; expected one of {}", kinds()))?;
     let ports = ports
         .split(',')
@@ -42,7 +42,7 @@ pub(super) fn parse_stub(text: &str) -> Result<Stub, String> {
 }
 
 /// The kind and the ports of each stub, by container.
-pub(super) type Stubs = BTreeMap<String, (Kind, Vec<u16>)>;
+pub(super) type Stubs = BTreeMap<String, (StubKind, Vec<u16>)>;
 
 /// Removes the skipped containers and clears the stubbed ones. Returns the stubs. A container with `--program`
 /// or `--image` runs normally.
@@ -63,15 +63,15 @@ pub(super) fn apply(
                 .any(|choice| choice.container == name)
     };
     let requested = |name: &String| {
-        let skipped = arguments.skip.contains(name).then_some(StandIn::Skip);
+        let skipped = arguments.skip.contains(name).then_some(LocalFallback::Skip);
         let stubbed = arguments.stub.iter().any(|stub| stub.container == *name);
-        skipped.or_else(|| stubbed.then_some(StandIn::Stub))
+        skipped.or_else(|| stubbed.then_some(LocalFallback::Stub))
     };
 
     // A component without a local program says itself what replaces it.
     let fallback =
         |container: &ContainerDefinition| match target.components.get(&container.name)?.local {
-            Some(Local::StandIn(action)) if !has_program(&container.name) => {
+            Some(Local::Fallback(action)) if !has_program(&container.name) => {
                 Some((container.name.clone(), action))
             }
             _ => None,
@@ -88,14 +88,14 @@ pub(super) fn apply(
     let mut stubs = Stubs::new();
     for (name, action) in replacements {
         match action {
-            StandIn::Skip => {
+            LocalFallback::Skip => {
                 ui.message(&format_replacement(
                     &name,
                     "skipped; its dependants are treated as satisfied",
                 ));
                 skip(definition, &name);
             }
-            StandIn::Stub => {
+            LocalFallback::Stub => {
                 let requested = arguments
                     .stub
                     .iter()
@@ -174,13 +174,13 @@ pub(super) fn check_names(
     ))
 }
 
-fn describe_stub(kind: Kind, ports: &[u16]) -> String {
+fn describe_stub(kind: StubKind, ports: &[u16]) -> String {
     let ports = task_runner::stub::ports(&kind.arguments(ports));
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     let ports = ports.join(", ");
     match kind {
-        Kind::Sleep => "replaced with a stub (sleep); it does not answer".to_owned(),
-        kind => format!("replaced with a stub ({}) on {ports}", kind.name()),
+        StubKind::Sleep => "replaced with a stub (sleep); it does not answer".to_owned(),
+        kind => format!("replaced with a stub ({}) on {ports}", kind.as_str()),
     }
 }
 
@@ -208,24 +208,24 @@ fn replace_with_stub(
     definition: &mut TaskDefinition,
     name: &str,
     requested: Option<&Stub>,
-) -> Result<(Kind, Vec<u16>), CliError> {
-    let kind = requested.map_or(Kind::Sleep, |stub| stub.kind);
+) -> Result<(StubKind, Vec<u16>), CliError> {
+    let kind = requested.map_or(StubKind::Sleep, |stub| stub.kind);
     let mut ports = requested.map(|stub| stub.ports.clone()).unwrap_or_default();
     let mapped = definition
         .container(name)
         .into_iter()
         .flat_map(|container| &container.port_mappings);
 
-    if ports.is_empty() && kind != Kind::Sleep {
+    if ports.is_empty() && kind != StubKind::Sleep {
         ports.extend(mapped.filter_map(|mapping| u16::try_from(mapping.container_port?).ok()));
     }
     // A collector's port is rarely mapped, since only the task's own containers use it.
-    if ports.is_empty() && kind == Kind::OtlpSink {
+    if ports.is_empty() && kind == StubKind::OtlpSink {
         ports.push(OTLP);
     }
 
-    if ports.is_empty() && kind != Kind::Sleep {
-        let kind = kind.name();
+    if ports.is_empty() && kind != StubKind::Sleep {
+        let kind = kind.as_str();
         return Err(CliError::Usage(format!(
             "`--stub {name}={kind}`: the container has no port mapping; pass a port: `--stub {name}={kind}:8080`"
         )));
@@ -265,7 +265,8 @@ const OTLP: u16 = 4318;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use task_definition::{read, source::Source};
+    use diagnostics::source::Source;
+    use task_definition::read;
 
     fn definition() -> TaskDefinition {
         let text = r#"{ "family": "shop", "containerDefinitions": [
@@ -289,7 +290,7 @@ mod tests {
     fn a_stub_needs_no_secrets_and_has_no_health_check() {
         let mut definition = definition();
         let stub = replace_with_stub(&mut definition, "agent", None).unwrap();
-        assert_eq!(stub, (Kind::Sleep, Vec::new()));
+        assert_eq!(stub, (StubKind::Sleep, Vec::new()));
         let agent = definition.container("agent").unwrap();
         assert_eq!((agent.secrets.len(), agent.command.len()), (0, 0));
         assert_eq!(agent.health_check, None);
@@ -306,11 +307,14 @@ mod tests {
             replace_with_stub(&mut definition, "agent", Some(&requested))
         };
 
-        assert_eq!(replace("agent=echo:7,8").unwrap(), (Kind::Echo, vec![7, 8]));
+        assert_eq!(
+            replace("agent=echo:7,8").unwrap(),
+            (StubKind::Echo, vec![7, 8])
+        );
         // 4318 is the default port of OTLP over HTTP.
         assert_eq!(
             replace("agent=otlp-sink").unwrap(),
-            (Kind::OtlpSink, vec![4318])
+            (StubKind::OtlpSink, vec![4318])
         );
 
         let message = replace("agent=http-200").unwrap_err().to_string();

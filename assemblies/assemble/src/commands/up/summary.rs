@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use task_runner::{ContainerReport, Finished};
+use task_runner::{ContainerReport, TaskReport};
 
 use crate::project::Project;
 use crate::ui::Ui;
 
 /// Prints the summary of a finished task.
-pub(super) fn print(finished: &Finished, folder: &Path, project: &Project, ui: &Ui) {
+pub(super) fn print(finished: &TaskReport, folder: &Path, project: &Project, ui: &Ui) {
     let mut rows = vec![TITLES.map(str::to_owned)];
     rows.extend(finished.containers.iter().map(row));
     let mut text = vec![String::new()];
@@ -21,7 +21,7 @@ pub(super) fn print(finished: &Finished, folder: &Path, project: &Project, ui: &
         .stop_code
         .map_or_else(|| "ended".to_owned(), |code| code.to_string());
     let culprit = finished
-        .guilty
+        .cause
         .as_ref()
         .map(|name| format!(" (`{name}`)"))
         .unwrap_or_default();
@@ -31,26 +31,27 @@ pub(super) fn print(finished: &Finished, folder: &Path, project: &Project, ui: &
         "{code}{}{reason}{culprit}",
         if reason.is_empty() { "" } else { ": " }
     ));
-    if finished.guilty.is_some() {
+    if finished.cause.is_some() {
         text.push(SERVICE_NOTE.to_owned());
     }
 
-    let cause = finished.guilty.as_ref().and_then(|name| {
+    let cause = finished.cause.as_ref().and_then(|name| {
         finished
             .containers
             .iter()
             .find(|container| container.name == *name)
     });
-    if let Some(cause) = cause.filter(|cause| cause.code != Some(0) && !cause.last_lines.is_empty())
+    if let Some(cause) =
+        cause.filter(|cause| cause.exit_code != Some(0) && !cause.last_lines.is_empty())
     {
         text.push(format!("last output of `{}`:", cause.name));
         text.extend(cause.last_lines.iter().map(|line| format!("  {line}")));
     }
 
-    if finished.unheard > 0 {
+    if finished.dropped_events > 0 {
         text.push(format!(
             "{} lines were not printed because they came too fast",
-            finished.unheard
+            finished.dropped_events
         ));
     }
 
@@ -62,16 +63,16 @@ pub(super) fn print(finished: &Finished, folder: &Path, project: &Project, ui: &
 }
 
 fn row(container: &ContainerReport) -> [String; COLUMNS] {
-    let code = match container.code {
-        Some(code) if container.started.is_none() => format!("{code}, never ran"),
+    let code = match container.exit_code {
+        Some(code) if container.started_at.is_none() => format!("{code}, never ran"),
         Some(code) => exit(code),
-        None if container.started.is_none() => "never ran".to_owned(),
+        None if container.started_at.is_none() => "never ran".to_owned(),
         None => "unknown".to_owned(),
     };
 
     let took = container
-        .asked
-        .map(|asked| container.stopped.saturating_sub(asked).as_secs_f32());
+        .stop_requested_at
+        .map(|asked| container.stopped_at.saturating_sub(asked).as_secs_f32());
     let took = took.map(|took| {
         let killed = if container.killed { ", killed" } else { "" };
         format!(
@@ -80,8 +81,8 @@ fn row(container: &ContainerReport) -> [String; COLUMNS] {
         )
     });
     let ran = container
-        .started
-        .map(|since| container.stopped.saturating_sub(since).as_secs_f32());
+        .started_at
+        .map(|since| container.stopped_at.saturating_sub(since).as_secs_f32());
 
     [
         container.name.clone(),
@@ -93,7 +94,7 @@ fn row(container: &ContainerReport) -> [String; COLUMNS] {
             0 => String::new(),
             bytes => format!("{} MiB", bytes.div_ceil(1024 * 1024)),
         },
-        match container.processor_time.as_secs_f32() {
+        match container.cpu_time.as_secs_f32() {
             0.0 => String::new(),
             spent => format!("{spent:.2} s"),
         },
@@ -150,14 +151,14 @@ mod tests {
     #[test]
     fn shows_no_signal_for_a_container_that_never_ran() {
         let mut container = ContainerReport {
-            code: Some(143),
+            exit_code: Some(143),
             ..ContainerReport::default()
         };
         assert_eq!(row(&container)[2], "143, never ran");
         // Only a container that has run can have ended by a signal.
-        container.started = Some(Duration::ZERO);
+        container.started_at = Some(Duration::ZERO);
         assert_eq!(row(&container)[2], "143 SIGTERM");
-        (container.started, container.code) = (None, None);
+        (container.started_at, container.exit_code) = (None, None);
         assert_eq!(row(&container)[2], "never ran");
     }
 }

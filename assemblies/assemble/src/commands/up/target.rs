@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use assembly::component::{ComponentFile, Local};
-use task_definition::source;
-use task_definition::{Severity, TaskDefinition};
+use diagnostics::Severity;
+use diagnostics::source;
+use task_definition::TaskDefinition;
 use task_runner::metadata::Origin;
 
 use super::Arguments;
@@ -58,10 +59,10 @@ impl Target {
 
         let plan = project.plan(&arguments.what, &arguments.values, "local")?;
         for warning in plan.warnings() {
-            ui.message(warning.render(task_definition::Color::No).trim_end());
+            ui.message(warning.render(diagnostics::Color::No).trim_end());
         }
 
-        let component = |member: &assembly::resolve::Member| {
+        let component = |member: &assembly::resolve::AssemblyMember| {
             (member.name().to_owned(), member.component().file().clone())
         };
         Ok(Self {
@@ -92,7 +93,7 @@ impl Target {
         ui: &Ui,
     ) -> Result<Self, CliError> {
         let located = task_definition::read(text).map_err(CliError::Findings)?;
-        let findings = task_definition::check(&located);
+        let findings = ecs_rules::check_with(&located, &project.catalog()?.image_facts());
         let errors = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Error)
@@ -192,7 +193,7 @@ fn check_runnable(definition: &TaskDefinition, file: &str) -> Result<(), CliErro
 }
 
 fn is_replaced(component: &ComponentFile) -> bool {
-    matches!(component.local, Some(Local::StandIn(_)))
+    matches!(component.local, Some(Local::Fallback(_)))
 }
 
 /// Returns the last path segment without tag and digest: `coins` for `registry/team/coins:1.2@sha256:…`.

@@ -1,11 +1,11 @@
-//! A container: its name, its ports, its share of the task, its place in the order.
+//! The card of a container: name, ports, share of the task, start and stop step.
 
 use super::Sheet;
-use super::scene::{Align, Box, Scene, Style};
-use crate::graph::measure::{fitted, width};
-use crate::graph::picture::{Kind, Node, Port, Reach};
+use super::scene::{Align, Rect, Scene, Style};
+use crate::graph::diagram::{Kind, Node, Port, Reach};
+use crate::graph::measure::{fit, width};
 
-/// Columns from the right: order, share, ports; the name has the rest.
+/// Column widths from the right: order, share, ports; the name gets the rest.
 const ORDER: i32 = 116;
 const SHARE: i32 = 130;
 const PORTS: i32 = 178;
@@ -13,44 +13,45 @@ const SPACE: i32 = 12;
 const STRIPE: i32 = 6;
 
 pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
-    let node = &sheet.picture.nodes[index];
-    let place = sheet.card(index);
+    let node = &sheet.diagram.nodes[index];
+    let location = sheet.card(index);
     scene.rect(
         "card",
-        place,
+        location,
         7,
         Some(format!("{}: {}", node.name, node.image)),
     );
 
-    let stripe = Box {
-        x: place.x + 1,
-        y: place.y + 6,
+    let stripe = Rect {
+        x: location.x + 1,
+        y: location.y + 6,
         width: STRIPE,
-        height: place.height - 12,
+        height: location.height - 12,
     };
 
     scene.rect(class(node.kind), stripe, 3, None);
-    let order = Box {
-        x: place.right() - ORDER,
+    // Columns are laid out from the right, since only the name column has a flexible width.
+    let order = Rect {
+        x: location.right() - ORDER,
         width: ORDER - SPACE,
-        ..place
+        ..location
     };
-    let share = Box {
+    let share = Rect {
         x: order.x - SHARE,
         width: SHARE - SPACE,
-        ..place
+        ..location
     };
-    let ports = Box {
+    let ports = Rect {
         x: share.x - PORTS,
         width: PORTS - SPACE,
-        ..place
+        ..location
     };
 
-    let left = place.x + STRIPE + SPACE;
-    let name = Box {
+    let left = location.x + STRIPE + SPACE;
+    let name = Rect {
         x: left,
         width: ports.x - SPACE - left,
-        ..place
+        ..location
     };
 
     title(node, name, scene);
@@ -58,18 +59,18 @@ pub(super) fn card(sheet: &Sheet<'_>, index: usize, scene: &mut Scene) {
     shares(sheet, node, share, scene);
 
     let start = format!("starts {}", node.start);
-    scene.words(Style::Small, &start, Align::Start, row(order, 14, 16));
-    scene.words(
+    scene.text_in(Style::Small, &start, Align::Start, row(order, 14, 16));
+    scene.text_in(
         Style::Small,
-        &node.stop_words(),
+        &node.stop_label(),
         Align::Start,
         row(order, 35, 16),
     );
 }
 
-/// A line of a column.
-fn row(column: Box, down: i32, height: i32) -> Box {
-    Box {
+/// Returns a row of a column.
+fn row(column: Rect, down: i32, height: i32) -> Rect {
+    Rect {
         y: column.y + down,
         height,
         ..column
@@ -86,20 +87,21 @@ fn class(kind: Kind) -> &'static str {
     }
 }
 
-/// Two lines, or three where it waits for more than a start.
-fn title(node: &Node, column: Box, scene: &mut Scene) {
+/// Draws name and attributes, and a third line for conditions other than START.
+fn title(node: &Node, column: Rect, scene: &mut Scene) {
+    // The three-line layout starts higher, so that both are centred on the card.
     let down = if node.after.is_empty() { 12 } else { 4 };
-    scene.words(Style::Name, &node.name, Align::Start, row(column, down, 20));
-    scene.words(
+    scene.text_in(Style::Name, &node.name, Align::Start, row(column, down, 20));
+    scene.text_in(
         Style::Small,
-        &node.words(),
+        &node.description(),
         Align::Start,
         row(column, down + 21, 17),
     );
 
     if !node.after.is_empty() {
         let after = node.after.join(", ");
-        scene.words(
+        scene.text_in(
             Style::Small,
             &after,
             Align::Start,
@@ -108,19 +110,25 @@ fn title(node: &Node, column: Box, scene: &mut Scene) {
     }
 }
 
-/// One chip for each port; of many the first, and how many more there are.
-fn chips(node: &Node, column: Box, scene: &mut Scene) {
+/// Draws a chip for each of up to two ports, or the first port and the numbers of the others.
+fn chips(node: &Node, column: Rect, scene: &mut Scene) {
     match node.ports.as_slice() {
-        [] => scene.words(Style::Small, node.silent, Align::Start, row(column, 23, 17)),
-        [one] => chip(one, row(column, 22, 20), scene),
+        [] => scene.text_in(
+            Style::Small,
+            node.no_ports_note,
+            Align::Start,
+            row(column, 23, 17),
+        ),
+        [port] => chip(port, row(column, 22, 20), scene),
         [first, second] => {
             chip(first, row(column, 9, 20), scene);
             chip(second, row(column, 35, 20), scene);
         }
         [first, more @ ..] => {
             chip(first, row(column, 9, 20), scene);
-            let others: Vec<String> = more.iter().map(|one| format!(":{}", one.port)).collect();
-            scene.words(
+            // The interface names of further ports would not fit; their numbers do.
+            let others: Vec<String> = more.iter().map(|port| format!(":{}", port.port)).collect();
+            scene.text_in(
                 Style::Small,
                 &others.join(" "),
                 Align::Start,
@@ -130,44 +138,45 @@ fn chips(node: &Node, column: Box, scene: &mut Scene) {
     }
 }
 
-fn chip(port: &Port, room: Box, scene: &mut Scene) {
+fn chip(port: &Port, room: Rect, scene: &mut Scene) {
     let (class, style) = match port.reach {
         Reach::Outside => ("open", Style::OpenChip),
         Reach::Loopback => ("chip", Style::Chip),
     };
 
-    let most = room.width - 2 * INSET;
+    let max_width = room.width - 2 * INSET;
     let number = format!(" :{}", port.port);
 
-    // Rather half of the interface's name than half of the port.
-    let name = fitted(
+    // The interface's name is cut before the port, which readers need in full.
+    let name = fit(
         &port.interface,
         style.font(),
-        most - width(&number, style.font()),
+        max_width - width(&number, style.font()),
     );
-    let words = format!("{name}{number}");
-    let wide = width(&words, style.font()) + 2 * INSET;
-    let place = Box {
-        width: wide,
+    let text = format!("{name}{number}");
+    let chip_width = width(&text, style.font()) + 2 * INSET;
+    let location = Rect {
+        width: chip_width,
         ..room
     };
 
-    let title = (name != port.interface).then(|| port.words());
-    scene.rect(class, place, 10, title);
-    let inside = Box {
-        x: place.x + INSET,
-        width: wide - 2 * INSET,
-        y: place.y,
+    let title = (name != port.interface).then(|| port.label());
+    scene.rect(class, location, 10, title);
+    let inside = Rect {
+        x: location.x + INSET,
+        width: chip_width - 2 * INSET,
+        y: location.y,
         height: 18,
     };
-    scene.words(style, &words, Align::Start, inside);
+    scene.text_in(style, &text, Align::Start, inside);
 }
 
 const INSET: i32 = 9;
 
-/// The container's part of the task's CPU and memory, in words and as bars.
-fn shares(sheet: &Sheet<'_>, node: &Node, column: Box, scene: &mut Scene) {
-    let (cpu, memory) = sheet.picture.whole;
+/// Draws the container's share of the task's CPU and memory, as text and bars.
+fn shares(sheet: &Sheet<'_>, node: &Node, column: Rect, scene: &mut Scene) {
+    // The same colour as the stripe, so that bar and container are seen together.
+    let (cpu, memory) = sheet.diagram.whole;
     bar(
         class(node.kind),
         (node.cpu, cpu),
@@ -183,39 +192,37 @@ fn bar(
     class: &'static str,
     (part, whole): (Option<u32>, Option<u32>),
     unit: &str,
-    room: Box,
+    room: Rect,
     scene: &mut Scene,
 ) {
-    let words = part.map_or_else(
-        || format!("no {unit} said"),
-        |part| format!("{part} {unit}"),
-    );
+    let text = part.map_or_else(|| format!("no {unit} set"), |part| format!("{part} {unit}"));
 
-    scene.words(
+    scene.text_in(
         Style::Small,
-        &words,
+        &text,
         Align::Start,
-        Box { height: 15, ..room },
+        Rect { height: 15, ..room },
     );
 
     let (Some(part), Some(whole)) = (part, whole.filter(|whole| *whole > 0)) else {
         return;
     };
-    let trough = Box {
+    let trough = Rect {
         y: room.y + 16,
         height: 4,
         ..room
     };
 
     scene.rect("trough", trough, 2, None);
+    // At least 4 pixels, so that a small share stays visible.
     let filled = i64::from(room.width) * i64::from(part.min(whole)) / i64::from(whole);
-    let filled = i32::try_from(filled).unwrap_or(room.width).max(4);
+    let filled_width = i32::try_from(filled).unwrap_or(room.width).max(4);
     let share = u64::from(part) * 100 / u64::from(whole);
 
     scene.rect(
         class,
-        Box {
-            width: filled,
+        Rect {
+            width: filled_width,
             ..trough
         },
         2,

@@ -1,12 +1,12 @@
-//! All around the containers: the page, the task's edge, what stands before it, the legend.
+//! The frame around the containers: page, task, title, outside, legend.
 
-use super::scene::{Align, Box, End, Scene, Style};
+use super::scene::{Align, End, Rect, Scene, Style};
 use super::{LINE, MARGIN, OUTSIDE, PAD, Sheet, TASK};
-use crate::graph::measure::{fitted, width};
-use crate::graph::picture::{Line, Outside, Picture, Reach};
+use crate::graph::diagram::{Diagram, Line, Outside, Reach};
+use crate::graph::measure::{fit, width};
 
 pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
-    let page = Box {
+    let page = Rect {
         x: 0,
         y: 0,
         width: scene.width,
@@ -18,25 +18,26 @@ pub(super) fn frame(sheet: &Sheet<'_>, scene: &mut Scene) {
         "task",
         sheet.task(),
         10,
-        Some(format!("The task's network: {}", sheet.picture.boundary)),
+        Some(format!("The task's network: {}", sheet.diagram.boundary)),
     );
 
+    // Texts follow the rectangles they are drawn on.
     head(sheet, scene);
-    if let Some(outside) = &sheet.picture.outside {
-        door(sheet, outside, scene);
+    if let Some(outside) = &sheet.diagram.outside {
+        draw_outside(sheet, outside, scene);
     }
 
     legend(sheet, scene);
 }
 
-/// Room for the size and the price at the right.
+/// The width of size and price on the right.
 const FACTS: i32 = 250;
 
-/// The summary in lines; what two lines cannot hold is cut.
-pub(super) fn summary(picture: &Picture) -> Vec<String> {
-    let (room, font) = (beside_price(picture), Style::Plain.font());
+/// Returns the summary in at most two lines, cut if it is longer.
+pub(super) fn summary(diagram: &Diagram) -> Vec<String> {
+    let (room, font) = (beside_price(diagram), Style::Plain.font());
     let mut lines: Vec<String> = Vec::new();
-    for word in picture.summary.split_whitespace() {
+    for word in diagram.summary.split_whitespace() {
         let is_last = lines.len() == 2;
         match lines.last_mut() {
             Some(line) if is_last || width(&format!("{line} {word}"), font) <= room => {
@@ -47,15 +48,16 @@ pub(super) fn summary(picture: &Picture) -> Vec<String> {
         }
     }
 
-    if lines.is_empty() && picture.price.is_some() {
+    // The price is on the first summary line, which must exist even without a summary.
+    if lines.is_empty() && diagram.price.is_some() {
         lines.push(String::new());
     }
-    lines.iter().map(|line| fitted(line, font, room)).collect()
+    lines.iter().map(|line| fit(line, font, room)).collect()
 }
 
-/// What the price leaves of the lines beneath the title.
-fn beside_price(picture: &Picture) -> i32 {
-    let price = picture.price.as_ref();
+/// Returns the width that the price leaves of the summary lines.
+fn beside_price(diagram: &Diagram) -> i32 {
+    let price = diagram.price.as_ref();
     let taken = price.map_or(0, |(price, _)| {
         width(price, Style::Plain.font()).min(FACTS) + PAD
     });
@@ -63,92 +65,95 @@ fn beside_price(picture: &Picture) -> i32 {
 }
 
 fn head(sheet: &Sheet<'_>, scene: &mut Scene) {
-    let (picture, task) = (sheet.picture, sheet.task());
-    let facts = Box {
+    let (diagram, task) = (sheet.diagram, sheet.task());
+    let facts = Rect {
         x: task.right() - PAD - FACTS,
         y: task.y + 12,
         width: FACTS,
         height: 24,
     };
 
-    let left = Box {
+    // Title and size share a line, so the title gets what the facts column leaves.
+    let left = Rect {
         x: task.x + PAD,
         width: TASK - 2 * PAD - FACTS - PAD,
         ..facts
     };
 
-    scene.words(Style::Title, &picture.name, Align::Start, left);
-    scene.words(Style::Name, &picture.size, Align::End, facts);
-    let below = Box {
+    scene.text_in(Style::Title, &diagram.name, Align::Start, left);
+    scene.text_in(Style::Name, &diagram.size, Align::End, facts);
+    let below = Rect {
         y: facts.y + 24,
         height: LINE,
         ..facts
     };
 
-    if let Some((price, _)) = &picture.price {
-        scene.words(Style::Plain, price, Align::End, below);
+    if let Some((price, _)) = &diagram.price {
+        scene.text_in(Style::Plain, price, Align::End, below);
     }
     for (number, line) in sheet.summary.iter().enumerate() {
         let y = below.y + number as i32 * LINE;
-        let room = Box {
+        let room = Rect {
             x: left.x,
             y,
-            width: beside_price(picture),
+            width: beside_price(diagram),
             height: LINE,
         };
-        scene.words(Style::Plain, line, Align::Start, room);
+        scene.text_in(Style::Plain, line, Align::Start, room);
     }
 }
 
-/// What stands before the task, beside the first container that it reaches.
-fn door(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
-    let Some(first) = outside.doors.first() else {
+/// Draws the clients or the trigger, next to the first container they reach.
+fn draw_outside(sheet: &Sheet<'_>, outside: &Outside, scene: &mut Scene) {
+    let Some(first) = outside.entries.first() else {
         return;
     };
     let height = 36;
+    // Level with the first container, so that the arrow into it is straight.
     let y = sheet.card(*first).middle() - height / 2;
-    let place = Box {
+    let location = Rect {
         x: MARGIN,
         y,
         width: OUTSIDE,
         height,
     };
 
-    scene.rect("outside", place, height / 2, None);
-    let inside = Box {
-        x: place.x + 8,
-        y: place.y + 7,
-        width: place.width - 16,
+    scene.rect("outside", location, height / 2, None);
+    let inside = Rect {
+        x: location.x + 8,
+        y: location.y + 7,
+        width: location.width - 16,
         height: 21,
     };
 
-    scene.words(Style::Name, &outside.name, Align::Middle, inside);
-    let below = Box {
+    scene.text_in(Style::Name, &outside.name, Align::Middle, inside);
+    let below = Rect {
         x: MARGIN - 8,
-        y: place.bottom() + 4,
+        y: location.bottom() + 4,
         width: OUTSIDE + 16,
         height: LINE,
     };
-    scene.words(Style::Small, &outside.detail, Align::Middle, below);
+    scene.text_in(Style::Small, &outside.detail, Align::Middle, below);
 }
 
-/// What the lines and the colours mean, and what the numbers in the head hold for.
+/// Draws the legend of lines and colours, and the stop time and source of the price.
 fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
-    let picture = sheet.picture;
+    let diagram = sheet.diagram;
     let task = sheet.task();
-    let mut room = Box {
+    let mut room = Rect {
         x: task.x,
         y: task.bottom() + 10,
         width: TASK,
         height: 16,
     };
 
-    let has = |line| picture.edges.iter().any(|edge| edge.line == line);
-    let enters = picture
+    // The legend lists only the kinds that occur in this diagram.
+    let has = |line| diagram.edges.iter().any(|edge| edge.line == line);
+    let enters = diagram
         .outside
         .as_ref()
         .is_some_and(|outside| outside.line == Line::Request);
-    let triggers = picture
+    let triggers = diagram
         .outside
         .as_ref()
         .is_some_and(|outside| outside.line == Line::Wait);
@@ -156,21 +161,21 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
     let kinds = [
         (Line::Request, "requests", has(Line::Request) || enters),
         (Line::Telemetry, "telemetry", has(Line::Telemetry)),
-        (Line::Wait, "only waits", has(Line::Wait)),
-        (Line::Wait, "starts it", triggers),
+        (Line::Wait, "start order", has(Line::Wait)),
+        (Line::Wait, "trigger", triggers),
     ];
 
-    for (line, words, _) in kinds.into_iter().filter(|(.., is_there)| *is_there) {
-        scene.way(
+    for (line, text, _) in kinds.into_iter().filter(|(.., is_there)| *is_there) {
+        scene.edge(
             line,
             &[(room.x, room.middle()), (room.x + 30, room.middle())],
             End::Head,
         );
-        key(scene, &mut room, 36, words);
+        key(scene, &mut room, 36, text);
     }
 
     let reaches = |reach| {
-        let mut ports = picture.nodes.iter().flat_map(|node| &node.ports);
+        let mut ports = diagram.nodes.iter().flat_map(|node| &node.ports);
         ports.any(|port| port.reach == reach)
     };
     let areas = [
@@ -179,8 +184,8 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         ("task", "task's network", 3, true),
     ];
 
-    for (class, words, round, _) in areas.into_iter().filter(|(.., is_there)| *is_there) {
-        let area = Box {
+    for (class, text, round, _) in areas.into_iter().filter(|(.., is_there)| *is_there) {
+        let area = Rect {
             x: room.x,
             y: room.y + 2,
             width: 22,
@@ -188,39 +193,41 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         };
 
         scene.rect(class, area, round, None);
-        key(scene, &mut room, 28, words);
+        key(scene, &mut room, 28, text);
     }
 
+    // The second line of the legend.
     let mut facts = format!(
-        "step 1 goes first · stops within {} s",
-        picture.stops_within
+        "step 1 comes first · stops within {} s",
+        diagram.stops_within
     );
 
-    if let Some((_, of)) = &picture.price {
-        facts = format!("{facts} · price of {of}");
+    if let Some((_, source)) = &diagram.price {
+        facts = format!("{facts} · price of {source}");
     }
 
-    let line = Box {
+    let line = Rect {
         x: task.x,
         y: task.bottom() + 32,
         width: TASK,
         height: 16,
     };
-    scene.words(Style::Small, &facts, Align::Start, line);
+    scene.text_in(Style::Small, &facts, Align::Start, line);
 }
 
-/// Words of the legend, and the place of what follows.
-fn key(scene: &mut Scene, room: &mut Box, away: i32, words: &str) {
-    let wide = width(words, Style::Small.font());
-    scene.words(
+/// Draws a text of the legend and moves `room` behind it.
+fn key(scene: &mut Scene, room: &mut Rect, offset: i32, text: &str) {
+    let text_width = width(text, Style::Small.font());
+    scene.text_in(
         Style::Small,
-        words,
+        text,
         Align::Start,
-        Box {
-            x: room.x + away,
-            width: wide,
+        Rect {
+            x: room.x + offset,
+            width: text_width,
             ..*room
         },
     );
-    room.x += away + wide + 15;
+    // 15 pixels to the next entry.
+    room.x += offset + text_width + 15;
 }

@@ -1,65 +1,66 @@
-//! The picture as SVG. It has a background of its own and follows the reader's preference for light or dark.
+//! Renders a diagram as SVG, with a background and colours for light and dark pages.
 
-use super::picture::Picture;
+use super::diagram::Diagram;
 use super::routes::{Routes, routes};
 
 mod card;
+mod edges;
 mod frame;
 mod scene;
 mod style;
-mod ways;
 
 #[cfg(test)]
 mod tests;
 
-use scene::{Box, Scene};
+use scene::{Rect, Scene};
 
-/// The picture as SVG text.
-pub fn svg(picture: &Picture) -> String {
-    scene(picture).text()
+/// Renders a diagram as SVG text.
+pub fn svg(diagram: &Diagram) -> String {
+    scene(diagram).text()
 }
 
-/// Every shape with its place.
-fn scene(picture: &Picture) -> Scene {
-    let sheet = Sheet::new(picture);
-    let mut scene = Scene::new(sheet.width(), sheet.height(), picture);
+/// Lays out all elements of a diagram.
+fn scene(diagram: &Diagram) -> Scene {
+    let sheet = Sheet::new(diagram);
+    let mut scene = Scene::new(sheet.width(), sheet.height(), diagram);
+    // Later elements cover earlier ones, so the background comes first.
     frame::frame(&sheet, &mut scene);
-    ways::ways(&sheet, &mut scene);
-    for index in 0..picture.nodes.len() {
+    edges::edges(&sheet, &mut scene);
+    for index in 0..diagram.nodes.len() {
         card::card(&sheet, index, &mut scene);
     }
     scene
 }
 
-/// All measures of one picture, in pixels.
+/// The measures of one diagram, in pixels.
 struct Sheet<'p> {
-    picture: &'p Picture,
+    diagram: &'p Diagram,
     routes: Routes,
-    /// The summary, in as many lines as it needs, two at most.
+    /// The summary, in at most two lines.
     summary: Vec<String>,
 }
 
 const MARGIN: i32 = 16;
-/// The place of what stands before the task, and of the arrow that leads in.
+/// The width of the box outside of the task, and of the gap for its arrow.
 const OUTSIDE: i32 = 104;
-const DOOR: i32 = 44;
-/// The task is as wide as a page of a README allows.
+const ENTRY_GAP: i32 = 44;
+/// The width of the task, so that the whole fits the page width of a README on GitHub.
 const TASK: i32 = 740;
 const PAD: i32 = 16;
 const CARD_HEIGHT: i32 = 64;
 const GAP: i32 = 24;
-/// Between two lanes, and from a card to its first lane: an arrow needs room for its head.
+/// The distance between lanes, and from a card to its first lane, which must hold an arrow head.
 const LANE: i32 = 12;
 const STUB: i32 = 16;
 const LINE: i32 = 18;
 const FOOT: i32 = 62;
 
 impl<'p> Sheet<'p> {
-    fn new(picture: &'p Picture) -> Self {
+    fn new(diagram: &'p Diagram) -> Self {
         Self {
-            picture,
-            routes: routes(picture),
-            summary: frame::summary(picture),
+            diagram,
+            routes: routes(diagram),
+            summary: frame::summary(diagram),
         }
     }
 
@@ -71,17 +72,18 @@ impl<'p> Sheet<'p> {
         self.task().bottom() + FOOT
     }
 
-    /// The edge of the task.
-    fn task(&self) -> Box {
-        let x = if self.picture.outside.is_some() {
-            MARGIN + OUTSIDE + DOOR
+    /// Returns the task's rectangle.
+    fn task(&self) -> Rect {
+        let x = if self.diagram.outside.is_some() {
+            MARGIN + OUTSIDE + ENTRY_GAP
         } else {
             MARGIN
         };
 
-        let rows = self.picture.nodes.len() as i32;
+        // One gap fewer than cards; `max` covers a definition without containers.
+        let rows = self.diagram.nodes.len() as i32;
         let height = self.head() + rows * CARD_HEIGHT + (rows - 1).max(0) * GAP + PAD;
-        Box {
+        Rect {
             x,
             y: MARGIN,
             width: TASK,
@@ -89,15 +91,15 @@ impl<'p> Sheet<'p> {
         }
     }
 
-    /// The title and what stands beneath it.
+    /// Returns the height of the title and the summary.
     fn head(&self) -> i32 {
         44 + self.summary.len() as i32 * LINE + 6
     }
 
-    fn card(&self, index: usize) -> Box {
+    fn card(&self, index: usize) -> Rect {
         let (task, routes) = (self.task(), &self.routes);
         let (left, right) = (margin(routes.left), margin(routes.right));
-        Box {
+        Rect {
             x: task.x + left,
             y: task.y + self.head() + index as i32 * (CARD_HEIGHT + GAP),
             width: TASK - left - right,
@@ -106,7 +108,7 @@ impl<'p> Sheet<'p> {
     }
 }
 
-/// Room for lanes beside the cards.
+/// Returns the width of the space for lanes next to the cards.
 fn margin(lanes: usize) -> i32 {
     if lanes == 0 {
         PAD

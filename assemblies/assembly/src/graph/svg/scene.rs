@@ -1,21 +1,21 @@
-//! Shapes with places, and how they are written down.
+//! Positioned elements, and their SVG markup.
 
 use std::fmt::Write as _;
 
 use super::style::STYLE;
-use crate::graph::measure::{Font, Weight, fitted};
-use crate::graph::picture::{Line, Picture};
+use crate::graph::diagram::{Diagram, Line};
+use crate::graph::measure::{Font, Weight, fit};
 
-/// A rectangle: left and upper edge, width, height.
+/// A rectangle: left, top, width, height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Box {
+pub(super) struct Rect {
     pub(super) x: i32,
     pub(super) y: i32,
     pub(super) width: i32,
     pub(super) height: i32,
 }
 
-impl Box {
+impl Rect {
     pub(super) fn right(self) -> i32 {
         self.x + self.width
     }
@@ -29,34 +29,34 @@ impl Box {
     }
 }
 
-/// Something that is drawn.
+/// An element of the drawing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum Element {
     Rect {
         class: &'static str,
-        place: Box,
+        location: Rect,
         round: i32,
         title: Option<String>,
     },
-    /// `room` is what the text must stay in.
+    /// A text; `room` is the rectangle it must stay in.
     Text {
         style: Style,
         x: i32,
         y: i32,
         side: Align,
-        words: String,
-        room: Box,
+        text: String,
+        room: Rect,
         title: Option<String>,
     },
-    /// An arrow from point to point, by way of others.
-    Way {
+    /// A line through points, with or without an arrow head.
+    Edge {
         line: Line,
         points: Vec<(i32, i32)>,
         end: End,
     },
 }
 
-/// What a way has at its end.
+/// The end of an edge: an arrow head, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Head,
@@ -105,91 +105,93 @@ impl Style {
     }
 }
 
-/// All shapes of a picture, in the order of their drawing.
+/// The elements of a diagram, in drawing order.
 #[derive(Debug)]
 pub(super) struct Scene {
     pub(super) width: i32,
     pub(super) height: i32,
     name: String,
     description: String,
-    pub(super) shapes: Vec<Shape>,
+    pub(super) elements: Vec<Element>,
 }
 
 impl Scene {
-    pub(super) fn new(width: i32, height: i32, picture: &Picture) -> Self {
-        let containers: Vec<String> = picture
+    pub(super) fn new(width: i32, height: i32, diagram: &Diagram) -> Self {
+        // Title and description are the image's alternative text for screen readers.
+        let containers: Vec<String> = diagram
             .nodes
             .iter()
-            .map(|node| format!("{} ({})", node.name, node.words()))
+            .map(|node| format!("{} ({})", node.name, node.description()))
             .collect();
-        let outside = picture.outside.as_ref().map(|outside| {
-            let doors: Vec<&str> = outside
-                .doors
+        let outside = diagram.outside.as_ref().map(|outside| {
+            let names: Vec<&str> = outside
+                .entries
                 .iter()
-                .map(|door| picture.nodes[*door].name.as_str())
+                .map(|entry| diagram.nodes[*entry].name.as_str())
                 .collect();
-            format!(" From outside ({}): {}.", outside.name, doors.join(", "))
+            format!(" From outside ({}): {}.", outside.name, names.join(", "))
         });
 
         Self {
             width,
             height,
-            name: match picture.summary.as_str() {
-                "" => picture.name.clone(),
-                summary => format!("{}: {summary}", picture.name),
+            name: match diagram.summary.as_str() {
+                "" => diagram.name.clone(),
+                summary => format!("{}: {summary}", diagram.name),
             },
             description: format!(
                 "{}. Last to start first: {}.{}",
-                picture.caption(),
+                diagram.caption(),
                 containers.join(", "),
                 outside.unwrap_or_default()
             ),
-            shapes: Vec::new(),
+            elements: Vec::new(),
         }
     }
 
     pub(super) fn rect(
         &mut self,
         class: &'static str,
-        place: Box,
+        location: Rect,
         round: i32,
         title: Option<String>,
     ) {
-        self.shapes.push(Shape::Rect {
+        self.elements.push(Element::Rect {
             class,
-            place,
+            location,
             round,
             title,
         });
     }
 
-    /// Words that start, are centred or end in a room; what does not fit is cut, and told by a tooltip.
-    pub(super) fn words(&mut self, style: Style, words: &str, side: Align, room: Box) {
-        let cut = fitted(words, style.font(), room.width);
-        let title = (cut != words).then(|| words.to_owned());
+    /// Adds a text in a rectangle; a text that does not fit is cut, and its tooltip has the whole.
+    pub(super) fn text_in(&mut self, style: Style, text: &str, side: Align, room: Rect) {
+        let cut = fit(text, style.font(), room.width);
+        let title = (cut != text).then(|| text.to_owned());
+        // `text-anchor` is relative to `x`, so `x` is the start, middle or end of the room.
         let x = match side {
             Align::Start => room.x,
             Align::Middle => room.x + room.width / 2,
             Align::End => room.right(),
         };
 
-        // The letters' foot, not their hanging parts, stands on the line.
+        // `y` is the baseline; descenders need about a quarter of the font size below it.
         let y = room.bottom() - style.font().size / 4;
         if !cut.is_empty() {
-            self.shapes.push(Shape::Text {
+            self.elements.push(Element::Text {
                 style,
                 x,
                 y,
                 side,
-                words: cut,
+                text: cut,
                 room,
                 title,
             });
         }
     }
 
-    pub(super) fn way(&mut self, line: Line, points: &[(i32, i32)], end: End) {
-        self.shapes.push(Shape::Way {
+    pub(super) fn edge(&mut self, line: Line, points: &[(i32, i32)], end: End) {
+        self.elements.push(Element::Edge {
             line,
             points: points.to_vec(),
             end,
@@ -198,15 +200,16 @@ impl Scene {
 
     pub(super) fn text(&self) -> String {
         let (width, height) = (self.width, self.height);
-        let (name, description) = (escaped(&self.name), escaped(&self.description));
+        // Everything from a manifest is escaped here, so a name cannot inject markup.
+        let (name, description) = (escape_xml(&self.name), escape_xml(&self.description));
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"name what\">\n\
              <title id=\"name\">{name}</title>\n<desc id=\"what\">{description}</desc>\n{STYLE}"
         );
 
-        for shape in &self.shapes {
-            shape.write(&mut svg);
+        for element in &self.elements {
+            element.write(&mut svg);
         }
         svg.push_str("</svg>\n");
 
@@ -214,13 +217,13 @@ impl Scene {
     }
 }
 
-impl Shape {
+impl Element {
     fn write(&self, svg: &mut String) {
         let _ = match self {
             Self::Rect {
                 class,
-                place:
-                    Box {
+                location:
+                    Rect {
                         x,
                         y,
                         width,
@@ -231,14 +234,14 @@ impl Shape {
             } => writeln!(
                 svg,
                 "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{round}\"{}",
-                closed("rect", "", title.as_deref())
+                close_element("rect", "", title.as_deref())
             ),
             Self::Text {
                 style,
                 x,
                 y,
                 side,
-                words,
+                text,
                 title,
                 ..
             } => writeln!(
@@ -246,13 +249,13 @@ impl Shape {
                 "<text class=\"{}\" x=\"{x}\" y=\"{y}\"{}{}",
                 style.class(),
                 side.attribute(),
-                closed("text", words, title.as_deref())
+                close_element("text", text, title.as_deref())
             ),
-            Self::Way { line, points, end } => {
+            Self::Edge { line, points, end } => {
                 writeln!(
                     svg,
                     "<path class=\"{}\" d=\"{}\"/>",
-                    way_class(*line, *end),
+                    edge_class(*line, *end),
                     path(points)
                 )
             }
@@ -260,16 +263,16 @@ impl Shape {
     }
 }
 
-/// The end of an element, with its words and its tooltip.
-fn closed(element: &str, words: &str, title: Option<&str>) -> String {
-    match (words, title) {
+/// Returns the end of an element, with its text and tooltip.
+fn close_element(element: &str, text: &str, title: Option<&str>) -> String {
+    match (text, title) {
         ("", None) => "/>".to_owned(),
-        (words, None) => format!(">{}</{element}>", escaped(words)),
-        (words, Some(title)) => {
+        (text, None) => format!(">{}</{element}>", escape_xml(text)),
+        (text, Some(title)) => {
             format!(
                 "><title>{}</title>{}</{element}>",
-                escaped(title),
-                escaped(words)
+                escape_xml(title),
+                escape_xml(text)
             )
         }
     }
@@ -285,18 +288,18 @@ impl Align {
     }
 }
 
-fn way_class(line: Line, end: End) -> &'static str {
+fn edge_class(line: Line, end: End) -> &'static str {
     match (line, end) {
-        (Line::Request, End::Head) => "way request request-head",
-        (Line::Request, End::Plain) => "way request",
-        (Line::Telemetry, End::Head) => "way telemetry telemetry-head",
-        (Line::Telemetry, End::Plain) => "way telemetry",
-        (Line::Wait, End::Head) => "way wait wait-head",
-        (Line::Wait, End::Plain) => "way wait",
+        (Line::Request, End::Head) => "edge request request-head",
+        (Line::Request, End::Plain) => "edge request",
+        (Line::Telemetry, End::Head) => "edge telemetry telemetry-head",
+        (Line::Telemetry, End::Plain) => "edge telemetry",
+        (Line::Wait, End::Head) => "edge wait wait-head",
+        (Line::Wait, End::Plain) => "edge wait",
     }
 }
 
-/// Straight lines with round corners.
+/// Returns the path data of straight lines with rounded corners.
 fn path(points: &[(i32, i32)]) -> String {
     let mut path = String::new();
     for (index, (x, y)) in points.iter().enumerate() {
@@ -304,6 +307,7 @@ fn path(points: &[(i32, i32)]) -> String {
             index.checked_sub(1).map(|at| points[at]),
             points.get(index + 1),
         );
+        // Each inner point becomes a quadratic curve (`Q`) with the corner as control point.
         match (before, after) {
             (None, _) => {
                 let _ = write!(path, "M{x} {y}");
@@ -321,7 +325,7 @@ fn path(points: &[(i32, i32)]) -> String {
     path
 }
 
-/// A little way from one point to another.
+/// Returns the point that is at most `ROUND` pixels from one point towards another.
 fn towards((x, y): (i32, i32), (to_x, to_y): (i32, i32)) -> (i32, i32) {
     let step = |from: i32, to: i32| from + (to - from).clamp(-ROUND, ROUND);
     (step(x, to_x), step(y, to_y))
@@ -329,8 +333,8 @@ fn towards((x, y): (i32, i32), (to_x, to_y): (i32, i32)) -> (i32, i32) {
 
 const ROUND: i32 = 5;
 
-/// Text as XML wants it; characters that XML cannot hold are left out.
-pub(super) fn escaped(text: &str) -> String {
+/// Escapes text for XML. Control characters are removed: XML 1.0 allows most of them nowhere.
+pub(super) fn escape_xml(text: &str) -> String {
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -1,6 +1,6 @@
-//! How everything looks, by day and by night.
+//! The style sheet, for light and dark mode.
 
-/// Colours stand in classes, not in variables: some who draw SVG do not know those.
+/// Colours are set in classes, not in CSS variables, which some SVG renderers do not support.
 pub(super) const STYLE: &str = r#"<defs>
 <marker id="request" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto"><path class="request-fill" d="M0 0.5 L10 5 L0 9.5 Z"/></marker>
 <marker id="telemetry" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto"><path class="telemetry-fill" d="M0 0.5 L10 5 L0 9.5 Z"/></marker>
@@ -20,7 +20,7 @@ text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans",
 .hop { fill: #2563eb; } .app { fill: #d97706; } .sidecar { fill: #16a34a; } .init { fill: #9333ea; } .container { fill: #0891b2; }
 .chip { fill: #e2e8f0; stroke: #94a3b8; } .open { fill: #c2410c; stroke: #c2410c; }
 .trough { fill: #e2e8f0; }
-.way { fill: none; stroke-width: 1.6; }
+.edge { fill: none; stroke-width: 1.6; }
 .request { stroke: #2563eb; } .telemetry { stroke: #15803d; stroke-dasharray: 5 3; } .wait { stroke: #64748b; stroke-dasharray: 2 3; }
 .request-fill { fill: #2563eb; } .telemetry-fill { fill: #15803d; } .wait-fill { fill: #64748b; }
 .request-head { marker-end: url(#request); } .telemetry-head { marker-end: url(#telemetry); } .wait-head { marker-end: url(#wait); }

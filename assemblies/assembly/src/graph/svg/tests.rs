@@ -1,15 +1,16 @@
-//! Nothing overlaps, nothing sticks out, every arrow leads from a container to a container.
+//! Checks layouts: nothing overlaps or sticks out, and every arrow leads from a container to a container.
 
+use diagnostics::source::Source;
 use serde_json::{Value, json};
-use task_definition::source::Source;
 
-use super::scene::{Align, Box, End, Shape};
+use super::scene::{Align, Element, End, Rect};
 use super::*;
+use crate::graph::diagram::Reach;
 use crate::graph::measure::width;
-use crate::graph::picture::Reach;
 
-/// A task of so many containers, as tangled as they can be: everybody waits for, uses and reports to others.
-fn tangled(containers: usize, name: &str) -> Picture {
+/// Returns the diagram of a task with many dependencies, connections and telemetry between its containers.
+fn dense_diagram(containers: usize, name: &str) -> Diagram {
+    // The moduli pick an irregular subset of the pairs, without a cycle in `dependsOn`.
     let container = |index: usize| -> Value {
         let below = index + 1..containers;
         let awaited = below.clone().filter(|other| (index + other) % 3 != 1);
@@ -40,23 +41,24 @@ fn tangled(containers: usize, name: &str) -> Picture {
         "containerDefinitions": (0..containers).map(container).collect::<Vec<_>>(),
     });
     let read = task_definition::read(&Source::new("task.json", task.to_string()));
-    let mut picture = read.map_or_else(
-        |_| Picture::from(&task_definition::TaskDefinition::default()),
-        |located| Picture::from(&located.definition),
+    let mut diagram = read.map_or_else(
+        |_| Diagram::from(&task_definition::TaskDefinition::default()),
+        |located| Diagram::from(&located.definition),
     );
 
     assert_eq!(
-        picture.nodes.len(),
+        diagram.nodes.len(),
         containers,
         "the definition could be read"
     );
-    picture.summary = format!("{name} ").repeat(20);
-    picture.price = Some((
+    diagram.summary = format!("{name} ").repeat(20);
+    diagram.price = Some((
         "$1,234.56 a month".to_owned(),
         "us-gov-east-1, 2026-03".to_owned(),
     ));
 
-    for port in picture
+    // Every second port, so that both kinds of chip are drawn.
+    for port in diagram
         .nodes
         .iter_mut()
         .flat_map(|node| &mut node.ports)
@@ -65,47 +67,45 @@ fn tangled(containers: usize, name: &str) -> Picture {
         port.reach = Reach::Loopback;
     }
 
-    picture
+    diagram
 }
 
-fn pictures() -> Vec<Picture> {
+fn diagrams() -> Vec<Diagram> {
+    // Short, usual, wide and too long names; 1 to 10 containers cover every kind of route.
     let names = [
         "a",
         "telemetry-forwarder",
         "W",
-        "a-name-that-nobody-would-want-to-type-twice-in-a-day",
+        "a-name-that-is-much-longer-than-any-card-is-wide-enough",
     ];
     names
         .iter()
-        .flat_map(|name| (1..=10).map(|count| tangled(count, name)))
+        .flat_map(|name| (1..=10).map(|count| dense_diagram(count, name)))
         .collect()
 }
 
-fn cards(picture: &Picture) -> Vec<Box> {
-    let sheet = Sheet::new(picture);
-    (0..picture.nodes.len())
+fn cards(diagram: &Diagram) -> Vec<Rect> {
+    let sheet = Sheet::new(diagram);
+    (0..diagram.nodes.len())
         .map(|index| sheet.card(index))
         .collect()
 }
 
-fn holds(outer: Box, inner: Box) -> bool {
+fn holds(outer: Rect, inner: Rect) -> bool {
     outer.x <= inner.x
         && outer.y <= inner.y
         && inner.right() <= outer.right()
         && inner.bottom() <= outer.bottom()
 }
 
-fn overlap(one: Box, other: Box) -> bool {
-    one.x < other.right()
-        && other.x < one.right()
-        && one.y < other.bottom()
-        && other.y < one.bottom()
+fn overlap(a: Rect, b: Rect) -> bool {
+    a.x < b.right() && b.x < a.right() && a.y < b.bottom() && b.y < a.bottom()
 }
 
 #[test]
-fn no_two_containers_overlap_and_all_are_in_the_task() {
-    for picture in pictures() {
-        let (cards, task) = (cards(&picture), Sheet::new(&picture).task());
+fn containers_do_not_overlap_and_stay_inside_the_task() {
+    for diagram in diagrams() {
+        let (cards, task) = (cards(&diagram), Sheet::new(&diagram).task());
         for (index, card) in cards.iter().enumerate() {
             assert!(holds(task, *card) && card.width > 500, "{card:?}");
             assert!(cards[..index].iter().all(|other| !overlap(*card, *other)));
@@ -114,83 +114,89 @@ fn no_two_containers_overlap_and_all_are_in_the_task() {
 }
 
 #[test]
-fn every_word_stays_in_its_room_and_no_word_lies_on_another() {
-    for picture in pictures() {
-        let scene = scene(&picture);
-        let page = Box {
+fn texts_fit_their_rectangles_and_do_not_overlap() {
+    for diagram in diagrams() {
+        let scene = scene(&diagram);
+        let page = Rect {
             x: 0,
             y: 0,
             width: scene.width,
             height: scene.height,
         };
 
-        let mut places: Vec<(Box, String)> = Vec::new();
-        for shape in &scene.shapes {
-            let Shape::Text {
+        let mut locations: Vec<(Rect, String)> = Vec::new();
+        for element in &scene.elements {
+            let Element::Text {
                 style,
                 x,
                 y,
                 side,
-                words,
+                text,
                 room,
                 ..
-            } = shape
+            } = element
             else {
                 continue;
             };
 
-            let wide = width(words, style.font());
+            let text_width = width(text, style.font());
             let left = match side {
                 Align::Start => *x,
-                Align::Middle => x - wide / 2,
-                Align::End => x - wide,
+                Align::Middle => x - text_width / 2,
+                Align::End => x - text_width,
             };
 
+            // The height of capitals above the baseline, about three quarters of the font size.
             let size = style.font().size;
-            let place = Box {
+            let location = Rect {
                 x: left,
                 y: y - size * 3 / 4,
-                width: wide,
+                width: text_width,
                 height: size,
             };
 
-            assert!(holds(page, *room), "{words}: {room:?}");
+            assert!(holds(page, *room), "{text}: {room:?}");
             assert!(
-                wide <= room.width && room.y <= place.y && place.bottom() <= room.bottom() + 1,
-                "{words}: {room:?}"
+                text_width <= room.width
+                    && room.y <= location.y
+                    && location.bottom() <= room.bottom() + 1,
+                "{text}: {room:?}"
             );
-            let other = places.iter().find(|(other, _)| overlap(*other, place));
+            let other = locations
+                .iter()
+                .find(|(other, _)| overlap(*other, location));
 
-            assert_eq!(other, None, "{words}");
-            places.push((place, words.clone()));
+            assert_eq!(other, None, "{text}");
+            locations.push((location, text.clone()));
         }
     }
 }
 
 #[test]
-fn the_words_of_a_container_stay_inside_of_it() {
-    for picture in pictures() {
-        let (scene, cards) = (scene(&picture), cards(&picture));
-        let rooms = scene.shapes.iter().filter_map(|shape| match shape {
-            Shape::Text { room, words, .. } => Some((*room, words)),
+fn texts_of_a_container_stay_inside_its_card() {
+    for diagram in diagrams() {
+        let (scene, cards) = (scene(&diagram), cards(&diagram));
+        let rooms = scene.elements.iter().filter_map(|element| match element {
+            Element::Text { room, text, .. } => Some((*room, text)),
             _ => None,
         });
 
-        for (room, words) in rooms {
+        for (room, text) in rooms {
+            // A text that touches a card must be one of that card's own texts.
             let touched = cards.iter().find(|card| overlap(**card, room));
             assert!(
                 touched.is_none_or(|card| holds(*card, room)),
-                "{words}: {room:?}"
+                "{text}: {room:?}"
             );
         }
     }
 }
 
 #[test]
-fn every_arrow_leads_to_a_container_and_through_none() {
-    for picture in pictures() {
-        let (scene, sheet) = (scene(&picture), Sheet::new(&picture));
-        let (cards, task) = (cards(&picture), sheet.task());
+fn arrows_end_at_containers_and_cross_none() {
+    for diagram in diagrams() {
+        let (scene, sheet) = (scene(&diagram), Sheet::new(&diagram));
+        let (cards, task) = (cards(&diagram), sheet.task());
         let on_edge = |(x, y): (i32, i32)| {
             cards.iter().any(|card| {
                 let beside =
@@ -202,8 +208,8 @@ fn every_arrow_leads_to_a_container_and_through_none() {
         };
 
         let mut heads = 0;
-        for shape in &scene.shapes {
-            let Shape::Way { points, end, .. } = shape else {
+        for element in &scene.elements {
+            let Element::Edge { points, end, .. } = element else {
                 continue;
             };
             let (first, last) = (points[0], points[points.len() - 1]);
@@ -215,9 +221,10 @@ fn every_arrow_leads_to_a_container_and_through_none() {
             assert!(*end == End::Plain || on_edge(last), "{points:?}");
             heads += usize::from(*end == End::Head);
 
+            // Arrows run beside the cards, never across one, and stay inside the task.
             for pair in points.windows(2) {
                 let ((x, y), (to_x, to_y)) = (pair[0], pair[1]);
-                let segment = Box {
+                let segment = Rect {
                     x: x.min(to_x),
                     y: y.min(to_y),
                     width: (x - to_x).abs(),
@@ -235,7 +242,8 @@ fn every_arrow_leads_to_a_container_and_through_none() {
             }
         }
 
-        let targets: std::collections::BTreeSet<_> = picture
+        // A bus draws at least one head, for the two kinds of arrow to one container separately.
+        let targets: std::collections::BTreeSet<_> = diagram
             .edges
             .iter()
             .map(|edge| (edge.to, edge.line))
@@ -245,20 +253,21 @@ fn every_arrow_leads_to_a_container_and_through_none() {
 }
 
 #[test]
-fn arrows_that_end_at_one_container_end_apart() {
-    for picture in pictures() {
-        let scene = scene(&picture);
-        let mut ends: Vec<((i32, i32), crate::graph::picture::Line)> = Vec::new();
-        for shape in &scene.shapes {
-            let Shape::Way {
+fn arrows_of_different_kinds_end_apart() {
+    for diagram in diagrams() {
+        let scene = scene(&diagram);
+        let mut ends: Vec<((i32, i32), crate::graph::diagram::Line)> = Vec::new();
+        for element in &scene.elements {
+            let Element::Edge {
                 points,
                 end: End::Head,
                 line,
-            } = shape
+            } = element
             else {
                 continue;
             };
 
+            // Arrows of one kind may share a head; of different kinds they must not hide each other.
             let end = points[points.len() - 1];
             assert!(
                 ends.iter()
@@ -271,16 +280,17 @@ fn arrows_that_end_at_one_container_end_apart() {
 }
 
 #[test]
-fn whatever_the_names_are_the_text_is_xml() {
-    let mut picture = tangled(2, "a");
-    picture.nodes[0].name = "<&\"'\u{0}\u{7}>]]>".to_owned();
-    picture.summary = "5 < 6 & \"so\" on".to_owned();
+fn escapes_names_and_summaries() {
+    let mut diagram = dense_diagram(2, "a");
+    diagram.nodes[0].name = "<&\"'\u{0}\u{7}>]]>".to_owned();
+    diagram.summary = "5 < 6 & \"so\" on".to_owned();
 
-    let text = svg(&picture);
+    let text = svg(&diagram);
     assert!(text.contains("&lt;&amp;&quot;'&gt;]]&gt;"), "{text}");
     assert!(text.contains("5 &lt; 6 &amp; &quot;so&quot; on"));
     assert!(text.contains("<title id=\"name\">") && text.contains("<desc id=\"what\">"));
 
+    // Every `&` in the output must begin one of these entities.
     let bare = text.split('&').skip(1).filter(|rest| {
         !["lt;", "gt;", "amp;", "quot;"]
             .iter()

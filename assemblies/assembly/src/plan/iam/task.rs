@@ -1,34 +1,38 @@
-//! What the programs of a task may do: what their components declare, and what the manifest asks for.
+//! The statements of the task role: the components' permissions, and those that the manifest implies.
 
+use diagnostics::Finding;
 use serde_json::{Map, Value};
-use task_definition::Finding;
 
-use super::{Statement, equals, number_twins, pascal, wide};
+use super::{Statement, equals, number_duplicates, pascal, wildcards};
 use crate::component::{Component, Permission};
 use crate::manifest::{Manifest, OnDemand};
-use crate::resolve::{Cast, Member};
+use crate::resolve::{AssemblyMember, ResolvedAssembly};
 use crate::rules;
-use crate::values::{Values, fill};
+use crate::values::{Values, interpolate};
 
-/// The statements, and what is accepted and wider than it need be.
+/// Returns the statements, with warnings about wildcards, or the findings that prevent them.
 pub(in crate::plan) fn statements(
-    cast: &Cast,
+    assembly: &ResolvedAssembly,
 ) -> Result<(Vec<Statement>, Vec<Finding>), Vec<Finding>> {
     let (mut statements, mut findings, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-    let on_demand = cast.manifest.file().on_demand.is_some();
-    for member in &cast.members {
+    let on_demand = assembly.manifest.file().on_demand.is_some();
+    for member in &assembly.members {
         let permissions = member.component.file().permissions.iter().enumerate();
-        // What is about the trigger is of no use where there is none.
+        // A service has no trigger, so permissions for its bucket do not apply.
         for (index, permission) in
-            permissions.filter(|(_, one)| on_demand || !is_about_trigger(one))
+            permissions.filter(|(_, permission)| on_demand || !uses_trigger(permission))
         {
-            match granted(member, permission, &cast.manifest, &cast.values) {
+            match grant(member, permission, &assembly.manifest, &assembly.values) {
                 Ok(statement) => {
-                    warnings.extend(wide::judge(&member.component, index, &statement));
+                    warnings.extend(wildcards::check(&member.component, index, &statement));
                     statements.push(statement);
                 }
                 Err(unknown) => findings.extend(unknown.iter().map(|unknown| {
-                    rules::m19::unknown(member.place.clone(), member.name(), unknown)
+                    rules::m19_unresolved_permission::unresolved_reference(
+                        member.location.clone(),
+                        member.name(),
+                        unknown,
+                    )
                 })),
             }
         }
@@ -37,38 +41,44 @@ pub(in crate::plan) fn statements(
     if !findings.is_empty() {
         return Err(findings);
     }
-    statements.extend(mounts(cast));
+    statements.extend(mounts(assembly));
 
-    let service = cast.manifest.file().service.as_ref();
+    let service = assembly.manifest.file().service.as_ref();
     if service.is_some_and(|service| service.exec) {
         statements.push(exec());
     }
 
-    number_twins(&mut statements);
+    number_duplicates(&mut statements);
     Ok((statements, warnings))
 }
 
-/// File systems that a patch brings in and that ask who mounts them.
-fn mounts(cast: &Cast) -> Vec<Statement> {
-    let patch = cast.manifest.file().patch.as_ref();
+/// Returns statements for EFS volumes of the patch that use IAM authorization.
+fn mounts(assembly: &ResolvedAssembly) -> Vec<Statement> {
+    let patch = assembly.manifest.file().patch.as_ref();
     let volumes = patch.and_then(|patch| patch.get("volumes")?.as_array());
-    let volumes = volumes.into_iter().flatten();
-    volumes.filter_map(|volume| mount(cast, volume)).collect()
+    volumes
+        .into_iter()
+        .flatten()
+        .filter_map(|volume| mount(assembly, volume))
+        .collect()
 }
 
-fn mount(cast: &Cast, volume: &Value) -> Option<Statement> {
+fn mount(assembly: &ResolvedAssembly, volume: &Value) -> Option<Statement> {
     let efs = volume.get("efsVolumeConfiguration")?;
     let authorization = efs.get("authorizationConfig")?;
+    // Without IAM authorization EFS checks no identity, so the role needs no statement.
     if authorization.get("iam")? != "ENABLED" {
         return None;
     }
 
     let arn = |kind: &str, id: &str| {
-        cast.account
+        assembly
+            .account
             .arn("elasticfilesystem", &format!("{kind}/{id}"))
     };
     let name = volume.get("name")?.as_str()?;
     let point = authorization.get("accessPointId").and_then(Value::as_str);
+    // The actions that the SSM agent needs for ECS Exec.
     let actions = ["ClientMount", "ClientWrite"];
 
     Some(Statement {
@@ -81,11 +91,11 @@ fn mount(cast: &Cast, volume: &Value) -> Option<Statement> {
             equals("elasticfilesystem:AccessPointArn", arn("access-point", id))
         }),
         component: "patch".to_owned(),
-        why: format!("mounts the file system `{name}`, which asks who does"),
+        why: format!("mounts the file system `{name}`, which uses IAM authorization"),
     })
 }
 
-/// The agent that ECS puts into a container for `execute-command` speaks with the task role.
+/// Returns the statement for ECS Exec: its SSM agent runs in the container and uses the task role.
 fn exec() -> Statement {
     let actions = [
         "CreateControlChannel",
@@ -95,43 +105,44 @@ fn exec() -> Statement {
     ];
 
     Statement {
-        sid: "OpenShells".to_owned(),
+        sid: "ExecuteCommand".to_owned(),
         actions: actions
             .map(|action| format!("ssmmessages:{action}"))
             .to_vec(),
         resources: vec!["*".to_owned()],
         component: "all".to_owned(),
-        why: "`exec: true` lets people open a shell in a container; these actions know no resource"
+        why: "`exec: true` allows `aws ecs execute-command`; these actions have no resource-level permissions"
             .to_owned(),
         ..Statement::default()
     }
 }
 
-fn is_about_trigger(permission: &Permission) -> bool {
+fn uses_trigger(permission: &Permission) -> bool {
     permission
         .resources
         .iter()
         .any(|resource| resource.contains("${on_demand."))
 }
 
-/// A permission with its resources filled, or what is not known.
-fn granted(
-    member: &Member,
+/// Returns the statement of a permission, or the names in its resources that have no value.
+fn grant(
+    member: &AssemblyMember,
     permission: &Permission,
     manifest: &Manifest,
     values: &Values,
 ) -> Result<Statement, Vec<String>> {
-    let known = |name: &str| match name.split_once('.') {
-        Some(("settings", setting)) => setting_text(member, setting),
-        Some(("on_demand", field)) => trigger(manifest.file().on_demand.as_ref()?, field),
+    let resolve = |name: &str| match name.split_once('.') {
+        Some(("settings", setting)) => setting_value(member, setting),
+        Some(("on_demand", field)) => trigger_field(manifest.file().on_demand.as_ref()?, field),
         None if name == "assembly" => Some(manifest.file().name.clone()),
         _ => values.get(name).map(str::to_owned),
     };
 
-    let filled: Result<Vec<String>, Vec<String>> = permission
+    // All unknown names of one resource are reported together.
+    let resources: Result<Vec<String>, Vec<String>> = permission
         .resources
         .iter()
-        .map(|resource| fill(resource, known))
+        .map(|resource| interpolate(resource, resolve))
         .collect();
 
     Ok(Statement {
@@ -140,29 +151,29 @@ fn granted(
             .clone()
             .unwrap_or_else(|| sid(&member.component, permission)),
         actions: permission.actions.clone(),
-        resources: filled?,
+        resources: resources?,
         component: member.name().to_owned(),
         why: permission.why.clone(),
         ..Statement::default()
     })
 }
 
-/// What the user set, or else the component's default, if it says anything.
-fn setting_text(member: &Member, setting: &str) -> Option<String> {
-    if let Some(given) = member.settings.get(setting) {
-        return Some(given.text.clone());
+/// Returns a setting's value, or else its default, unless that is empty.
+fn setting_value(member: &AssemblyMember, setting: &str) -> Option<String> {
+    if let Some(setting) = member.settings.get(setting) {
+        return Some(setting.text.clone());
     }
     let declared = member.component.file().settings.get(setting)?;
     let text = declared.kind.text(declared.default.as_ref()?)?;
     (!text.is_empty()).then_some(text)
 }
 
-fn trigger(on_demand: &OnDemand, field: &str) -> Option<String> {
+fn trigger_field(on_demand: &OnDemand, field: &str) -> Option<String> {
     match field {
         "bucket" => Some(on_demand.bucket.clone()),
         "prefix" => Some(on_demand.prefix.clone().unwrap_or_default()),
         "suffix" => Some(on_demand.suffix.clone().unwrap_or_default()),
-        // Results beside the input, where no other bucket is named.
+        // Results go to the input bucket, unless the manifest names another.
         "output_bucket" => Some(
             on_demand
                 .output_bucket
@@ -173,7 +184,7 @@ fn trigger(on_demand: &OnDemand, field: &str) -> Option<String> {
     }
 }
 
-/// `ThumbnailS3GetObject`.
+/// Returns the Sid of a permission: `ThumbnailS3GetObject`.
 fn sid(component: &Component, permission: &Permission) -> String {
     let actions = permission.actions.iter().map(|action| pascal(action));
     pascal(component.name()) + &actions.collect::<String>()

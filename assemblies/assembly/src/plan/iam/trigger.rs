@@ -1,41 +1,42 @@
-//! What starts tasks when an object lands: a rule of EventBridge, or a pipe behind a queue.
+//! The role that starts tasks for new objects: of an EventBridge rule, or of a pipe behind a queue.
 
 use serde_json::json;
 
 use super::{EVENTS, PIPE, Role, Statement, equals, object, role_name};
 use crate::plan::Plan;
 
-/// The role of whoever starts tasks; none for a service, which ECS starts by itself.
+/// Returns the role that starts tasks, or `None` for a service, since ECS starts its tasks.
 pub(super) fn role(plan: &Plan, cluster: &str) -> Option<Role> {
     let on_demand = plan.on_demand()?;
-    let account = &plan.wiring.cast.account;
+    let account = &plan.wiring.assembly.account;
     let name = plan.name();
-    let mut statements = start(plan, cluster);
+    // Rule and pipe start the same task; only the pipe also reads a queue.
+    let mut statements = run_task_statements(plan, cluster);
 
     if !on_demand.queue {
         return Some(Role {
-            word: EVENTS,
+            suffix: EVENTS,
             name: role_name(name, EVENTS),
             purpose: "starting a task for an event",
-            trusted: "events.amazonaws.com",
+            service: "events.amazonaws.com",
             source: account.arn("events", &format!("rule/{name}")),
             statements,
         });
     }
 
-    statements.insert(0, receive(account.arn("sqs", name)));
+    statements.insert(0, receive_statement(account.arn("sqs", name)));
     Some(Role {
-        word: PIPE,
+        suffix: PIPE,
         name: role_name(name, PIPE),
-        purpose: "starting a task for an event that waits in the queue",
-        trusted: "pipes.amazonaws.com",
+        purpose: "starting a task for an event in the queue",
+        service: "pipes.amazonaws.com",
         source: account.arn("pipes", &format!("pipe/{name}")),
         statements,
     })
 }
 
-fn start(plan: &Plan, cluster: &str) -> Vec<Statement> {
-    let account = &plan.wiring.cast.account;
+fn run_task_statements(plan: &Plan, cluster: &str) -> Vec<Statement> {
+    let account = &plan.wiring.assembly.account;
     let (name, definition) = (plan.name(), plan.definition());
     let roles = [&definition.execution_role_arn, &definition.task_role_arn];
     let cluster_arn = account.arn("ecs", &format!("cluster/{cluster}"));
@@ -54,33 +55,34 @@ fn start(plan: &Plan, cluster: &str) -> Vec<Statement> {
             "ecs:RunTask",
             vec![account.arn("ecs", &format!("task-definition/{name}:*"))],
             object(json!({ "ArnEquals": { "ecs:cluster": cluster_arn } })),
-            "starts the task, any revision, in this cluster only",
+            "starts any revision of the task, in this cluster only",
         ),
+        // RunTask passes the roles of the definition, so the caller needs iam:PassRole for both.
         statement(
-            "HandOverRoles",
+            "PassRoles",
             "iam:PassRole",
             roles.into_iter().flatten().cloned().collect(),
             equals("iam:PassedToService", "ecs-tasks.amazonaws.com"),
-            "gives the task its roles, and gives them to nobody else",
+            "passes the roles to the task, and to no other service",
         ),
         statement(
             "TagTask",
             "ecs:TagResource",
             vec![account.arn("ecs", &format!("task/{cluster}/*"))],
             equals("ecs:CreateAction", "RunTask"),
-            "tags the task while it is started, so that its cost can be told",
+            "tags the task when it starts, for cost allocation",
         ),
     ]
 }
 
-fn receive(queue: String) -> Statement {
+fn receive_statement(queue: String) -> Statement {
     let actions = ["DeleteMessage", "GetQueueAttributes", "ReceiveMessage"];
     Statement {
-        sid: "TakeEvents".to_owned(),
+        sid: "ReceiveEvents".to_owned(),
         actions: actions.map(|action| format!("sqs:{action}")).to_vec(),
         resources: vec![queue],
         component: "on_demand".to_owned(),
-        why: "takes events out of the queue".to_owned(),
+        why: "reads events from the queue and deletes them".to_owned(),
         ..Statement::default()
     }
 }

@@ -1,12 +1,12 @@
-//! What stands between the clients and the tasks: a load balancer of the stack's own, or one that is there.
+//! The load balancer of a service: created by the stack, or an existing one.
 //!
-//! A Network Load Balancer hands connections through, so TLS ends in the task and the outermost hop sees its
-//! clients. An Application Load Balancer reads requests: it has a certificate of its own, and speaks TLS again to
-//! an outermost hop that wants it (whose certificate it does not check).
+//! A Network Load Balancer passes connections through, so TLS ends in the task and the outermost hop sees the
+//! clients' addresses. An Application Load Balancer reads requests: it has its own certificate, and opens a
+//! second TLS connection to an outermost hop that serves HTTPS. It does not verify that hop's certificate.
 
 use serde_json::{Value, json};
 
-use super::stack::{Stack, attribute, either, is_empty, is_given, nothing, reference};
+use super::stack::{Stack, attribute, if_else, is_empty, is_set, no_value, reference};
 use super::{network, target_group};
 use crate::manifest::LoadBalancer;
 use crate::plan::Plan;
@@ -18,20 +18,21 @@ pub(super) enum Balancer {
     Network,
 }
 
-pub(super) const MADE: &str = "MakesLoadBalancer";
+pub(super) const CREATED: &str = "MakesLoadBalancer";
 const SHARED: &str = "SharesLoadBalancer";
 
-/// Adds it, and opens the outermost port to it, or to the clients where there is none.
+/// Adds the load balancer and opens the outermost port to it, or to the clients if there is none.
 pub(super) fn add(stack: &mut Stack, plan: &Plan) -> Option<Balancer> {
     let public = plan.public()?;
-    network::clients(stack);
+    network::add_clients(stack);
+    // The order matters below: the listener refers to the load balancer and the target group.
     let balancer = match plan.load_balancer() {
         LoadBalancer::Application => Balancer::Application,
         LoadBalancer::Network => Balancer::Network,
         LoadBalancer::None => {
-            let why = "Clients connect to the outermost hop itself.";
+            let why = "Clients connect directly to the outermost hop.";
             let clients = ("CidrIp", reference("Clients"));
-            network::open(stack, "TaskIngress", public.port(), why, clients);
+            network::add_ingress(stack, "TaskIngress", public.port(), why, clients);
             return None;
         }
     };
@@ -43,21 +44,23 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan) -> Option<Balancer> {
     balancer.listener(stack);
     let address = attribute("LoadBalancer", "DNSName");
 
-    stack.output_if(MADE, "Address", "Where clients connect.", &address);
+    stack.output_if(CREATED, "Address", "Where clients connect.", &address);
     Some(balancer)
 }
 
 impl Balancer {
-    /// The listener that leads to the service: a target group can be used once there is one.
-    pub(super) fn leads(self) -> Value {
+    /// Returns a reference to the listener that forwards to the service.
+    ///
+    /// A service can use the target group only once a listener uses it.
+    pub(super) fn listener_reference(self) -> Value {
         match self {
-            Self::Application => either(MADE, reference("Listener"), reference("ListenerRule")),
+            Self::Application => if_else(CREATED, reference("Listener"), reference("ListenerRule")),
             Self::Network => reference("Listener"),
         }
     }
 
-    /// The parameter that names what is shared.
-    fn shared(self) -> &'static str {
+    /// Returns the parameter that names the shared listener or load balancer.
+    fn shared_parameter(self) -> &'static str {
         match self {
             Self::Application => "ListenerArn",
             Self::Network => "LoadBalancerArn",
@@ -67,19 +70,21 @@ impl Balancer {
     fn parameters(self, stack: &mut Stack, plan: &Plan) {
         let optional = json!({ "Type": "String", "Default": "" });
         let about = match self {
-            Self::Application => "A listener to share; left empty, a load balancer is made.",
-            Self::Network => "A load balancer to share; left empty, one is made.",
+            Self::Application => {
+                "The ARN of a listener to share; if empty, a load balancer is created."
+            }
+            Self::Network => "The ARN of a load balancer to share; if empty, one is created.",
         };
 
-        stack.parameter(self.shared(), about, optional.clone());
+        stack.parameter(self.shared_parameter(), about, optional.clone());
         stack.parameter(
             "SharedSecurityGroup",
-            "The security group of the load balancer that is shared.",
+            "The security group of the shared load balancer.",
             optional.clone(),
         );
         stack.parameter(
             "Scheme",
-            "Whether the load balancer that is made is on the internet.",
+            "Whether the created load balancer is internet-facing.",
             json!({
                 "Type": "String",
                 "Default": "internal",
@@ -89,22 +94,24 @@ impl Balancer {
 
         stack.parameter(
             "LoadBalancerSubnets",
-            "The subnets of the load balancer that is made; left empty, those of the tasks.",
+            "The subnets of the created load balancer; if empty, those of the tasks.",
             json!({ "Type": "CommaDelimitedList", "Default": "" }),
         );
 
+        // A list parameter cannot be compared with "", so the condition joins it first.
         let subnets = json!({ "Fn::Join": ["", reference("LoadBalancerSubnets")] });
         let own_subnets = json!({ "Fn::Not": [{ "Fn::Equals": [subnets, ""] }] });
         stack.condition("HasOwnSubnets", own_subnets);
-        stack.condition(MADE, is_empty(self.shared()));
+        stack.condition(CREATED, is_empty(self.shared_parameter()));
 
-        let must = is_given("SharedSecurityGroup");
-        let otherwise = "SharedSecurityGroup must say who may reach the tasks.";
+        let assertion = is_set("SharedSecurityGroup");
+        let message =
+            "Set SharedSecurityGroup: without it the shared load balancer cannot reach the tasks.";
         stack.rule(
             "SharedIsReachable",
-            &is_given(self.shared()),
-            &must,
-            otherwise,
+            &is_set(self.shared_parameter()),
+            &assertion,
+            message,
         );
 
         match self {
@@ -120,22 +127,23 @@ impl Balancer {
         }
     }
 
-    /// Clients reach the load balancer, the load balancer reaches the outermost port, and nothing else.
+    /// Adds the security groups: clients to the load balancer, the load balancer to the outermost port.
     fn security_groups(self, stack: &mut Stack, plan: &Plan) {
-        let port = plan.public().map_or(0, crate::wire::Public::port);
-        let listens = match self {
-            Self::Application => either("HasCertificate", json!(443), json!(80)),
+        let port = plan.public().map_or(0, crate::wire::PublicPort::port);
+        let listener_port = match self {
+            Self::Application => if_else("HasCertificate", json!(443), json!(80)),
             Self::Network => reference("Port"),
         };
 
+        // Egress is restricted as well: by default a security group allows all outgoing traffic.
         let properties = json!({
             "GroupDescription": format!("Load balancer of {}", plan.name()),
             "VpcId": reference("Vpc"),
             "SecurityGroupIngress": [{
                 "Description": "Clients",
                 "IpProtocol": "tcp",
-                "FromPort": listens,
-                "ToPort": listens,
+                "FromPort": listener_port,
+                "ToPort": listener_port,
                 "CidrIp": reference("Clients"),
             }],
             "SecurityGroupEgress": [{
@@ -150,22 +158,23 @@ impl Balancer {
         let name = "LoadBalancerSecurityGroup";
         let why = "Clients in, the outermost port of the tasks out.";
         stack.resource(name, "AWS::EC2::SecurityGroup", why, properties);
-        stack.attribute(name, "Condition", json!(MADE));
+        stack.attribute(name, "Condition", json!(CREATED));
 
-        let why = "The one port that is open, and to the load balancer only.";
-        let made = ("SourceSecurityGroupId", attribute(name, "GroupId"));
-        network::open(stack, "TaskIngress", port, why, made);
-        stack.attribute("TaskIngress", "Condition", json!(MADE));
+        let why = "The only open port, and only to the load balancer.";
+        let created = ("SourceSecurityGroupId", attribute(name, "GroupId"));
+        network::add_ingress(stack, "TaskIngress", port, why, created);
+        stack.attribute("TaskIngress", "Condition", json!(CREATED));
 
         let shared = ("SourceSecurityGroupId", reference("SharedSecurityGroup"));
-        let why = "The same where the load balancer is shared.";
-        network::open(stack, "SharedIngress", port, why, shared);
-        stack.condition("HasSharedGroup", is_given("SharedSecurityGroup"));
+        let why = "The same for a shared load balancer.";
+        network::add_ingress(stack, "SharedIngress", port, why, shared);
+        stack.condition("HasSharedGroup", is_set("SharedSecurityGroup"));
         stack.attribute("SharedIngress", "Condition", json!("HasSharedGroup"));
     }
 
     fn load_balancer(self, stack: &mut Stack) {
-        let subnets = either(
+        // An internet-facing load balancer needs public subnets, while tasks are usually in private ones.
+        let subnets = if_else(
             "HasOwnSubnets",
             reference("LoadBalancerSubnets"),
             reference("Subnets"),
@@ -181,19 +190,19 @@ impl Balancer {
             Self::Application => (
                 "routing.http.drop_invalid_header_fields.enabled",
                 "true",
-                "Made where no listener is shared. Headers that no two servers read alike go no further.",
+                "Created if no listener is shared. It drops invalid headers, which servers interpret differently.",
             ),
             Self::Network => (
                 "load_balancing.cross_zone.enabled",
                 "true",
-                "Made where none is shared. A zone with fewer tasks must not give each of them more to do.",
+                "Created if none is shared. Cross-zone balancing evens out the load if a zone has fewer tasks.",
             ),
         };
 
         properties["LoadBalancerAttributes"] = json!([{ "Key": key, "Value": value }]);
         let kind = "AWS::ElasticLoadBalancingV2::LoadBalancer";
         stack.resource("LoadBalancer", kind, why, properties);
-        stack.attribute("LoadBalancer", "Condition", json!(MADE));
+        stack.attribute("LoadBalancer", "Condition", json!(CREATED));
     }
 
     fn listener(self, stack: &mut Stack) {
@@ -202,29 +211,30 @@ impl Balancer {
         if self == Self::Network {
             let shared = reference("LoadBalancerArn");
             let properties = json!({
-                "LoadBalancerArn": either(MADE, reference("LoadBalancer"), shared),
+                "LoadBalancerArn": if_else(CREATED, reference("LoadBalancer"), shared),
                 "Port": reference("Port"),
                 "Protocol": "TCP",
                 "DefaultActions": forward,
             });
 
-            let why = "Connections go through as they are: TLS ends in the task.";
+            let why = "Connections pass through unchanged: TLS ends in the task.";
             return stack.resource("Listener", kind, why, properties);
         }
 
+        // Without a certificate the listener is plain HTTP on port 80.
         let certificates = json!([{ "CertificateArn": reference("CertificateArn") }]);
         let properties = json!({
             "LoadBalancerArn": reference("LoadBalancer"),
-            "Port": either("HasCertificate", json!(443), json!(80)),
-            "Protocol": either("HasCertificate", json!("HTTPS"), json!("HTTP")),
-            "Certificates": either("HasCertificate", certificates, nothing()),
-            "SslPolicy": either("HasCertificate", json!(TLS), nothing()),
+            "Port": if_else("HasCertificate", json!(443), json!(80)),
+            "Protocol": if_else("HasCertificate", json!("HTTPS"), json!("HTTP")),
+            "Certificates": if_else("HasCertificate", certificates, no_value()),
+            "SslPolicy": if_else("HasCertificate", json!(TLS), no_value()),
             "DefaultActions": forward,
         });
 
-        let why = "The clients' TLS ends here, with the load balancer's own certificate.";
+        let why = "The clients' TLS ends here, with the load balancer's certificate.";
         stack.resource("Listener", kind, why, properties);
-        stack.attribute("Listener", "Condition", json!(MADE));
+        stack.attribute("Listener", "Condition", json!(CREATED));
 
         let properties = json!({
             "ListenerArn": reference("ListenerArn"),
@@ -236,7 +246,7 @@ impl Balancer {
             "Actions": forward,
         });
 
-        let why = "The part of the shared listener that is for this service.";
+        let why = "The rule of the shared listener that forwards to this service.";
         let kind = "AWS::ElasticLoadBalancingV2::ListenerRule";
         stack.resource("ListenerRule", kind, why, properties);
         stack.attribute("ListenerRule", "Condition", json!(SHARED));
@@ -247,30 +257,36 @@ impl Balancer {
 const TLS: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 
 fn application_parameters(stack: &mut Stack, plan: &Plan) {
-    stack.condition(SHARED, is_given("ListenerArn"));
-    stack.condition("HasCertificate", is_given("CertificateArn"));
+    stack.condition(SHARED, is_set("ListenerArn"));
+    stack.condition("HasCertificate", is_set("CertificateArn"));
     stack.parameter(
         "CertificateArn",
-        "The certificate in ACM of the load balancer that is made; without it clients speak plain HTTP.",
+        "The ACM certificate of the created load balancer; if empty, it serves plain HTTP.",
         json!({ "Type": "String", "Default": "" }),
     );
 
     if speaks_tls(plan) {
-        let must = is_given("CertificateArn");
-        let otherwise =
-            "An assembly that speaks TLS is not to be reached without: give CertificateArn.";
-        stack.rule("TlsAllTheWay", &is_empty("ListenerArn"), &must, otherwise);
+        // The user put TLS in front of the app; plain HTTP to the load balancer would undo that unnoticed.
+        let assertion = is_set("CertificateArn");
+        let message =
+            "The outermost hop serves HTTPS, so the load balancer must too: set CertificateArn.";
+        stack.rule(
+            "TlsAllTheWay",
+            &is_empty("ListenerArn"),
+            &assertion,
+            message,
+        );
     }
 
     stack.parameter(
         "ListenerPriority",
-        "The place of this service among the rules of the listener that is shared.",
+        "The priority of this service's rule on the shared listener.",
         json!({ "Type": "Number", "Default": 100, "MinValue": 1, "MaxValue": 50000 }),
     );
 
     stack.parameter(
         "Hosts",
-        "The host names that the listener that is shared sends here.",
+        "The host names that the shared listener forwards to this service.",
         json!({ "Type": "CommaDelimitedList", "Default": "*" }),
     );
 }

@@ -1,18 +1,19 @@
-//! Buckets: made by the stack, or there already.
+//! The buckets of the trigger: created by the stack, or existing ones.
 
 use serde_json::{Value, json};
 
-use super::stack::{Stack, filled, reference};
+use super::stack::{Stack, reference, substitute};
 use crate::manifest::OnDemand;
 
-/// Adds the buckets of a trigger, each of which may be there already.
+/// Adds the buckets of a trigger; parameters say which of them exist already.
 pub(super) fn add(stack: &mut Stack, on_demand: &OnDemand) {
     let notifies = json!({ "EventBridgeConfiguration": { "EventBridgeEnabled": true } });
     let bucket = &on_demand.bucket;
-    let why = "Tells EventBridge of every new object. A bucket that is there already must be told to do so by hand; \
-               see the output NotificationCommand.";
+    let why = "Sends an event to EventBridge for every new object. For an existing bucket, run the command in the \
+    output NotificationCommand.";
 
     add_bucket(stack, "Bucket", bucket, why, Some(notifies));
+    // CloudFormation cannot change a bucket outside of the stack, so the user runs a command.
     let command = format!(
         "aws s3api put-bucket-notification-configuration --bucket {bucket} --notification-configuration \
          '{{\"EventBridgeConfiguration\":{{}}}}'"
@@ -25,25 +26,25 @@ pub(super) fn add(stack: &mut Stack, on_demand: &OnDemand) {
     stack.output_if(
         "HasBucket",
         "NotificationCommand",
-        "Makes the bucket that is there tell EventBridge. It replaces what else the bucket notifies; \
-         get-bucket-notification-configuration says what that is.",
+        "Makes an existing bucket send events to EventBridge. It replaces the bucket's other notifications; \
+        list them first with get-bucket-notification-configuration.",
         &json!(command),
     );
 
     if let Some(output) = on_demand
         .output_bucket
         .as_ref()
-        .filter(|one| *one != bucket)
+        .filter(|output| *output != bucket)
     {
         add_bucket(stack, "OutputBucket", output, "For the results.", None);
     }
 }
 
-fn add_bucket(stack: &mut Stack, logical: &str, name: &str, why: &str, notifies: Option<Value>) {
-    let (parameter, condition) = (format!("Make{logical}"), format!("Makes{logical}"));
+fn add_bucket(stack: &mut Stack, id: &str, name: &str, why: &str, notifies: Option<Value>) {
+    let (parameter, condition) = (format!("Make{id}"), format!("Makes{id}"));
     stack.parameter(
         &parameter,
-        &format!("Whether to make the bucket {name}; no where it is there already."),
+        &format!("Whether to create the bucket {name}; no if it exists already."),
         json!({ "Type": "String", "Default": "yes", "AllowedValues": ["yes", "no"] }),
     );
     stack.condition(
@@ -56,6 +57,7 @@ fn add_bucket(stack: &mut Stack, logical: &str, name: &str, why: &str, notifies:
         properties["NotificationConfiguration"] = notifies;
     }
 
+    // The default of new buckets since April 2023, written out in the template.
     properties["PublicAccessBlockConfiguration"] = json!({
         "BlockPublicAcls": true,
         "BlockPublicPolicy": true,
@@ -63,13 +65,14 @@ fn add_bucket(stack: &mut Stack, logical: &str, name: &str, why: &str, notifies:
         "RestrictPublicBuckets": true,
     });
 
-    stack.resource(logical, "AWS::S3::Bucket", why, properties);
-    stack.attribute(logical, "UpdateReplacePolicy", json!("Retain"));
-    stack.attribute(logical, "DeletionPolicy", json!("RetainExceptOnCreate"));
-    stack.attribute(logical, "Condition", json!(condition));
+    stack.resource(id, "AWS::S3::Bucket", why, properties);
+    // The bucket survives the stack, since it holds the users' objects; a failed creation leaves none behind.
+    stack.attribute(id, "UpdateReplacePolicy", json!("Retain"));
+    stack.attribute(id, "DeletionPolicy", json!("RetainExceptOnCreate"));
+    stack.attribute(id, "Condition", json!(condition));
 }
 
-/// The ARN of the cluster.
+/// Returns the ARN of the cluster.
 pub(super) fn cluster() -> Value {
-    filled("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:cluster/${Cluster}")
+    substitute("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:cluster/${Cluster}")
 }

@@ -1,4 +1,4 @@
-//! The rule that starts a task for a new object, at once or through a queue.
+//! The EventBridge rule that starts a task for a new object, directly or through a queue.
 
 use serde_json::{Value, json};
 
@@ -18,22 +18,23 @@ const QUEUE: &str = "Queue";
 /// EventBridge's own limits, which are also its defaults.
 const RETRIES: u32 = 185;
 const DAY: u32 = 86_400;
-/// Tries of a queue, where nobody says otherwise.
+/// The default number of retries of a queue.
 const QUEUE_RETRIES: u32 = 4;
 
 /// Adds the rule and where its events go.
 pub(super) fn add(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) {
     let undelivered = format!("{}-undelivered", plan.name());
-    let why = "Events for which no task could be started. (A task that was started and failed is another matter.)";
+    let why = "Events for which no task could be started. (Tasks that started and failed are in the failed queue.)";
     queue::add(stack, UNDELIVERED, &undelivered, why);
+    // A queue keeps events while the cluster or the account's task quota is exhausted.
     let target = if on_demand.queue {
-        buffered(stack, plan, on_demand)
+        queue_target(stack, plan, on_demand)
     } else {
-        direct(plan, on_demand)
+        ecs_target(plan, on_demand)
     };
 
-    let why = "New objects. Events come at least once and in any order, and a rule cannot give a task a token that \
-               makes it unique: the same event twice must lead to the same result.";
+    let why = "New objects. EventBridge delivers events at least once and in any order, and a rule cannot set a \
+    client token: handling the same event twice must lead to the same result.";
     let properties = json!({
         "Name": plan.name(),
         "Description": format!("Starts {} for a new object", plan.name()),
@@ -43,22 +44,22 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) {
     });
 
     stack.resource(RULE, "AWS::Events::Rule", why, properties);
-    stack.say(
+    stack.comment(
         RULE,
         "EventPattern/detail/object/size",
-        "Folders that the console makes are empty objects.",
+        "Folders created in the S3 console are empty objects.",
     );
-    queue::open(stack, UNDELIVERED, &[RULE]);
+    queue::allow_rules(stack, UNDELIVERED, &[RULE]);
 }
 
-/// The rule starts the task itself.
-fn direct(plan: &Plan, on_demand: &OnDemand) -> Value {
-    let variables = trigger::variables(&plan.wiring.cast);
+/// Returns the target of a rule that starts the task itself.
+fn ecs_target(plan: &Plan, on_demand: &OnDemand) -> Value {
+    let variables = trigger::variables(&plan.wiring.assembly);
     let app = app(plan);
     json!({
         "Id": "run-task",
         "Arn": cluster(),
-        "RoleArn": attribute(roles::logical(EVENTS), "Arn"),
+        "RoleArn": attribute(roles::logical_id(EVENTS), "Arn"),
         "EcsParameters": {
             "TaskDefinitionArn": reference(TASK_DEFINITION),
             "TaskCount": 1,
@@ -68,6 +69,7 @@ fn direct(plan: &Plan, on_demand: &OnDemand) -> Value {
             "PropagateTags": "TASK_DEFINITION",
             "EnableECSManagedTags": true,
         },
+        // The template is the `overrides` of RunTask: it sets the app's variables.
         "InputTransformer": {
             "InputPathsMap": trigger::paths(&variables),
             "InputTemplate": trigger::overrides_template(app, &variables),
@@ -80,23 +82,24 @@ fn direct(plan: &Plan, on_demand: &OnDemand) -> Value {
     })
 }
 
-/// The rule puts variables into a queue, and a pipe starts a task for each message.
+/// Adds a queue and the pipe that starts a task for each message; returns the target of the rule.
 ///
-/// A pipe can only take whole values out of a message, so the rule puts them together.
-fn buffered(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) -> Value {
-    let variables = trigger::variables(&plan.wiring.cast);
+/// A pipe can only copy whole values from a message, so the rule composes the variables.
+fn queue_target(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) -> Value {
+    let variables = trigger::variables(&plan.wiring.assembly);
+    // `maxReceiveCount` counts the first try as well.
     let tries = on_demand.retries.unwrap_or(QUEUE_RETRIES) + 1;
     queue::add_with_redrive(stack, QUEUE, plan.name(), UNDELIVERED, tries);
-    queue::open(stack, QUEUE, &[RULE]);
+    queue::allow_rules(stack, QUEUE, &[RULE]);
 
     let environment: Vec<Value> = variables
         .iter()
-        .map(|one| json!({ "Name": one.name, "Value": format!("$.body.{}", one.name) }))
+        .map(|variable| json!({ "Name": variable.name, "Value": format!("$.body.{}", variable.name) }))
         .collect();
     let properties = json!({
         "Name": plan.name(),
         "Description": format!("Starts {} for every message", plan.name()),
-        "RoleArn": attribute(roles::logical(PIPE), "Arn"),
+        "RoleArn": attribute(roles::logical_id(PIPE), "Arn"),
         "Source": attribute(QUEUE, "Arn"),
         "SourceParameters": { "SqsQueueParameters": { "BatchSize": 1 } },
         "Target": cluster(),
@@ -116,7 +119,7 @@ fn buffered(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) -> Value {
         },
     });
 
-    let why = "One task for one message; a message is gone once its task was started.";
+    let why = "One task per message; the message is deleted once its task has started.";
     stack.resource("Pipe", "AWS::Pipes::Pipe", why, properties);
     json!({
         "Id": "queue",
@@ -129,7 +132,8 @@ fn buffered(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) -> Value {
     })
 }
 
-/// The app's container.
+/// Returns the name of the app's container.
 pub(super) fn app(plan: &Plan) -> &str {
-    plan.app().map_or(plan.name(), crate::resolve::Member::name)
+    plan.app()
+        .map_or(plan.name(), crate::resolve::AssemblyMember::name)
 }

@@ -1,41 +1,41 @@
-//! Where tasks run, and who may reach them.
+//! The network of the tasks: parameters of every stack, and security groups.
 
 use serde_json::{Value, json};
 
 use super::stack::{Stack, attribute, reference};
 use crate::plan::Plan;
 
-/// The logical name of the tasks' security group.
+/// The logical id of the tasks' security group.
 pub(super) const TASK_GROUP: &str = "TaskSecurityGroup";
 
-/// What every stack asks for.
-pub(super) fn parameters(stack: &mut Stack, plan: &Plan) {
-    let cluster = &plan.wiring.cast.account.cluster;
+/// Adds the parameters of every stack.
+pub(super) fn add_parameters(stack: &mut Stack, plan: &Plan) {
+    let cluster = &plan.wiring.assembly.account.cluster;
     stack.parameter(
         "Cluster",
-        "The name of the ECS cluster, which exists.",
+        "The name of an existing ECS cluster.",
         json!({ "Type": "String", "Default": cluster }),
     );
     stack.parameter(
         "Vpc",
-        "The network.",
+        "The VPC of the tasks.",
         json!({ "Type": "AWS::EC2::VPC::Id" }),
     );
 
     stack.parameter(
         "Subnets",
-        "The subnets of the tasks, best in several zones.",
+        "The subnets of the tasks, preferably in several availability zones.",
         json!({ "Type": "List<AWS::EC2::Subnet::Id>" }),
     );
 
     stack.parameter(
         "PublicAddress",
-        "Whether tasks get an address of the internet; a subnet without NAT needs it to pull images.",
+        "Whether tasks get a public IP address; in a public subnet they need one to pull images.",
         json!({ "Type": "String", "Default": "DISABLED", "AllowedValues": ["DISABLED", "ENABLED"] }),
     );
 }
 
-/// The network of a task, in the form that services and pipes take.
+/// Returns the `awsvpc` configuration of services and pipes.
 pub(super) fn awsvpc() -> Value {
     json!({
         "AssignPublicIp": reference("PublicAddress"),
@@ -44,8 +44,8 @@ pub(super) fn awsvpc() -> Value {
     })
 }
 
-/// The security group of the tasks; nobody reaches them yet.
-pub(super) fn closed_group(stack: &mut Stack, plan: &Plan, why: &str) {
+/// Adds the security group of the tasks, without ingress.
+pub(super) fn add_task_group(stack: &mut Stack, plan: &Plan, why: &str) {
     let properties = json!({
         "GroupDescription": format!("Tasks of {}", plan.name()),
         "VpcId": reference("Vpc"),
@@ -53,8 +53,15 @@ pub(super) fn closed_group(stack: &mut Stack, plan: &Plan, why: &str) {
     stack.resource(TASK_GROUP, "AWS::EC2::SecurityGroup", why, properties);
 }
 
-/// Opens one port of the tasks to a source: `SourceSecurityGroupId` or `CidrIp`, and its value.
-pub(super) fn open(stack: &mut Stack, name: &str, port: u16, why: &str, source: (&str, Value)) {
+/// Opens one port of the tasks to a source: the property `SourceSecurityGroupId` or `CidrIp`, and its value.
+pub(super) fn add_ingress(
+    stack: &mut Stack,
+    name: &str,
+    port: u16,
+    why: &str,
+    source: (&str, Value),
+) {
+    // A separate resource: with inline rules the groups of tasks and load balancer would refer to each other.
     let mut properties = json!({
         "GroupId": attribute(TASK_GROUP, "GroupId"),
         "Description": "The outermost hop",
@@ -66,11 +73,11 @@ pub(super) fn open(stack: &mut Stack, name: &str, port: u16, why: &str, source: 
     stack.resource(name, "AWS::EC2::SecurityGroupIngress", why, properties);
 }
 
-/// Who the clients are.
-pub(super) fn clients(stack: &mut Stack) {
+/// Adds the parameter with the clients' address range.
+pub(super) fn add_clients(stack: &mut Stack) {
     stack.parameter(
         "Clients",
-        "The addresses that may connect. 0.0.0.0/0 is everybody.",
+        "The addresses that can connect. 0.0.0.0/0 is the whole internet.",
         json!({ "Type": "String", "Default": "10.0.0.0/8" }),
     );
 }

@@ -1,4 +1,4 @@
-//! Everything of an assembly whose tasks are started by new objects.
+//! The resources of an on-demand assembly, which starts a task for each new object.
 
 use serde_json::json;
 
@@ -11,36 +11,39 @@ use crate::trigger;
 const FAILED: &str = "FailedQueue";
 const FAILED_RULE: &str = "FailedRule";
 
-/// Adds it.
+/// Adds the resources.
 pub(super) fn add(stack: &mut Stack, plan: &Plan, on_demand: &OnDemand) {
-    network::closed_group(stack, plan, "The tasks call others; nobody calls them.");
+    network::add_task_group(stack, plan, "The tasks make connections and accept none.");
     bucket::add(stack, on_demand);
     events::add(stack, plan, on_demand);
     let about = "The queue of events for which no task could be started.";
     stack.output(events::UNDELIVERED, about, &reference(events::UNDELIVERED));
     if on_demand.on_failure == OnFailure::Queue {
-        failures(stack, plan);
+        add_failed_queue(stack, plan);
     }
 }
 
-/// EventBridge is done once a task was started: what becomes of it must be watched for.
-fn failures(stack: &mut Stack, plan: &Plan) {
+/// Adds a queue of failed tasks, and the rule that fills it.
+///
+/// EventBridge's delivery ends when the task starts, so its failure needs a rule on the task's state.
+fn add_failed_queue(stack: &mut Stack, plan: &Plan) {
     let name = format!("{}-failed", plan.name());
-    let why = "Tasks that ended without having done their work, each with what it was started for.";
+    let why = "Failed tasks, each with the overrides it was started with.";
     queue::add(stack, FAILED, &name, why);
 
+    // The task state change event has the overrides, so a failed task can be started again from it.
     let pattern = trigger::failures(plan.name(), events::app(plan), &bucket::cluster());
     let properties = json!({
         "Name": name,
-        "Description": format!("Keeps the ends of {} that are failures", plan.name()),
+        "Description": format!("Keeps failed tasks of {}", plan.name()),
         "State": "ENABLED",
         "EventPattern": pattern,
         "Targets": [{ "Id": "queue", "Arn": attribute(FAILED, "Arn") }],
     });
 
-    let why = "The app left with another code than 0, or nothing ever started.";
+    let why = "The app exited with another code than 0, or the task did not start.";
     stack.resource(FAILED_RULE, "AWS::Events::Rule", why, properties);
-    queue::open(stack, FAILED, &[FAILED_RULE]);
+    queue::allow_rules(stack, FAILED, &[FAILED_RULE]);
     stack.output(
         FAILED,
         "The queue of tasks that failed.",

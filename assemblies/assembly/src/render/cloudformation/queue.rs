@@ -1,10 +1,10 @@
-//! Queues, and who may put something into them.
+//! SQS queues and their policies.
 
 use serde_json::{Value, json};
 
 use super::stack::{Stack, attribute, reference};
 
-/// Adds a queue that keeps what nobody takes for as long as a queue can.
+/// Adds a queue with the longest retention that SQS supports.
 pub(super) fn add(stack: &mut Stack, logical: &str, name: &str, why: &str) {
     let properties = json!({
         "QueueName": name,
@@ -14,24 +14,25 @@ pub(super) fn add(stack: &mut Stack, logical: &str, name: &str, why: &str) {
     stack.resource(logical, "AWS::SQS::Queue", why, properties);
 }
 
-/// Seconds; the longest that SQS keeps a message.
+/// The longest retention of a message in SQS, in seconds: 14 days.
 const FORTNIGHT: u32 = 1_209_600;
 
-/// A queue that hands over to another what it could not get rid of.
+/// Adds a queue that moves a message to a dead-letter queue after a number of tries.
 pub(super) fn add_with_redrive(
     stack: &mut Stack,
     logical: &str,
     name: &str,
-    dead: &str,
+    dead_letter_queue: &str,
     tries: u32,
 ) {
+    // A pipe deletes a message once RunTask has accepted it; until then the message stays invisible.
     let properties = json!({
-        "QueueName": name,
-        "VisibilityTimeout": 60,
+    "QueueName": name,
+    "VisibilityTimeout": 60,
         "MessageRetentionPeriod": FORTNIGHT,
         "SqsManagedSseEnabled": true,
         "RedrivePolicy": {
-            "deadLetterTargetArn": attribute(dead, "Arn"),
+            "deadLetterTargetArn": attribute(dead_letter_queue, "Arn"),
             "maxReceiveCount": tries,
         },
     });
@@ -40,8 +41,9 @@ pub(super) fn add_with_redrive(
     stack.resource(logical, "AWS::SQS::Queue", why, properties);
 }
 
-/// Lets rules of EventBridge put messages into a queue, and nobody else through EventBridge.
-pub(super) fn open(stack: &mut Stack, queue: &str, rules: &[&str]) {
+/// Adds the policy that allows the given EventBridge rules, and no others, to send messages to a queue.
+pub(super) fn allow_rules(stack: &mut Stack, queue: &str, rules: &[&str]) {
+    // `aws:SourceArn` excludes rules of other accounts, which use the same service principal.
     let rules: Vec<Value> = rules.iter().map(|rule| attribute(rule, "Arn")).collect();
     let policy = json!({
         "Version": "2012-10-17",
@@ -57,6 +59,6 @@ pub(super) fn open(stack: &mut Stack, queue: &str, rules: &[&str]) {
 
     let properties = json!({ "Queues": [reference(queue)], "PolicyDocument": policy });
     let name = format!("{queue}Policy");
-    let why = "A rule needs the queue's own word that it may send.";
+    let why = "EventBridge sends to a queue only if the queue's policy allows the rule.";
     stack.resource(&name, "AWS::SQS::QueuePolicy", why, properties);
 }

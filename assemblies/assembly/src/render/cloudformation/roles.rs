@@ -1,15 +1,15 @@
-//! The roles, as the files beside the template have them.
+//! Adds the roles to the stack, with the same policies as the files next to the template.
 
 use serde_json::{Map, Value, json};
 
-use super::stack::{Stack, filled};
+use super::stack::{Stack, substitute};
 use crate::plan::Plan;
 use crate::plan::iam::{EVENTS, EXECUTION, PIPE, Role, TASK, role_arn, roles};
 use crate::render::iam;
 
-/// The logical name of a role.
-pub(super) fn logical(word: &str) -> &'static str {
-    match word {
+/// Returns the logical id of a role.
+pub(super) fn logical_id(suffix: &str) -> &'static str {
+    match suffix {
         EXECUTION => "ExecutionRole",
         TASK => "TaskRole",
         EVENTS => "EventsRole",
@@ -18,21 +18,22 @@ pub(super) fn logical(word: &str) -> &'static str {
     }
 }
 
-/// The fields of the task definition that name roles which the stack makes, and their logical names. A role
-/// that a patch brings in is somebody else's.
+/// Returns the fields of the task definition that name a role of the stack, with the roles' logical ids.
+///
+/// A role that a patch names is not part of the stack.
 pub(super) fn task_roles(plan: &Plan) -> Vec<(&'static str, &'static str)> {
     let definition = plan.definition();
-    let made = |named: Option<&String>, word| {
-        let ours = role_arn(&plan.wiring.cast.account, plan.name(), word);
-        named == Some(&ours)
+    let is_in_stack = |arn: Option<&String>, suffix| {
+        let derived = role_arn(&plan.wiring.assembly.account, plan.name(), suffix);
+        arn == Some(&derived)
     };
     let mut roles = Vec::new();
 
-    if made(definition.task_role_arn.as_ref(), TASK) {
-        roles.push(("TaskRoleArn", logical(TASK)));
+    if is_in_stack(definition.task_role_arn.as_ref(), TASK) {
+        roles.push(("TaskRoleArn", logical_id(TASK)));
     }
-    if made(definition.execution_role_arn.as_ref(), EXECUTION) {
-        roles.push(("ExecutionRoleArn", logical(EXECUTION)));
+    if is_in_stack(definition.execution_role_arn.as_ref(), EXECUTION) {
+        roles.push(("ExecutionRoleArn", logical_id(EXECUTION)));
     }
 
     roles
@@ -40,24 +41,25 @@ pub(super) fn task_roles(plan: &Plan) -> Vec<(&'static str, &'static str)> {
 
 /// Adds every role that the assembly needs.
 pub(super) fn add(stack: &mut Stack, plan: &Plan) {
-    let made = task_roles(plan);
+    let task_roles = task_roles(plan);
     for role in roles(plan, "${Cluster}") {
-        let name = logical(role.word);
-        let of_task = matches!(role.word, EXECUTION | TASK);
-        if !of_task || made.iter().any(|(_, one)| *one == name) {
+        let id = logical_id(role.suffix);
+        let is_task_role = matches!(role.suffix, EXECUTION | TASK);
+        if !is_task_role || task_roles.iter().any(|(_, task_role)| *task_role == id) {
             add_role(stack, plan, &role);
         }
     }
 }
 
 fn add_role(stack: &mut Stack, plan: &Plan, role: &Role) {
-    let name = logical(role.word);
+    let name = logical_id(role.suffix);
     let mut policy = iam::policy(&role.statements);
-    fill(&mut policy);
+    // `${Cluster}` in ARNs refers to the stack's parameter, which only `Fn::Sub` resolves.
+    substitute_cluster(&mut policy);
 
     let properties = json!({
         "RoleName": role.name,
-        "AssumeRolePolicyDocument": iam::trust(role, &plan.wiring.cast.account),
+        "AssumeRolePolicyDocument": iam::trust(role, &plan.wiring.assembly.account),
         "Policies": [{ "PolicyName": role.name, "PolicyDocument": policy }],
     });
 
@@ -71,16 +73,16 @@ fn add_role(stack: &mut Stack, plan: &Plan, role: &Role) {
     for (index, statement) in role.statements.iter().enumerate() {
         let path = format!("Policies/0/PolicyDocument/Statement/{index}");
         let why = format!("{}: {}.", statement.component, statement.why);
-        stack.say(name, &path, &why);
+        stack.comment(name, &path, &why);
     }
 }
 
-/// Texts that name the cluster are filled from the parameter.
-fn fill(value: &mut Value) {
+/// Wraps texts with `${Cluster}` in `Fn::Sub`.
+fn substitute_cluster(value: &mut Value) {
     match value {
-        Value::String(text) if text.contains("${Cluster}") => *value = filled(text),
-        Value::Array(items) => items.iter_mut().for_each(fill),
-        Value::Object(fields) => values(fields).for_each(fill),
+        Value::String(text) if text.contains("${Cluster}") => *value = substitute(text),
+        Value::Array(items) => items.iter_mut().for_each(substitute_cluster),
+        Value::Object(fields) => values(fields).for_each(substitute_cluster),
         _ => {}
     }
 }

@@ -1,17 +1,19 @@
-//! Application Auto Scaling: how many tasks there are.
+//! Application Auto Scaling of the service's task count.
 
 use serde_json::{Value, json};
 
 use super::balancer::Balancer;
 use super::service::SERVICE;
-use super::stack::{Stack, filled, reference};
+use super::stack::{Stack, reference, substitute};
 use super::target_group;
 use crate::manifest::{Service, Target};
 use crate::plan::Plan;
 
 const TARGET: &str = "ScalableTarget";
 
-/// Adds a policy for everything that is to be kept steady; with several, the one that wants most tasks wins.
+/// Adds the scalable target and one policy per metric.
+///
+/// With several policies, Application Auto Scaling takes the one with the highest task count.
 pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service, balancer: Option<&Balancer>) {
     let Some(target) = service
         .target
@@ -22,18 +24,19 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service, balancer: O
     };
 
     for (name, about, default) in [
-        ("MinTasks", "The fewest tasks.", service.min),
-        ("MaxTasks", "The most tasks.", service.max),
+        ("MinTasks", "The minimum number of tasks.", service.min),
+        ("MaxTasks", "The maximum number of tasks.", service.max),
     ] {
         let fields = json!({ "Type": "Number", "Default": default, "MinValue": 0 });
         stack.parameter(name, about, fields);
     }
 
-    let why = "Between these scaling moves. The role is AWS's own, linked to the service.";
+    // `.Name` makes the target depend on the service, which must exist first.
+    let why = "The range of the task count. Application Auto Scaling uses its service-linked role.";
     let properties = json!({
         "ServiceNamespace": "ecs",
         "ScalableDimension": "ecs:service:DesiredCount",
-        "ResourceId": filled(&format!("service/${{Cluster}}/${{{SERVICE}.Name}}")),
+        "ResourceId": substitute(&format!("service/${{Cluster}}/${{{SERVICE}.Name}}")),
         "MinCapacity": reference("MinTasks"),
         "MaxCapacity": reference("MaxTasks"),
     });
@@ -51,46 +54,48 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service, balancer: O
 }
 
 struct Policy {
-    word: &'static str,
+    name: &'static str,
     value: u32,
     metric: Value,
     why: String,
 }
 
 fn policies(target: &Target, service: &Service, balancer: Option<&Balancer>) -> Vec<Policy> {
-    let fast = service.resolution == Some(20);
-    let use_of = |word, name: &str, value: u32| {
-        let (kind, seen) = if fast {
+    let is_high_resolution = service.resolution == Some(20);
+    let utilization = |name, metric: &str, value: u32| {
+        let (kind, period) = if is_high_resolution {
             (
-                format!("ECSServiceAverage{name}UtilizationHighResolution"),
+                format!("ECSServiceAverage{metric}UtilizationHighResolution"),
                 "20 seconds",
             )
         } else {
-            (format!("ECSServiceAverage{name}Utilization"), "minute")
+            (format!("ECSServiceAverage{metric}Utilization"), "minute")
         };
         Policy {
-            word,
+            name,
             value,
             metric: json!({ "PredefinedMetricType": kind }),
             why: format!(
-                "Keeps the average use of what the tasks have, sidecars included, at {value} %; looked at every \
-                 {seen}."
+                "Keeps the tasks' average utilization, sidecars included, at {value} %; measured every {period}."
             ),
         }
     };
 
-    let cpu = target.cpu.map(|value| use_of("Cpu", "CPU", value));
-    let memory = target.memory.map(|value| use_of("Memory", "Memory", value));
+    let cpu = target.cpu.map(|value| utilization("Cpu", "CPU", value));
+    let memory = target
+        .memory
+        .map(|value| utilization("Memory", "Memory", value));
     let requests = target.requests_per_task.and_then(|value| {
+        // Without a load balancer there is no request metric.
         balancer?;
         let label = target_group::label();
         Some(Policy {
-            word: "Requests",
+            name: "Requests",
             value,
             metric: json!({ "PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": label }),
             why: format!(
-                "Keeps what one task is asked at {value} requests a minute. Unlike CPU it does not stop at 100 %, \
-                 so one step can follow any crowd."
+                "Keeps the rate at {value} requests per task and minute. Unlike CPU utilization, which ends at 100 %, \
+                it shows the whole load, so one step can add enough tasks."
             ),
         })
     });
@@ -100,10 +105,11 @@ fn policies(target: &Target, service: &Service, balancer: Option<&Balancer>) -> 
 
 impl Policy {
     fn add(&self, stack: &mut Stack, plan: &Plan, service: &Service) {
+        // Policy names must be unique per scalable target.
         let cooldown = service.cooldown.unwrap_or_default();
-        let name = format!("{}Scaling", self.word);
+        let name = format!("{}Scaling", self.name);
         let properties = json!({
-            "PolicyName": format!("{}-{}", plan.name(), self.word.to_lowercase()),
+            "PolicyName": format!("{}-{}", plan.name(), self.name.to_lowercase()),
             "PolicyType": "TargetTrackingScaling",
             "ScalingTargetId": reference(TARGET),
             "TargetTrackingScalingPolicyConfiguration": {

@@ -1,4 +1,4 @@
-//! The ECS service of an assembly that serves.
+//! The ECS service of an assembly.
 
 use serde_json::{Value, json};
 
@@ -9,20 +9,21 @@ use super::{network, scaling, target_group};
 use crate::manifest::{Service, Spot};
 use crate::plan::Plan;
 
-/// The logical name of the service.
+/// The logical id of the service.
 pub(super) const SERVICE: &str = "Service";
 
-/// Adds it, with what leads to it and what changes its size.
+/// Adds the service, with its load balancer and scaling.
 pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service) {
-    let why = "Only the outermost hop can be reached: on Fargate every port that a container listens on is on \
-               the task's address, whatever the port mappings say.";
-    network::closed_group(stack, plan, why);
+    let why = "Only the outermost hop is open: on Fargate every port that a container listens on is reachable at \
+    the task's address, whether it is mapped or not.";
+    network::add_task_group(stack, plan, why);
 
     let balancer = balancer::add(stack, plan);
-    let why = "A deployment whose tasks do not come up is rolled back by itself.";
+    let why = "The circuit breaker rolls back a deployment whose tasks do not start.";
     let properties = properties(plan, service, balancer.as_ref());
     stack.resource(SERVICE, "AWS::ECS::Service", why, properties);
-    words(stack, service);
+    add_comments(stack, service);
+    // Last, since the scalable target refers to the service.
     scaling::add(stack, plan, service, balancer.as_ref());
 
     stack.output(
@@ -46,7 +47,8 @@ fn properties(plan: &Plan, service: &Service, balancer: Option<&Balancer>) -> Va
         Some(spot) => all["CapacityProviderStrategy"] = strategy(spot),
     }
 
-    // Without it a new service begins with one task, and an update keeps what scaling has decided.
+    // With scaling, an update must keep the count that scaling has set. Without DesiredCount it does, and a
+    // new service starts with one task.
     if service.min == service.max {
         all["DesiredCount"] = json!(service.min);
     }
@@ -65,62 +67,70 @@ fn properties(plan: &Plan, service: &Service, balancer: Option<&Balancer>) -> Va
     all["EnableExecuteCommand"] = json!(service.exec);
     all["EnableECSManagedTags"] = json!(true);
     all["PropagateTags"] = json!("SERVICE");
+    // The tag refers to the listener, so the service is created after it: ECS rejects a target group that no
+    // listener uses.
     if let Some(balancer) = balancer {
-        all["Tags"] = json!([{ "Key": "listener", "Value": balancer.leads() }]);
+        all["Tags"] = json!([{ "Key": "listener", "Value": balancer.listener_reference() }]);
     }
 
     all
 }
 
-fn words(stack: &mut Stack, service: &Service) {
+fn add_comments(stack: &mut Stack, service: &Service) {
     if service.spot.is_some() {
         let why = "The cluster must have both capacity providers \
                    (`aws ecs put-cluster-capacity-providers`).";
-        stack.say(SERVICE, "CapacityProviderStrategy", why);
+        stack.comment(SERVICE, "CapacityProviderStrategy", why);
     }
-    let why =
-        "So long a new task may fail the load balancer's checks: its containers settle first.";
-    stack.say(SERVICE, "HealthCheckGracePeriodSeconds", why);
+    let why = "The time in which a new task can fail the load balancer's checks while its containers start.";
+    stack.comment(SERVICE, "HealthCheckGracePeriodSeconds", why);
 }
 
-/// Weights that divide what is above the base; a provider without a part is left out.
+/// Returns the capacity provider strategy: weights divide the tasks above the base.
 fn strategy(spot: &Spot) -> Value {
-    let (spot_weight, own_weight) = (spot.percent, 100 - spot.percent);
-    let shared = common(spot_weight, own_weight);
+    let (spot_weight, on_demand_weight) = (spot.percent, 100 - spot.percent);
+    // Weights are relative, so they are reduced: 20 and 80 become 1 and 4.
+    let divisor = greatest_common_divisor(spot_weight, on_demand_weight);
     let mut providers = Vec::new();
-    if own_weight > 0 || spot.base > 0 {
+    if on_demand_weight > 0 || spot.base > 0 {
         providers.push(json!({
             "CapacityProvider": "FARGATE",
             "Base": spot.base,
-            "Weight": own_weight / shared,
+            "Weight": on_demand_weight / divisor,
         }));
     }
 
-    providers.push(json!({ "CapacityProvider": "FARGATE_SPOT", "Weight": spot_weight / shared }));
+    providers.push(json!({ "CapacityProvider": "FARGATE_SPOT", "Weight": spot_weight / divisor }));
     Value::from(providers)
 }
 
-fn common(one: u32, other: u32) -> u32 {
-    if other == 0 {
-        one
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 {
+        a
     } else {
-        common(other, one % other)
+        greatest_common_divisor(b, a % b)
     }
 }
 
-/// Seconds until a new task must answer the load balancer: every wait for a dependency, the slowest health
-/// check, and the load balancer's own two checks.
+/// Returns the health check grace period in seconds: every wait for a dependency, the slowest health check,
+/// and the load balancer's two checks.
 fn grace(plan: &Plan) -> u32 {
     let containers = &plan.definition().container_definitions;
-    let waits: u32 = containers.iter().filter_map(|one| one.start_timeout).sum();
-    let health = containers
+    let waits: u32 = containers
         .iter()
-        .filter_map(|one| one.health_check.as_ref());
-    let settles = health.map(|check| {
-        let (interval, retries) = (check.interval.unwrap_or(30), check.retries.unwrap_or(3));
-        check.start_period.unwrap_or(0) + interval * retries
-    });
+        .filter_map(|container| container.start_timeout)
+        .sum();
+    // ECS's defaults: an interval of 30 seconds and three retries.
+    let slowest_check = containers
+        .iter()
+        .filter_map(|container| container.health_check.as_ref())
+        .map(|check| {
+            let (interval, retries) = (check.interval.unwrap_or(30), check.retries.unwrap_or(3));
+            check.start_period.unwrap_or(0) + interval * retries
+        })
+        .max()
+        .unwrap_or(0);
     let checks = 2 * target_group::INTERVAL;
 
-    (waits + settles.max().unwrap_or(0) + checks).next_multiple_of(10)
+    (waits + slowest_check + checks).next_multiple_of(10)
 }

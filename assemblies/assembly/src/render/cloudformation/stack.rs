@@ -1,4 +1,4 @@
-//! A template while it is put together: its sections, and what is to be said above each thing.
+//! A CloudFormation template under construction: its sections, and the comments of its entries.
 
 use serde_json::{Map, Value, json};
 
@@ -17,7 +17,7 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// An empty template.
+    /// Returns an empty template.
     pub(super) fn new(description: String) -> Self {
         Self {
             description,
@@ -25,7 +25,7 @@ impl Stack {
         }
     }
 
-    /// Something that is asked for when the stack is made; `fields` has its type and default.
+    /// Adds a parameter; `fields` has its type and default.
     pub(super) fn parameter(&mut self, name: &str, about: &str, mut fields: Value) {
         if let Some(fields) = fields.as_object_mut() {
             fields.shift_insert(0, "Description".to_owned(), json!(about));
@@ -33,21 +33,21 @@ impl Stack {
         self.parameters.insert(name.to_owned(), fields);
     }
 
-    /// What must hold of the parameters.
-    pub(super) fn rule(&mut self, name: &str, when: &Value, must: &Value, otherwise: &str) {
+    /// Adds a rule that CloudFormation checks on the parameters before it creates anything.
+    pub(super) fn rule(&mut self, name: &str, when: &Value, assertion: &Value, message: &str) {
         let rule = json!({
             "RuleCondition": when,
-            "Assertions": [{ "Assert": must, "AssertDescription": otherwise }],
+            "Assertions": [{ "Assert": assertion, "AssertDescription": message }],
         });
         self.rules.insert(name.to_owned(), rule);
     }
 
-    /// A name for something that holds or not.
+    /// Adds a named condition.
     pub(super) fn condition(&mut self, name: &str, condition: Value) {
         self.conditions.insert(name.to_owned(), condition);
     }
 
-    /// A resource, and why it is there.
+    /// Adds a resource, with its reason as a comment.
     pub(super) fn resource(&mut self, name: &str, kind: &str, why: &str, properties: Value) {
         self.comments
             .insert(format!("/Resources/{name}"), why.to_owned());
@@ -55,34 +55,36 @@ impl Stack {
         self.resources.insert(name.to_owned(), resource);
     }
 
-    /// A word about a resource beside its properties: `Condition`, `DependsOn`, `DeletionPolicy`.
+    /// Sets an attribute of a resource next to its properties: `Condition`, `DependsOn`, `DeletionPolicy`.
     pub(super) fn attribute(&mut self, resource: &str, name: &str, value: Value) {
         let fields = self.resources.get_mut(resource);
         if let Some(fields) = fields.and_then(Value::as_object_mut) {
+            // Between `Type` and `Properties`, where readers look for it.
             fields.shift_insert(1, name.to_owned(), value);
         }
     }
 
-    /// Why a property is what it is.
-    pub(super) fn say(&mut self, resource: &str, path: &str, why: &str) {
+    /// Adds a comment above a property.
+    pub(super) fn comment(&mut self, resource: &str, path: &str, why: &str) {
         let pointer = format!("/Resources/{resource}/Properties/{path}");
         self.comments.insert(pointer, why.to_owned());
     }
 
-    /// Something the stack tells when it is made.
+    /// Adds an output.
     pub(super) fn output(&mut self, name: &str, about: &str, value: &Value) {
         let output = json!({ "Description": about, "Value": value });
         self.outputs.insert(name.to_owned(), output);
     }
 
-    /// The same, only where a condition holds.
+    /// Adds an output that exists only if a condition holds.
     pub(super) fn output_if(&mut self, condition: &str, name: &str, about: &str, value: &Value) {
         let output = json!({ "Condition": condition, "Description": about, "Value": value });
         self.outputs.insert(name.to_owned(), output);
     }
 
-    /// The whole as JSON; sections that are empty are left out.
+    /// Returns the template as JSON, without empty sections.
     pub(super) fn value(&self) -> Value {
+        // The order in which CloudFormation's documentation lists the sections.
         let mut all = Map::new();
         all.insert("AWSTemplateFormatVersion".to_owned(), json!("2010-09-09"));
         all.insert("Description".to_owned(), json!(self.description));
@@ -102,43 +104,45 @@ impl Stack {
         Value::Object(all)
     }
 
-    /// The whole as text, after something was laid over it.
+    /// Returns a template as YAML text, with this stack's comments.
+    ///
+    /// `value` is this stack's value after the manifest's `stack:` was merged into it.
     pub(super) fn text(&self, value: &Value) -> String {
         yaml::text(value, &self.comments)
     }
 }
 
-/// The value of a parameter, or the name of a resource.
+/// Returns a reference to a parameter or a resource.
 pub(super) fn reference(name: &str) -> Value {
     json!({ "Ref": name })
 }
 
-/// Something about a resource.
+/// Returns an attribute of a resource.
 pub(super) fn attribute(resource: &str, name: &str) -> Value {
     json!({ "Fn::GetAtt": format!("{resource}.{name}") })
 }
 
-/// A text with `${…}` in it.
-pub(super) fn filled(text: &str) -> Value {
+/// Returns a text in which CloudFormation substitutes `${…}`.
+pub(super) fn substitute(text: &str) -> Value {
     json!({ "Fn::Sub": text })
 }
 
-/// One of two, as a condition has it.
-pub(super) fn either(condition: &str, holds: Value, otherwise: Value) -> Value {
-    json!({ "Fn::If": [condition, holds, otherwise] })
+/// Returns one of two values, depending on a condition.
+pub(super) fn if_else(condition: &str, then: Value, otherwise: Value) -> Value {
+    json!({ "Fn::If": [condition, then, otherwise] })
 }
 
-/// Takes the property away.
-pub(super) fn nothing() -> Value {
+/// Returns the value that removes a property.
+pub(super) fn no_value() -> Value {
     reference("AWS::NoValue")
 }
 
-/// Whether a parameter was left empty.
+/// Returns the condition that a parameter is empty.
 pub(super) fn is_empty(parameter: &str) -> Value {
     json!({ "Fn::Equals": [reference(parameter), ""] })
 }
 
-/// Whether a parameter was given.
-pub(super) fn is_given(parameter: &str) -> Value {
+/// Returns the condition that a parameter is set.
+pub(super) fn is_set(parameter: &str) -> Value {
     json!({ "Fn::Not": [is_empty(parameter)] })
 }

@@ -1,24 +1,24 @@
-//! The tasks as a load balancer sees them: how it asks them whether they are well, and how it lets them go.
+//! The target group of a load balancer: health checks and deregistration of the tasks.
 
 use serde_json::{Value, json};
 
-use super::balancer::{Balancer, MADE, speaks_tls};
-use super::stack::{Stack, attribute, either, reference};
+use super::balancer::{Balancer, CREATED, speaks_tls};
+use super::stack::{Stack, attribute, if_else, reference};
 use super::task;
 use crate::component::AppProtocol;
-use crate::plan::{LAST_WORDS, Plan};
-use crate::wire::Public;
+use crate::plan::{FLUSH_SECONDS, Plan};
+use crate::wire::PublicPort;
 
-/// Seconds between two checks of a target; two good ones make it healthy. AWS's own five times 30 would keep a new
-/// task waiting for two and a half minutes.
+/// Seconds between two health checks; two passed checks make a target healthy. With AWS's defaults (five
+/// checks, 30 seconds apart) a new task would wait for two and a half minutes.
 pub(super) const INTERVAL: u32 = 5;
 
-/// Who is asked next, and how it is known to be well.
+/// Adds the target group with its routing and health check.
 pub(super) fn add(balancer: Balancer, stack: &mut Stack, plan: &Plan) {
     let mut properties = json!({
         "TargetType": "ip",
         "VpcId": reference("Vpc"),
-        "Port": plan.public().map(Public::port),
+        "Port": plan.public().map(PublicPort::port),
         "Protocol": protocol(balancer, plan),
     });
 
@@ -44,7 +44,7 @@ pub(super) fn add(balancer: Balancer, stack: &mut Stack, plan: &Plan) {
             properties["ProtocolVersion"] = json!(version);
             health["HealthCheckPath"] = json!("/");
 
-            // An answer that refuses a stranger is an answer; 503 is what a hop says whose upstream is away.
+            // A hop that rejects the check for lack of a token is healthy; without an upstream it answers 503.
             health["Matcher"] = match version {
                 "GRPC" => json!({ "GrpcCode": "0-99" }),
                 _ => json!({ "HttpCode": "200-499" }),
@@ -63,23 +63,22 @@ pub(super) fn add(balancer: Balancer, stack: &mut Stack, plan: &Plan) {
         .collect();
 
     properties["TargetGroupAttributes"] = json!(attributes);
-    let why = "The tasks. Two good checks, five seconds apart, let a new one in.";
+    let why = "The tasks. A new one gets requests after two passed checks, five seconds apart.";
     let kind = "AWS::ElasticLoadBalancingV2::TargetGroup";
     stack.resource("TargetGroup", kind, why, properties);
 
-    let why = "ECS takes a task out here first and tells it to stop afterwards; what is in flight gets as long as \
-               the outermost hop itself would give it.";
-    stack.say("TargetGroup", "TargetGroupAttributes/0", why);
+    let why = "ECS deregisters a task before it stops it; requests in flight get as long as the outermost hop \
+    takes to drain.";
+    stack.comment("TargetGroup", "TargetGroupAttributes/0", why);
 
     if balancer == Balancer::Application {
-        let why = "Turn by turn keeps the slowest task as busy as the rest.";
-        stack.say("TargetGroup", "TargetGroupAttributes/1", why);
-        let why =
-            "Any answer but a 5xx is a sign of life: a hop that asks for a token answers 401.";
-        stack.say("TargetGroup", "Matcher", why);
+        let why = "Round robin would send a slow task as many requests as the others.";
+        stack.comment("TargetGroup", "TargetGroupAttributes/1", why);
+        let why = "Any status but a 5xx is healthy: a hop that requires a token answers 401.";
+        stack.comment("TargetGroup", "Matcher", why);
     } else {
-        let why = "A connection is all that is asked for; ECS itself asks the containers whether they are well.";
-        stack.say("TargetGroup", "HealthCheckProtocol", why);
+        let why = "The check only opens a connection; ECS runs the containers' own health checks.";
+        stack.comment("TargetGroup", "HealthCheckProtocol", why);
     }
 }
 
@@ -91,17 +90,17 @@ fn protocol(balancer: Balancer, plan: &Plan) -> &'static str {
     }
 }
 
-/// How the service registers its tasks.
+/// Returns the `LoadBalancers` entry of the service.
 pub(super) fn registration(plan: &Plan) -> Value {
     let public = plan.public();
     json!({
         "ContainerName": public.map(|public| public.container(plan)),
-        "ContainerPort": public.map(Public::port),
+        "ContainerPort": public.map(PublicPort::port),
         "TargetGroupArn": reference("TargetGroup"),
     })
 }
 
-/// How CloudWatch names the pair whose requests are counted: `app/NAME/ID/targetgroup/NAME/ID`.
+/// Returns the resource label of the request count metric: `app/NAME/ID/targetgroup/NAME/ID`.
 pub(super) fn label() -> Value {
     // A listener's ARN ends with `listener/app/NAME/ID/ID`.
     let part = |index: u32| {
@@ -109,8 +108,8 @@ pub(super) fn label() -> Value {
         json!({ "Fn::Select": [index, parts] })
     };
     let shared = json!({ "Fn::Join": ["/", [part(1), part(2), part(3)]] });
-    let made = attribute("LoadBalancer", "LoadBalancerFullName");
-    let balancer = either(MADE, made, shared);
+    let created = attribute("LoadBalancer", "LoadBalancerFullName");
+    let balancer = if_else(CREATED, created, shared);
     let group = attribute("TargetGroup", "TargetGroupFullName");
     json!({ "Fn::Join": ["/", [balancer, group]] })
 }
@@ -123,12 +122,12 @@ fn version(plan: &Plan) -> &'static str {
     }
 }
 
-/// Seconds that a task goes on answering after it was taken out.
+/// Returns the seconds for which a deregistered task still answers requests.
 fn drain(plan: &Plan) -> u32 {
     let outermost = plan.public().map(|public| public.container(plan));
     let container = outermost.and_then(|name| plan.definition().container(name));
     let stop = container.and_then(|container| container.stop_timeout);
     stop.unwrap_or(task::STOP_TIMEOUT)
-        .saturating_sub(LAST_WORDS)
+        .saturating_sub(FLUSH_SECONDS)
         .max(1)
 }

@@ -1,4 +1,4 @@
-//! The task definition in CloudFormation's form, its images as parameters, and its log group.
+//! Adds the task definition in CloudFormation's form, its images as parameters, and its log group.
 
 use serde_json::{Map, Value, json};
 
@@ -6,27 +6,31 @@ use super::stack::{Stack, attribute, reference};
 use crate::plan::Plan;
 use crate::plan::iam::pascal;
 
-/// The logical name of the task definition.
+/// The logical id of the task definition.
 pub(super) const TASK_DEFINITION: &str = "TaskDefinition";
-/// The logical name of the log group.
+/// The logical id of the log group.
 pub(super) const LOG_GROUP: &str = "LogGroup";
 
-/// Adds them.
+/// Adds the resources and their parameters.
 pub(super) fn add(stack: &mut Stack, plan: &Plan) {
     let definition = serde_json::to_value(plan.definition()).unwrap_or_default();
-    let mut properties = cloudformation(&definition);
-    images(stack, &mut properties);
+    let mut properties = to_cloudformation(&definition);
+    add_image_parameters(stack, &mut properties);
 
+    // A group named by an override belongs to the user, so the stack neither creates nor refers to it.
     let group = format!("/ecs/{}", plan.name());
-    if logs_into(&mut properties, &group, &plan.wiring.cast.account.region) {
+    if refer_to_log_group(
+        &mut properties,
+        &group,
+        &plan.wiring.assembly.account.region,
+    ) {
         stack.parameter(
             "LogRetention",
-            "Days for which logs are kept.",
+            "The retention of logs in days.",
             json!({ "Type": "Number", "Default": 30, "AllowedValues": RETENTIONS }),
         );
 
-        let why =
-            "What the containers print. It stays when the stack goes, and is deleted by hand.";
+        let why = "The containers' output. The log group stays when the stack is deleted.";
         let fields = json!({ "LogGroupName": group, "RetentionInDays": reference("LogRetention") });
         stack.resource(LOG_GROUP, "AWS::Logs::LogGroup", why, fields);
         stack.attribute(LOG_GROUP, "UpdateReplacePolicy", json!("Retain"));
@@ -37,7 +41,7 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan) {
         properties[field] = attribute(role, "Arn");
     }
 
-    let why = "The same as task-definition.json, with references where the stack makes something.";
+    let why = "The same as task-definition.json, with references to resources of the stack.";
     stack.resource(TASK_DEFINITION, "AWS::ECS::TaskDefinition", why, properties);
     stack.output(
         TASK_DEFINITION,
@@ -46,14 +50,14 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan) {
     );
 }
 
-/// The numbers of days that CloudWatch Logs takes.
+/// The retentions in days that CloudWatch Logs supports.
 const RETENTIONS: [u32; 22] = [
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
     3288, 3653,
 ];
 
-/// Every image becomes a parameter, so that a stack can be moved to another tag or digest.
-fn images(stack: &mut Stack, properties: &mut Value) {
+/// Replaces each image by a parameter, so that a stack can be updated to another tag or digest.
+fn add_image_parameters(stack: &mut Stack, properties: &mut Value) {
     let containers = properties["ContainerDefinitions"].as_array_mut();
     for container in containers.into_iter().flatten() {
         let name = container["Name"].as_str().unwrap_or_default().to_owned();
@@ -64,35 +68,36 @@ fn images(stack: &mut Stack, properties: &mut Value) {
     }
 }
 
-/// Lets containers name the group that the stack makes; whether any did.
-fn logs_into(properties: &mut Value, group: &str, region: &str) -> bool {
+/// Replaces the name of the log group by a reference; returns whether any container uses the group.
+fn refer_to_log_group(properties: &mut Value, group: &str, region: &str) -> bool {
     let containers = properties["ContainerDefinitions"].as_array_mut();
-    let mut any = false;
+    let mut is_used = false;
     for container in containers.into_iter().flatten() {
         let Some(options) = container.pointer_mut("/LogConfiguration/Options") else {
             continue;
         };
+        // The same name in another region is another group.
         if options["awslogs-group"] == *group && options["awslogs-region"] == *region {
             options["awslogs-group"] = reference(LOG_GROUP);
-            any = true;
+            is_used = true;
         }
     }
 
-    any
+    is_used
 }
 
-/// The API's fields as CloudFormation spells them.
-fn cloudformation(value: &Value) -> Value {
+/// Converts the names of the ECS API's fields to CloudFormation's.
+fn to_cloudformation(value: &Value) -> Value {
     match value {
-        Value::Array(items) => items.iter().map(cloudformation).collect(),
+        Value::Array(items) => items.iter().map(to_cloudformation).collect(),
         Value::Object(fields) => {
             let renamed = fields.iter().map(|(name, value)| {
-                let value = if USERS_OWN.contains(&name.as_str()) {
+                let value = if USER_DEFINED.contains(&name.as_str()) {
                     value.clone()
                 } else {
-                    cloudformation(value)
+                    to_cloudformation(value)
                 };
-                (spelled(name), value)
+                (cloudformation_name(name), value)
             });
             Value::Object(renamed.collect::<Map<_, _>>())
         }
@@ -100,18 +105,18 @@ fn cloudformation(value: &Value) -> Value {
     }
 }
 
-fn spelled(name: &str) -> String {
-    let special = SPELLED.iter().find(|(api, _)| *api == name);
-    if let Some((_, spelled)) = special {
-        return (*spelled).to_owned();
+fn cloudformation_name(name: &str) -> String {
+    let special = SPECIAL_NAMES.iter().find(|(api, _)| *api == name);
+    if let Some((_, special)) = special {
+        return (*special).to_owned();
     }
     let mut letters = name.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
 }
 
-/// Where a capital is not all that differs.
-const SPELLED: [(&str, &str); 4] = [
+/// The names that differ by more than the first letter's case.
+const SPECIAL_NAMES: [(&str, &str); 4] = [
     ("fileSystemId", "FilesystemId"),
     ("efsVolumeConfiguration", "EFSVolumeConfiguration"),
     (
@@ -121,8 +126,8 @@ const SPELLED: [(&str, &str); 4] = [
     ("iam", "IAM"),
 ];
 
-/// Below these the keys are the user's own.
-const USERS_OWN: [&str; 4] = ["options", "dockerLabels", "driverOpts", "labels"];
+/// The maps with user-defined keys, which keep their names.
+const USER_DEFINED: [&str; 4] = ["options", "dockerLabels", "driverOpts", "labels"];
 
-/// Seconds between SIGTERM and SIGKILL where a container says nothing.
+/// The default `stopTimeout` of a container in seconds, from SIGTERM to SIGKILL.
 pub(super) const STOP_TIMEOUT: u32 = 30;

@@ -1,16 +1,16 @@
-//! JSON as YAML that people like to read: comments where they are wanted, CloudFormation's functions in their
-//! short form, no quotes where none are needed.
+//! Writes JSON as readable YAML: with comments, CloudFormation's functions in their short form, and quotes
+//! only where needed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use diagnostics::escape;
 use serde_json::{Map, Value};
-use task_definition::escape;
 
-/// What is to be said above a value, by its JSON pointer.
+/// Comments to write above values, by JSON pointer.
 pub(super) type Comments = BTreeMap<String, String>;
 
-/// The value as text.
+/// Returns a value as YAML.
 pub(super) fn text(value: &Value, comments: &Comments) -> String {
     let mut writer = Writer {
         text: String::new(),
@@ -23,13 +23,13 @@ pub(super) fn text(value: &Value, comments: &Comments) -> String {
 
 struct Writer<'c> {
     text: String,
-    /// The pointer of the value that is being written.
+    /// The pointer of the current value.
     at: String,
     comments: &'c Comments,
 }
 
 impl Writer<'_> {
-    /// A value in lines of its own; whatever leads to it stands already.
+    /// Writes a value in block style; its key or dash is already written.
     fn block(&mut self, value: &Value, indent: usize) {
         match value {
             Value::Object(fields) if !fields.is_empty() && function(value).is_none() => {
@@ -45,11 +45,11 @@ impl Writer<'_> {
 
     fn map(&mut self, fields: &Map<String, Value>, indent: usize, mut lead: Lead) {
         for (name, value) in fields {
-            let around = self.step(&escape(name));
+            let parent_len = self.enter(&escape(name));
             if lead == Lead::Line {
-                // A section of the template, and each of its things, gets air around it.
+                // A blank line precedes each section of the template, and each entry with a comment.
                 if indent == 0 || (indent == 2 && self.comments.contains_key(&self.at)) {
-                    self.air();
+                    self.blank_line();
                 }
                 self.comment(indent);
                 self.indent(indent);
@@ -58,31 +58,33 @@ impl Writer<'_> {
             lead = Lead::Line;
             scalar(&mut self.text, name, Context::Block);
             self.text.push(':');
-            self.after(value, indent + 2);
-            self.at.truncate(around);
+            self.after_lead(value, indent + 2);
+            self.at.truncate(parent_len);
         }
     }
 
     fn list(&mut self, items: &[Value], indent: usize) {
         for (index, item) in items.iter().enumerate() {
-            let around = self.step(&index.to_string());
+            let parent_len = self.enter(&index.to_string());
             self.comment(indent);
             self.indent(indent);
             self.text.push('-');
 
+            // A map starts on the line of its dash; everything else is written like a map's value.
             match item {
                 Value::Object(fields) if !fields.is_empty() && function(item).is_none() => {
                     self.text.push(' ');
                     self.map(fields, indent + 2, Lead::Dash);
                 }
-                item => self.after(item, indent + 2),
+                item => self.after_lead(item, indent + 2),
             }
-            self.at.truncate(around);
+            self.at.truncate(parent_len);
         }
     }
 
-    /// What follows `key:` or `-`.
-    fn after(&mut self, value: &Value, indent: usize) {
+    /// Writes the value after `key:` or `-`.
+    fn after_lead(&mut self, value: &Value, indent: usize) {
+        // Tried on the same line first, and undone if it does not fit.
         let before = self.text.len();
         self.text.push(' ');
         if inline(&mut self.text, value) {
@@ -100,12 +102,12 @@ impl Writer<'_> {
         }
     }
 
-    /// Goes down to a value; returns how long the pointer was before.
-    fn step(&mut self, name: &str) -> usize {
-        let around = self.at.len();
+    /// Appends a step to the pointer; returns the pointer's previous length.
+    fn enter(&mut self, name: &str) -> usize {
+        let parent_len = self.at.len();
         self.at.push('/');
         self.at.push_str(name);
-        around
+        parent_len
     }
 
     fn comment(&mut self, indent: usize) {
@@ -115,6 +117,7 @@ impl Writer<'_> {
         let mut line = String::new();
         let mut lines = Vec::new();
 
+        // Greedy wrapping; 3 is the length of `# ` and the space before the word.
         for word in comment.split_whitespace() {
             if !line.is_empty() && indent + line.len() + word.len() + 3 > WIDTH {
                 lines.push(std::mem::take(&mut line));
@@ -136,23 +139,23 @@ impl Writer<'_> {
         let _ = write!(self.text, "{:indent$}", "");
     }
 
-    fn air(&mut self) {
+    fn blank_line(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with(":\n") {
             self.text.push('\n');
         }
     }
 }
 
-/// What stands before the first key of a map.
+/// What precedes the first key of a map.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lead {
-    /// The beginning of a line.
+    /// The start of a line.
     Line,
-    /// The dash of a list.
+    /// The dash of a list item.
     Dash,
 }
 
-/// Where a scalar stands: inside `[…]` commas and brackets mean something.
+/// The context of a scalar: in `[…]` commas and brackets are syntax.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Context {
     Block,
@@ -161,7 +164,7 @@ enum Context {
 
 const WIDTH: usize = 110;
 
-/// Writes a value that fits into the rest of a line; whether it does. Where not, the rest is to be cut off.
+/// Writes a value on the current line; returns whether it fits. If not, the caller truncates the text.
 fn inline(line: &mut String, value: &Value) -> bool {
     let before = line.len();
     flow(line, value, Context::Block) && (line.len() - before < WIDTH || is_scalar(value))
@@ -178,6 +181,7 @@ fn flow(line: &mut String, value: &Value, context: Context) -> bool {
         Value::Object(fields) if fields.is_empty() => line.push_str("{}"),
         Value::Object(_) => return false,
         Value::Array(items) => {
+            // Nested lists and maps are easier to read in block style.
             let is_flat = |item| is_scalar(item) || function(item).is_some();
             if !items.iter().all(is_flat) {
                 return false;
@@ -205,8 +209,8 @@ fn is_scalar(value: &Value) -> bool {
     !value.is_array() && !value.is_object()
 }
 
-/// The short form of a function of CloudFormation: `{"Fn::GetAtt": ["Queue", "Arn"]}` is `!GetAtt
-/// Queue.Arn`; its name and its argument.
+/// Returns tag and argument of a CloudFormation function: `{"Fn::GetAtt": ["Queue", "Arn"]}` is
+/// `!GetAtt [Queue, Arn]`.
 fn function(value: &Value) -> Option<(&str, &Value)> {
     let fields = value.as_object().filter(|fields| fields.len() == 1)?;
     let (name, argument) = fields.iter().next()?;
@@ -221,13 +225,14 @@ const FUNCTIONS: [&str; 10] = [
     "Ref", "Sub", "GetAtt", "If", "Equals", "Not", "And", "Join", "Select", "Split",
 ];
 
-/// Writes a string, quoted only where YAML would take it for something else.
+/// Writes a string, in quotes only where YAML would read it differently.
 fn scalar(line: &mut String, text: &str, context: Context) {
     if is_plain(text, context) {
         line.push_str(text);
         return;
     }
 
+    // Single quotes need no escapes for `"` and `\`, as in event patterns and templates.
     let printable = !text.contains(is_unprintable);
     if text.contains(['"', '\\']) && printable {
         let _ = write!(line, "'{}'", text.replace('\'', "''"));
@@ -249,7 +254,7 @@ fn scalar(line: &mut String, text: &str, context: Context) {
     line.push('"');
 }
 
-/// Letters that a quoted string cannot hold as they are.
+/// Returns whether a character must be escaped in a quoted string.
 fn is_unprintable(letter: char) -> bool {
     letter.is_control()
         || matches!(
@@ -258,31 +263,31 @@ fn is_unprintable(letter: char) -> bool {
         )
 }
 
-/// Whether a string means itself without quotes; where in doubt it does not.
+/// Returns whether a string can be written without quotes. In doubt it returns `false`.
 fn is_plain(text: &str, context: Context) -> bool {
-    let begins = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/');
-    let letters = text.chars().all(|letter| {
+    let starts = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/');
+    let allowed = text.chars().all(|letter| {
         letter.is_ascii_alphanumeric()
             || "_./@+=*-: ()'".contains(letter)
             || (context == Context::Block && ",;$".contains(letter))
     });
-    let colons = !text.contains(": ") && !text.ends_with([':', ' ']);
-    begins && letters && colons && !WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+    let no_mapping = !text.contains(": ") && !text.ends_with([':', ' ']);
+    starts && allowed && no_mapping && !RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-/// What YAML, of whatever version, takes for something other than text.
-const WORDS: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
+/// The words that YAML 1.1 or 1.2 reads as something other than text.
+const RESERVED: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
 
 #[cfg(test)]
 mod tests {
+    use diagnostics::source::{self, Source};
     use proptest::prelude::*;
     use serde_json::json;
-    use task_definition::source::{self, Source};
 
     use super::*;
 
     #[test]
-    fn writes_functions_short_and_comments_where_they_belong() {
+    fn writes_short_functions_and_comments() {
         let value = json!({
             "Role": { "Fn::GetAtt": ["Role", "Arn"] },
             "Cluster": { "Fn::Sub": "arn:${Cluster}" },
@@ -290,10 +295,10 @@ mod tests {
             "Both": [{ "a": 1 }, { "Ref": "B" }],
         });
 
-        let comments = [("/Role".to_owned(), "Whose it is.".to_owned())].into();
+        let comments = [("/Role".to_owned(), "The role.".to_owned())].into();
         assert_eq!(
             text(&value, &comments),
-            "# Whose it is.\nRole: !GetAtt [Role, Arn]\n\nCluster: !Sub \"arn:${Cluster}\"\n\nGroup: !If\n  \
+            "# The role.\nRole: !GetAtt [Role, Arn]\n\nCluster: !Sub \"arn:${Cluster}\"\n\nGroup: !If\n  \
              - Made\n  - !Ref Group\n  - Name: other\n    \"No\": 7\n\nBoth:\n  - a: 1\n  - !Ref B\n"
         );
     }
@@ -304,6 +309,7 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             any::<i32>().prop_map(Value::from),
             any::<String>().prop_map(Value::from),
+            // Dense in YAML's indicators, which random strings rarely contain.
             "[a-zA-Z0-9:#,'\" \\[\\]{}&*!|>%@`.~-]{0,12}".prop_map(Value::from),
         ];
 
@@ -318,7 +324,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back_as_it_was(value in any_value()) {
+        fn round_trips(value in any_value()) {
             let written = text(&value, &Comments::new());
             let read = source::parse(&Source::new("written.yaml", written.clone()));
             let read = read.map(|node| node.to_json());

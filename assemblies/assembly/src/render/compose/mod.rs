@@ -1,8 +1,8 @@
-//! The same task under docker compose: `compose.yaml`, and the secrets it asks for.
+//! Renders the task as a Compose project: `compose.yaml`, and `.env.example` for its secrets.
 //!
-//! The containers of a task share one network, and so do the services here: a small service holds it and
-//! publishes the ports, all others join it. None of the containers can hold it itself, since the outermost
-//! one starts last and compose starts those who join after the one they join.
+//! The containers of a task share one network namespace. In Compose a small service owns it and publishes the
+//! ports, and all others join it. No container can own it: Compose starts the owner before the services that
+//! join it, and the outermost container starts last.
 
 use serde_json::{Map, Value, json};
 use task_definition::{ContainerDefinition, TaskDefinition};
@@ -14,15 +14,16 @@ mod notes;
 mod secrets;
 mod service;
 
-/// `compose.yaml` of a plan.
+/// Returns the `compose.yaml` of a plan.
 pub(super) fn compose(plan: &Plan) -> String {
     let definition = plan.definition();
-    let holder = holder(definition);
+    let network_service = network_service_name(definition);
     let mut services = Map::new();
-    services.insert(holder.clone(), network(definition));
+    services.insert(network_service.clone(), network_service_fields(definition));
 
+    // The order of the definition, with the network first, which all others join.
     for container in &definition.container_definitions {
-        let service = service::service(definition, container, &holder);
+        let service = service::service(definition, container, &network_service);
         services.insert(container.name.clone(), service);
     }
 
@@ -35,16 +36,16 @@ pub(super) fn compose(plan: &Plan) -> String {
         file.insert("volumes".to_owned(), volumes.into());
     }
 
-    format!("{}{}", notes::notes(plan, &holder), yaml(&file))
+    format!("{}{}", notes::notes(plan, &network_service), yaml(&file))
 }
 
-/// `.env.example`, where the containers have secrets.
+/// Returns `.env.example` if the containers have secrets.
 pub(super) fn example(plan: &Plan) -> Option<String> {
     secrets::example(plan.definition())
 }
 
-/// A name for the service that holds the network; a container may have the obvious one.
-fn holder(definition: &TaskDefinition) -> String {
+/// Returns the name of the service that owns the network, which no container has.
+fn network_service_name(definition: &TaskDefinition) -> String {
     let mut name = "network".to_owned();
     while definition.container(&name).is_some() {
         name.push('-');
@@ -52,61 +53,68 @@ fn holder(definition: &TaskDefinition) -> String {
     name
 }
 
-/// It sleeps. It is the task's address: its ports are the task's, and so are the kernel's settings of the
-/// network.
-fn network(definition: &TaskDefinition) -> Value {
+/// Returns the service that owns the network: it sleeps, and has the task's ports and network sysctls.
+fn network_service_fields(definition: &TaskDefinition) -> Value {
     let containers = &definition.container_definitions;
     let ports: Vec<String> = containers.iter().flat_map(ports).collect();
-    let controls = containers.iter().flat_map(|one| &one.system_controls);
-    let sysctls: Map<String, Value> = controls
-        .filter(|one| one.namespace.starts_with("net."))
-        .map(|one| (one.namespace.clone(), literal(&one.value).into()))
+    // `net.*` parameters belong to the network namespace, so they can only be set where it is created.
+    let sysctls: Map<String, Value> = containers
+        .iter()
+        .flat_map(|container| &container.system_controls)
+        .filter(|control| control.namespace.starts_with("net."))
+        .map(|control| (control.namespace.clone(), literal(&control.value).into()))
         .collect();
     let mut service = Map::new();
-    let mut say = |field: &str, value: Value| service.insert(field.to_owned(), value);
+    let mut set = |field: &str, value: Value| service.insert(field.to_owned(), value);
 
-    say("image", "busybox:1.37".into());
-    say("command", json!(["sleep", "infinity"]));
+    set("image", "busybox:1.37".into());
+    set("command", json!(["sleep", "infinity"]));
     if !ports.is_empty() {
-        say("ports", ports.into());
+        set("ports", ports.into());
     }
 
     if !sysctls.is_empty() {
-        say("sysctls", sysctls.into());
+        set("sysctls", sysctls.into());
     }
 
-    // Without an init, `sleep` as PID 1 would not hear SIGTERM.
-    say("init", true.into());
-    say("stop_grace_period", "1s".into());
-    say("user", "65534:65534".into());
-    say("read_only", true.into());
-    say("cap_drop", json!(["ALL"]));
-    say("mem_limit", "16m".into());
+    // The kernel ignores SIGTERM for a PID 1 without a handler, and `sleep` has none.
+    set("init", true.into());
+    set("stop_grace_period", "1s".into());
+    set("user", "65534:65534".into());
+    set("read_only", true.into());
+    set("cap_drop", json!(["ALL"]));
+    set("mem_limit", "16m".into());
 
     service.into()
 }
 
-/// Only this machine may come in; `compose.yaml` says how to open it to others.
+/// Returns the published ports, on the host's loopback only.
 fn ports(container: &ContainerDefinition) -> Vec<String> {
-    let mappings = container.port_mappings.iter();
-    let ports = mappings.filter_map(|mapping| {
-        let inside = match (&mapping.container_port_range, mapping.container_port) {
-            (Some(range), _) => range.clone(),
-            (None, port) => port?.to_string(),
-        };
-        let protocol = mapping.protocol.as_deref().unwrap_or("tcp");
-        Some(format!("127.0.0.1:{inside}:{inside}/{protocol}"))
-    });
-    ports.collect()
+    container
+        .port_mappings
+        .iter()
+        .filter_map(|mapping| {
+            // Host and container port are equal, as on Fargate, where each task has its own address.
+            let inside = match (&mapping.container_port_range, mapping.container_port) {
+                (Some(range), _) => range.clone(),
+                (None, port) => port?.to_string(),
+            };
+            let protocol = mapping.protocol.as_deref().unwrap_or("tcp");
+            Some(format!("127.0.0.1:{inside}:{inside}/{protocol}"))
+        })
+        .collect()
 }
 
-/// Every volume is one of Docker's: empty when it is made, as on Fargate.
+/// Returns the volumes as Docker volumes, which are empty when created, as on Fargate.
 fn volumes(definition: &TaskDefinition) -> Map<String, Value> {
-    let volumes = definition.volumes.iter();
-    volumes.map(|one| (one.name.clone(), json!({}))).collect()
+    definition
+        .volumes
+        .iter()
+        .map(|volume| (volume.name.clone(), json!({})))
+        .collect()
 }
 
-/// What compose takes as the name of a project.
+/// Returns a valid Compose project name: lower case, starting with a letter or digit.
 fn project(family: &str) -> String {
     let lower = family.to_lowercase();
     let name = lower.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -117,7 +125,7 @@ fn project(family: &str) -> String {
     }
 }
 
-/// Text that stands for itself: compose would take a `$` for the beginning of a variable.
+/// Escapes `$`, with which Compose begins a variable.
 fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }

@@ -1,4 +1,4 @@
-//! A container as a service.
+//! Renders a container as a Compose service.
 
 use serde_json::{Map, Value, json};
 use task_definition::fargate_sizes::parse_cpu;
@@ -8,13 +8,18 @@ use task_definition::{
 
 use super::{literal, literals, secrets};
 
-/// The variable by which a machine with fewer cores than the task says so.
+/// The variable that limits the CPUs on a host with fewer cores than the task.
 pub(super) const CPUS: &str = "TASK_CPUS";
 
-/// What compose is told about a container, in the order in which people write it.
-pub(super) fn service(task: &TaskDefinition, one: &ContainerDefinition, holder: &str) -> Value {
+/// Returns the service of a container, with its fields in the usual order.
+pub(super) fn service(
+    task: &TaskDefinition,
+    container: &ContainerDefinition,
+    network_service: &str,
+) -> Value {
     let mut service = Map::new();
-    let mut say = |field: &str, value: Value| {
+    let mut set = |field: &str, value: Value| {
+        // Absent fields are left out, so that Compose's defaults apply.
         let empty = match &value {
             Value::Null => true,
             Value::Array(items) => items.is_empty(),
@@ -26,69 +31,87 @@ pub(super) fn service(task: &TaskDefinition, one: &ContainerDefinition, holder: 
         }
     };
 
-    say("image", literal(&one.image).into());
-    say("platform", platform(task).into());
-    say("network_mode", format!("service:{holder}").into());
+    set("image", literal(&container.image).into());
+    set("platform", platform(task).into());
+    set("network_mode", format!("service:{network_service}").into());
 
+    // `pidMode: task` shares the process namespace between all containers.
     let shared = task.pid_mode.as_deref() == Some("task");
-    say("pid", shared.then(|| format!("service:{holder}")).into());
-    say("entrypoint", literals(&one.entry_point).into());
-    say("command", literals(&one.command).into());
-    say(
+    set(
+        "pid",
+        shared.then(|| format!("service:{network_service}")).into(),
+    );
+    set("entrypoint", literals(&container.entry_point).into());
+    set("command", literals(&container.command).into());
+    set(
         "working_dir",
-        one.working_directory.as_deref().map(literal).into(),
+        container.working_directory.as_deref().map(literal).into(),
     );
-    say("environment", environment(task, one).into());
+    set("environment", environment(task, container).into());
 
-    say("env_file", files(one).into());
-    say("depends_on", depends_on(one).into());
-    say(
+    set("env_file", files(container).into());
+    set("depends_on", depends_on(container).into());
+    set(
         "healthcheck",
-        one.health_check.as_ref().map_or(Value::Null, health),
+        container.health_check.as_ref().map_or(Value::Null, health),
     );
 
-    let stop = one.stop_timeout.unwrap_or(STOP_TIMEOUT);
-    say("stop_grace_period", format!("{stop}s").into());
-    say("restart", restart(one).into());
-    say("user", one.user.as_deref().map(literal).into());
-    say("read_only", one.readonly_root_filesystem.into());
-    say("privileged", one.privileged.into());
-    say("stdin_open", one.interactive.into());
-    say("tty", one.pseudo_terminal.into());
+    // Docker's default is 10 seconds, so the value is always written.
+    let stop = container.stop_timeout.unwrap_or(STOP_TIMEOUT);
+    set("stop_grace_period", format!("{stop}s").into());
+    set("restart", restart(container).into());
+    set("user", container.user.as_deref().map(literal).into());
+    set("read_only", container.readonly_root_filesystem.into());
+    set("privileged", container.privileged.into());
+    set("stdin_open", container.interactive.into());
+    set("tty", container.pseudo_terminal.into());
 
-    if let Some(linux) = &one.linux_parameters {
-        say("init", linux.init_process_enabled.into());
-        let rights = linux.capabilities.as_ref();
-        say("cap_add", rights.map(|rights| rights.add.clone()).into());
-        say("cap_drop", rights.map(|rights| rights.drop.clone()).into());
-        say("tmpfs", tmpfs(linux).into());
+    if let Some(linux) = &container.linux_parameters {
+        set("init", linux.init_process_enabled.into());
+        let capabilities = linux.capabilities.as_ref();
+        set(
+            "cap_add",
+            capabilities
+                .map(|capabilities| capabilities.add.clone())
+                .into(),
+        );
+        set(
+            "cap_drop",
+            capabilities
+                .map(|capabilities| capabilities.drop.clone())
+                .into(),
+        );
+        set("tmpfs", tmpfs(linux).into());
     }
 
-    say("volumes", one.mount_points.iter().map(mount).collect());
-    say("volumes_from", volumes_from(one).into());
-    say("ulimits", ulimits(one).into());
-    say("sysctls", sysctls(one).into());
-    say(
+    set(
+        "volumes",
+        container.mount_points.iter().map(mount).collect(),
+    );
+    set("volumes_from", volumes_from(container).into());
+    set("ulimits", ulimits(container).into());
+    set("sysctls", sysctls(container).into());
+    set(
         "cpu_shares",
-        one.cpu.map(|cpu| cpu.max(LEAST_SHARES)).into(),
+        container.cpu.map(|cpu| cpu.max(MIN_CPU_SHARES)).into(),
     );
-    say("cpus", cpus(task).into());
+    set("cpus", cpus(task).into());
 
-    say("mem_limit", one.memory.map(mebibytes).into());
-    say(
+    set("mem_limit", container.memory.map(mebibytes).into());
+    set(
         "mem_reservation",
-        one.memory_reservation.map(mebibytes).into(),
+        container.memory_reservation.map(mebibytes).into(),
     );
-    say("labels", labels(one).into());
+    set("labels", labels(container).into());
 
     service.into()
 }
 
-/// What ECS takes when a container does not say, in seconds.
+/// ECS's default `stopTimeout` in seconds.
 const STOP_TIMEOUT: u32 = 30;
 
-/// Fewer the kernel does not take, and ECS passes on no fewer.
-const LEAST_SHARES: u32 = 2;
+/// The kernel's minimum of CPU shares, to which ECS raises smaller values.
+const MIN_CPU_SHARES: u32 = 2;
 
 fn platform(task: &TaskDefinition) -> Option<&'static str> {
     match task
@@ -99,30 +122,35 @@ fn platform(task: &TaskDefinition) -> Option<&'static str> {
     {
         "X86_64" => Some("linux/amd64"),
         "ARM64" => Some("linux/arm64"),
+        // Compose then chooses the host's platform.
         _ => None,
     }
 }
 
-/// Plain values as they are, secrets from compose's own environment, and AWS's names from the caller's where
-/// ECS would give the task a role.
-fn environment(task: &TaskDefinition, one: &ContainerDefinition) -> Map<String, Value> {
-    let plain = one.environment.iter();
-    let plain = plain.map(|one| (one.name.clone(), literal(&one.value).into()));
-    let secret = one.secrets.iter().map(|secret| {
-        let variable = secrets::variable(task, one, secret);
+/// Returns the environment: plain values, secrets from Compose's environment, and AWS credentials of the
+/// caller if the task has a role.
+fn environment(task: &TaskDefinition, container: &ContainerDefinition) -> Map<String, Value> {
+    let plain = container
+        .environment
+        .iter()
+        .map(|variable| (variable.name.clone(), literal(&variable.value).into()));
+    let secrets = container.secrets.iter().map(|secret| {
+        let variable = secrets::variable(task, container, secret);
+        // `:?` makes Compose fail with this message if the variable is missing.
         let text = format!("${{{variable}:?see .env.example}}");
         (secret.name.clone(), Value::String(text))
     });
-    let role = task.task_role_arn.iter().flat_map(|_| CREDENTIALS);
-    let mut environment: Map<String, Value> = plain.chain(secret).collect();
+    let credentials = task.task_role_arn.iter().flat_map(|_| CREDENTIALS);
+    let mut environment: Map<String, Value> = plain.chain(secrets).collect();
 
-    for name in role {
+    // The definition's own values win over the caller's.
+    for name in credentials {
         environment.entry(name).or_insert(Value::Null);
     }
     environment
 }
 
-/// A name without a value is handed through if the caller has it.
+/// Variables without a value, which Compose passes through from the caller if they are set.
 const CREDENTIALS: [&str; 4] = [
     "AWS_REGION",
     "AWS_ACCESS_KEY_ID",
@@ -130,35 +158,40 @@ const CREDENTIALS: [&str; 4] = [
     "AWS_SESSION_TOKEN",
 ];
 
-/// An object in S3 is a file of the same name here.
-fn files(one: &ContainerDefinition) -> Vec<String> {
-    let files = one.environment_files.iter();
-    let names = files.filter_map(|file| file.value.rsplit('/').next());
-    names.map(|name| format!("./{}", literal(name))).collect()
+/// Returns the environment files: each S3 object is a local file of the same name.
+fn files(container: &ContainerDefinition) -> Vec<String> {
+    container
+        .environment_files
+        .iter()
+        .filter_map(|file| file.value.rsplit('/').next())
+        .map(|name| format!("./{}", literal(name)))
+        .collect()
 }
 
-fn depends_on(one: &ContainerDefinition) -> Map<String, Value> {
-    let edges = one.depends_on.iter().map(|edge| {
-        let condition = match edge.condition {
-            Condition::Start => json!({ "condition": "service_started" }),
-            Condition::Healthy => json!({ "condition": "service_healthy" }),
-            Condition::Success => json!({ "condition": "service_completed_successfully" }),
-            // That it is not required means that its exit code does not matter.
-            Condition::Complete => {
-                json!({ "condition": "service_completed_successfully", "required": false })
-            }
-        };
-        (edge.container_name.clone(), condition)
-    });
-
-    edges.collect()
+fn depends_on(container: &ContainerDefinition) -> Map<String, Value> {
+    container
+        .depends_on
+        .iter()
+        .map(|edge| {
+            let condition = match edge.condition {
+                Condition::Start => json!({ "condition": "service_started" }),
+                Condition::Healthy => json!({ "condition": "service_healthy" }),
+                Condition::Success => json!({ "condition": "service_completed_successfully" }),
+                // With `required: false` Compose ignores the exit code.
+                Condition::Complete => {
+                    json!({ "condition": "service_completed_successfully", "required": false })
+                }
+            };
+            (edge.container_name.clone(), condition)
+        })
+        .collect()
 }
 
-/// Written out in full, since Docker's defaults are not those of ECS.
+/// Returns the health check with all fields, since Docker's defaults differ from ECS's.
 fn health(check: &HealthCheck) -> Value {
-    let seconds = |given: Option<u32>, otherwise: u32| format!("{}s", given.unwrap_or(otherwise));
+    let seconds = |value: Option<u32>, default: u32| format!("{}s", value.unwrap_or(default));
     let test = match check.command.split_first() {
-        // A list of arguments without `CMD` is one to ECS.
+        // ECS accepts a list of arguments without `CMD`; Docker does not.
         Some((first, _)) if !matches!(first.as_str(), "CMD" | "CMD-SHELL" | "NONE") => {
             let command = ["CMD".to_owned()]
                 .into_iter()
@@ -177,11 +210,12 @@ fn health(check: &HealthCheck) -> Value {
     })
 }
 
-fn restart(one: &ContainerDefinition) -> Option<&'static str> {
-    let policy = one
+fn restart(container: &ContainerDefinition) -> Option<&'static str> {
+    let policy = container
         .restart_policy
         .as_ref()
         .filter(|policy| policy.enabled)?;
+    // An ignored exit code is container that causes no restart; Docker can only except 0.
     Some(if policy.ignored_exit_codes.contains(&0) {
         "on-failure"
     } else {
@@ -190,12 +224,15 @@ fn restart(one: &ContainerDefinition) -> Option<&'static str> {
 }
 
 fn tmpfs(linux: &LinuxParameters) -> Vec<String> {
-    let folders = linux.tmpfs.iter().map(|folder| {
-        let mut options = vec![format!("size={}m", folder.size)];
-        options.extend(folder.mount_options.iter().cloned());
-        literal(&format!("{}:{}", folder.container_path, options.join(",")))
-    });
-    folders.collect()
+    linux
+        .tmpfs
+        .iter()
+        .map(|tmpfs| {
+            let mut options = vec![format!("size={}m", tmpfs.size)];
+            options.extend(tmpfs.mount_options.iter().cloned());
+            literal(&format!("{}:{}", tmpfs.container_path, options.join(",")))
+        })
+        .collect()
 }
 
 fn mount(point: &MountPoint) -> Value {
@@ -210,37 +247,43 @@ fn mount(point: &MountPoint) -> Value {
     mount
 }
 
-fn volumes_from(one: &ContainerDefinition) -> Vec<String> {
-    let others = one.volumes_from.iter().map(|from| {
-        let mode = if from.read_only == Some(true) {
-            ":ro"
-        } else {
-            ""
-        };
-        format!("{}{mode}", from.source_container)
-    });
-    others.collect()
-}
-
-fn ulimits(one: &ContainerDefinition) -> Map<String, Value> {
-    let limits = one.ulimits.iter().map(|limit| {
-        let both = json!({ "soft": limit.soft_limit, "hard": limit.hard_limit });
-        (limit.name.clone(), both)
-    });
-    limits.collect()
-}
-
-/// Those of the network belong to the one who holds it.
-fn sysctls(one: &ContainerDefinition) -> Map<String, Value> {
-    let own = one
-        .system_controls
+fn volumes_from(container: &ContainerDefinition) -> Vec<String> {
+    container
+        .volumes_from
         .iter()
-        .filter(|one| !one.namespace.starts_with("net."));
-    own.map(|one| (one.namespace.clone(), literal(&one.value).into()))
+        .map(|from| {
+            let mode = if from.read_only == Some(true) {
+                ":ro"
+            } else {
+                ""
+            };
+            format!("{}{mode}", from.source_container)
+        })
         .collect()
 }
 
-/// No container can have more than the task has; below that the shares decide.
+fn ulimits(container: &ContainerDefinition) -> Map<String, Value> {
+    container
+        .ulimits
+        .iter()
+        .map(|limit| {
+            let value = json!({ "soft": limit.soft_limit, "hard": limit.hard_limit });
+            (limit.name.clone(), value)
+        })
+        .collect()
+}
+
+/// Returns the sysctls, except those of the network, which the network service has.
+fn sysctls(container: &ContainerDefinition) -> Map<String, Value> {
+    container
+        .system_controls
+        .iter()
+        .filter(|control| !control.namespace.starts_with("net."))
+        .map(|control| (control.namespace.clone(), literal(&control.value).into()))
+        .collect()
+}
+
+/// Returns the CPU limit, which is the task's; within it the CPU shares decide.
 fn cpus(task: &TaskDefinition) -> Option<String> {
     let units = parse_cpu(task.cpu.as_deref()?)?;
     Some(format!("${{{CPUS}:-{}}}", f64::from(units) / 1024.0))
@@ -250,9 +293,10 @@ fn mebibytes(amount: u32) -> String {
     format!("{amount}m")
 }
 
-fn labels(one: &ContainerDefinition) -> Map<String, Value> {
-    let labels = one.docker_labels.iter();
-    labels
+fn labels(container: &ContainerDefinition) -> Map<String, Value> {
+    container
+        .docker_labels
+        .iter()
         .map(|(name, value)| (name.clone(), literal(value).into()))
         .collect()
 }

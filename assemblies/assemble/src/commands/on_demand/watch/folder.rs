@@ -171,13 +171,13 @@ mod tests {
 
     #[test]
     fn reports_a_file_once_after_it_stops_growing() {
-        let place = tempfile::tempdir().unwrap();
-        fs::write(place.path().join("old"), "old").unwrap();
-        let mut folder = Folder::open(place.path(), false).unwrap();
-        fs::create_dir(place.path().join("video")).unwrap();
+        let location = tempfile::tempdir().unwrap();
+        fs::write(location.path().join("old"), "old").unwrap();
+        let mut folder = Folder::open(location.path(), false).unwrap();
+        fs::create_dir(location.path().join("video")).unwrap();
 
         // A key is the path as it is, with spaces and other characters that a URL would escape.
-        let file = place.path().join("video/a b+ü.mp4");
+        let file = location.path().join("video/a b+ü.mp4");
         fs::write(&file, "half").unwrap();
         assert_eq!(folder.poll(), []);
         fs::write(&file, "the whole").unwrap();
@@ -202,10 +202,10 @@ mod tests {
 
     #[test]
     fn reports_existing_files_if_asked_but_never_hidden_ones() {
-        let place = tempfile::tempdir().unwrap();
-        fs::write(place.path().join("old"), "old").unwrap();
-        fs::write(place.path().join(".part"), "half").unwrap();
-        let mut folder = Folder::open(place.path(), true).unwrap();
+        let location = tempfile::tempdir().unwrap();
+        fs::write(location.path().join("old"), "old").unwrap();
+        fs::write(location.path().join(".part"), "half").unwrap();
+        let mut folder = Folder::open(location.path(), true).unwrap();
         assert_eq!(folder.poll(), []);
         let files = folder.poll();
         assert_eq!(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use task_definition::ContainerDefinition;
-use task_runner::sandbox::{Border, Forward, Sandbox, Traffic, carry};
+use task_runner::sandbox::{Boundary, Forward, Sandbox, Traffic, forward};
 use task_runner::{RunPlan, stub};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -194,13 +194,13 @@ pub(super) fn open(
         })?;
 
         let (host, port) = (host.clone(), *port);
-        let border = Border {
+        let border = Boundary {
             traffic: Traffic::Egress,
             port,
             faults: Arc::clone(sandbox.faults()),
         };
 
-        forwards.push(carry(listener, border, move || {
+        forwards.push(forward(listener, border, move || {
             let host = host.clone();
             async move { TcpStream::connect((host.as_str(), port)).await }
         }));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use task_definition::TaskDefinition;
 use task_runner::machine::TaskStatus;
 use task_runner::sandbox::Forward;
-use task_runner::{RunnerEvent, What};
+use task_runner::{EventKind, RunnerEvent};
 
 use crate::commands::up::console::EventSink;
 
@@ -90,10 +90,10 @@ impl AnsweringPorts {
     }
 
     fn update(&mut self, event: &RunnerEvent) {
-        match &event.what {
-            What::TaskStopping { .. } => self.stopping = true,
-            What::Stopped { .. } => self.ended.extend(event.container.clone()),
-            What::Task { status, .. } => self.stopped |= *status == TaskStatus::Stopped,
+        match &event.kind {
+            EventKind::TaskStopping { .. } => self.stopping = true,
+            EventKind::Stopped { .. } => self.ended.extend(event.container.clone()),
+            EventKind::Task { status, .. } => self.stopped |= *status == TaskStatus::Stopped,
             _ => {}
         }
     }
@@ -128,15 +128,15 @@ mod tests {
         AnsweringPorts::new(&serde_json::from_value(definition).unwrap())
     }
 
-    fn event(container: Option<&str>, what: What) -> RunnerEvent {
+    fn event(container: Option<&str>, kind: EventKind) -> RunnerEvent {
         RunnerEvent {
             at: Duration::ZERO,
             container: container.map(str::to_owned),
-            what,
+            kind,
         }
     }
 
-    const ENDED: What = What::Stopped {
+    const ENDED: EventKind = EventKind::Stopped {
         code: Some(0),
         reason: None,
     };
@@ -149,14 +149,14 @@ mod tests {
 
         let code = StopCode::EssentialContainerExited;
         let reason = String::new();
-        answering.update(&event(None, What::TaskStopping { code, reason }));
+        answering.update(&event(None, EventKind::TaskStopping { code, reason }));
         assert!(!answering.may_answer(443));
         // No container maps 9000, so `app` may listen on it.
         assert!(answering.may_answer(9000));
 
         let status = TaskStatus::Stopped;
         let health = Health::Unknown;
-        answering.update(&event(None, What::Task { status, health }));
+        answering.update(&event(None, EventKind::Task { status, health }));
         assert!(!answering.may_answer(9000));
     }
 }

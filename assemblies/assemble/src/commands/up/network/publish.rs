@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener as Bound};
 use std::sync::Arc;
 
 use task_definition::TaskDefinition;
-use task_runner::sandbox::{Border, Forward, Sandbox, Traffic, carry};
+use task_runner::sandbox::{Boundary, Forward, Sandbox, Traffic, forward};
 use tokio::net::TcpListener;
 
 use crate::commands::up::Arguments;
@@ -96,7 +96,7 @@ fn published_ports(definition: &TaskDefinition, arguments: &Arguments) -> Vec<Pu
 
 /// Formats the process that listens on a port, if it is visible.
 pub(in crate::commands::up) fn port_holder(port: u16) -> String {
-    task_runner::listener(port)
+    task_runner::find_listener(port)
         .map(|(pid, name)| format!(" by `{name}` (process {pid})"))
         .unwrap_or_default()
 }
@@ -138,13 +138,13 @@ pub(super) fn open(
             ));
         }
 
-        let border = Border {
+        let border = Boundary {
             traffic: Traffic::Ingress,
             port: container_port,
             faults: Arc::clone(sandbox.faults()),
         };
         let sandbox = Arc::clone(sandbox);
-        let forward = carry(listener, border, move || {
+        let forward = forward(listener, border, move || {
             let sandbox = Arc::clone(&sandbox);
             async move {
                 sandbox

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener as Bound};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use task_runner::sandbox::{Border, Forward, Traffic, carry};
+use task_runner::sandbox::{Boundary, Forward, Traffic, forward};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::ui::Ui;
@@ -63,7 +63,7 @@ pub(super) fn listen(
             "port {container_port} is published on {host_address}"
         ));
 
-        let border = Border {
+        let border = Boundary {
             traffic: Traffic::Ingress,
             port: container_port,
             faults: Arc::default(),
@@ -83,7 +83,7 @@ pub(super) fn listen(
                 Err(last)
             }
         };
-        all.push(carry(TcpListener::from_std(listener)?, border, connect));
+        all.push(forward(TcpListener::from_std(listener)?, border, connect));
     }
 
     Ok(all)

@@ -1,0 +1,174 @@
+//! Facts about images that rules use: a table of well-known third-party images, and the caller's own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use task_definition::ContainerDefinition;
+
+use self::ImageFact::{NeedsTaskRole, NoShell, Server, TelemetryAgent, WritesAtStartup};
+
+/// A property of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ImageFact {
+    /// The image contains neither a shell nor `curl`.
+    NoShell,
+    /// The program collects metrics, traces or logs.
+    TelemetryAgent,
+    /// The program is a server, which does not exit by itself.
+    Server,
+    /// The program writes to its root file system at startup: a pid file, a socket, a cache or data.
+    WritesAtStartup,
+    /// The image declares the folders it writes to with VOLUME, and its user owns them.
+    OwnsVolumes,
+    /// The program only calls AWS, so it needs a task role or static credentials.
+    NeedsTaskRole,
+}
+
+/// Facts about images, by repository.
+///
+/// Well-known third-party images are always included; a new value adds nothing to them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImageFacts(BTreeMap<String, BTreeSet<ImageFact>>);
+
+impl ImageFacts {
+    /// Creates a value without facts of the caller.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds facts about the images of a repository, with or without its registry and leading folders: `web`
+    /// covers `example.com/team/web:1`, and so does `team/web`.
+    pub fn insert(
+        &mut self,
+        repository: impl Into<String>,
+        facts: impl IntoIterator<Item = ImageFact>,
+    ) {
+        let known = self.0.entry(repository.into()).or_default();
+        known.extend(facts);
+    }
+
+    /// Returns whether a fact is known about an image.
+    pub fn has(&self, image: &str, fact: ImageFact) -> bool {
+        suffixes(repository(image)).any(|suffix| {
+            let own = self.0.get(suffix);
+            let is_own = own.is_some_and(|facts| facts.contains(&fact));
+            let mut well_known = WELL_KNOWN.iter();
+            is_own || well_known.any(|(name, facts)| *name == suffix && facts.contains(&fact))
+        })
+    }
+
+    /// Returns whether the container is a known collector of metrics, traces or logs, and not the log router.
+    pub(crate) fn is_telemetry_agent(&self, container: &ContainerDefinition) -> bool {
+        container.firelens_configuration.is_none() && self.has(&container.image, TelemetryAgent)
+    }
+
+    /// Returns whether the container runs a known server or collector, which does not exit by itself.
+    pub(crate) fn is_long_running(&self, container: &ContainerDefinition) -> bool {
+        // A command may run something else from the image, such as a migration.
+        let runs_default = container.command.is_empty() && container.entry_point.is_empty();
+        runs_default && (self.is_telemetry_agent(container) || self.has(&container.image, Server))
+    }
+
+    /// Returns whether the image is known to contain neither a shell nor `curl`.
+    pub(crate) fn has_no_shell(&self, image: &str) -> bool {
+        // Debug variants of distroless and Chainguard images contain a shell.
+        let is_debug = tag(image).is_some_and(|tag| tag.contains("debug") || tag.ends_with("-dev"));
+        let is_minimal = || MINIMAL_BASES.iter().any(|base| image.contains(base));
+        !is_debug && (self.has(image, NoShell) || is_minimal())
+    }
+}
+
+/// Returns the image without tag and digest.
+fn repository(image: &str) -> &str {
+    let reference = image.split('@').next().unwrap_or_default();
+    // Only the last step has a tag: a registry may contain a port.
+    let last = reference.rfind('/').map_or(0, |slash| slash + 1);
+    let end = reference[last..].find(':');
+    &reference[..end.map_or(reference.len(), |end| last + end)]
+}
+
+/// Returns the repository without its first steps: `a/b/c`, `b/c`, `c`.
+fn suffixes(repository: &str) -> impl Iterator<Item = &str> {
+    let after = repository.match_indices('/').map(|(slash, _)| slash + 1);
+    std::iter::once(0)
+        .chain(after)
+        .map(|start| &repository[start..])
+}
+
+/// Returns the tag of an image.
+fn tag(image: &str) -> Option<&str> {
+    let reference = image.split('@').next().unwrap_or_default();
+    let last = reference.rsplit('/').next().unwrap_or_default();
+    last.split_once(':').map(|(_, tag)| tag)
+}
+
+/// Parts of the names of images without a shell.
+const MINIMAL_BASES: [&str; 2] = ["chainguard/static", "distroless"];
+
+/// Facts about third-party images, from their Dockerfiles and documentation.
+const WELL_KNOWN: &[(&str, &[ImageFact])] = &[
+    ("aws-for-fluent-bit", &[TelemetryAgent]),
+    ("aws-otel-collector", &[NoShell, TelemetryAgent]),
+    ("aws-xray-daemon", &[TelemetryAgent, NeedsTaskRole]),
+    ("cloudwatch-agent", &[TelemetryAgent, NeedsTaskRole]),
+    ("datadog-agent", &[TelemetryAgent]),
+    // Datadog's image is named just `agent`.
+    ("datadog/agent", &[TelemetryAgent]),
+    ("datadoghq/agent", &[TelemetryAgent]),
+    ("envoy", &[Server]),
+    ("fluent-bit", &[TelemetryAgent]),
+    ("fluentd", &[TelemetryAgent]),
+    ("grafana", &[Server, WritesAtStartup]),
+    ("haproxy", &[Server]),
+    ("httpd", &[Server, WritesAtStartup]),
+    ("mariadb", &[Server, WritesAtStartup]),
+    ("memcached", &[Server]),
+    ("mongo", &[WritesAtStartup]),
+    ("mysql", &[Server, WritesAtStartup]),
+    ("nginx", &[Server, WritesAtStartup]),
+    ("nginx-unprivileged", &[WritesAtStartup]),
+    ("opentelemetry-collector", &[NoShell, TelemetryAgent]),
+    (
+        "opentelemetry-collector-contrib",
+        &[NoShell, TelemetryAgent],
+    ),
+    ("postgres", &[Server, WritesAtStartup]),
+    ("prometheus", &[Server]),
+    ("rabbitmq", &[Server, WritesAtStartup]),
+    ("redis", &[Server]),
+    ("splunk-otel-collector", &[TelemetryAgent]),
+    ("traefik", &[Server]),
+    ("xray-daemon", &[TelemetryAgent, NeedsTaskRole]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{ImageFact, ImageFacts};
+
+    #[test]
+    fn finds_facts_by_any_suffix_of_the_repository() {
+        let mut images = ImageFacts::new();
+        images.insert("team/web", [ImageFact::OwnsVolumes]);
+        for (image, expected) in [
+            ("team/web", true),
+            ("localhost:5000/team/web:1", true),
+            ("team/web@sha256:0123", true),
+            ("other/web:1", false),
+            ("big-team/web:1", false),
+        ] {
+            assert_eq!(
+                images.has(image, ImageFact::OwnsVolumes),
+                expected,
+                "{image}"
+            );
+        }
+    }
+
+    #[test]
+    fn debug_variants_have_a_shell() {
+        let images = ImageFacts::new();
+        assert!(images.has_no_shell("gcr.io/distroless/static:nonroot"));
+        assert!(!images.has_no_shell("gcr.io/distroless/static:debug"));
+        assert!(images.has_no_shell("aws-otel-collector:v0.43.0"));
+        assert!(!images.has_no_shell("nginx:1"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Detects which documents a text contains, and where.
+
+use diagnostics::source::Node;
+
+/// The format of a part of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The input of RegisterTaskDefinition, or the definition in a response of ECS.
+    Definition,
+    /// A list of containers, as in Terraform's `container_definitions`.
+    Containers,
+    /// A service.
+    Service,
+    /// The input of RunTask.
+    RunTask,
+    /// A template with resources.
+    Template,
+    /// One resource of a template, without the template.
+    Resource(&'static str),
+    /// The properties of a resource, without the resource.
+    Properties(&'static str),
+}
+
+/// A part of a text and its format.
+pub(super) struct Part {
+    pub(super) form: Form,
+    /// The JSON pointer of the part.
+    pub(super) pointer: String,
+}
+
+pub(super) const TASK_DEFINITION: &str = "AWS::ECS::TaskDefinition";
+pub(super) const SERVICE: &str = "AWS::ECS::Service";
+
+/// Returns the documents of a text.
+pub(super) fn parts(node: &Node) -> Vec<Part> {
+    let mut all = Vec::new();
+    collect(node, "", &mut all);
+    all
+}
+
+fn collect(node: &Node, pointer: &str, all: &mut Vec<Part>) {
+    let is_container = |item: &Node| item.get("image").is_some() && item.get("name").is_some();
+    // Items of other lists, such as services, have no images.
+    if node.items().iter().any(is_container) {
+        all.push(part(Form::Containers, pointer));
+        return;
+    }
+
+    for (index, item) in node.items().iter().enumerate() {
+        collect(item, &format!("{pointer}/{index}"), all);
+    }
+    if let Some(form) = form(node) {
+        all.push(part(form, pointer));
+        return;
+    }
+
+    // Responses of ECS and input files wrap documents in these keys. The `service` of an assembly manifest is
+    // something else, so the content must match as well.
+    for (key, form) in [
+        ("taskDefinition", Form::Definition),
+        ("service", Form::Service),
+        ("runTask", Form::RunTask),
+    ] {
+        if node.get(key).is_some_and(|inner| may_be(inner, form)) {
+            all.push(part(form, &format!("{pointer}/{key}")));
+        }
+    }
+
+    let services = node.get("services").map_or(&[][..], Node::items);
+    for (index, inner) in services.iter().enumerate() {
+        if may_be(inner, Form::Service) {
+            all.push(part(Form::Service, &format!("{pointer}/services/{index}")));
+        }
+    }
+}
+
+/// Returns whether a value matches the format that its key implies. A service with few fields looks like a
+/// RunTask request.
+fn may_be(node: &Node, is_selected: Form) -> bool {
+    let is = form(node);
+    is == Some(is_selected) || (is_selected == Form::Service && is == Some(Form::RunTask))
+}
+
+fn part(form: Form, pointer: &str) -> Part {
+    Part {
+        form,
+        pointer: pointer.to_owned(),
+    }
+}
+
+fn form(node: &Node) -> Option<Form> {
+    let has = |key: &str| node.get(key).is_some();
+    let kind = node.get("Type").and_then(Node::text);
+    let names_a_definition = node
+        .get("taskDefinition")
+        .is_some_and(|name| name.text().is_some());
+
+    // The order matters: a template may also contain keys of the later formats.
+    if has("Resources") || has("AWSTemplateFormatVersion") {
+        Some(Form::Template)
+    } else if let Some(resource) = kind
+        .filter(|_| has("Properties"))
+        .and_then(supported_resource)
+    {
+        Some(Form::Resource(resource))
+    } else if has("containerDefinitions") || has("family") {
+        Some(Form::Definition)
+    } else if has("ContainerDefinitions") || has("Family") {
+        Some(Form::Properties(TASK_DEFINITION))
+    } else if has("TaskDefinition") {
+        Some(Form::Properties(SERVICE))
+    } else if SERVICE_FIELDS.iter().any(|key| has(key)) {
+        Some(Form::Service)
+    } else if names_a_definition {
+        Some(Form::RunTask)
+    } else {
+        None
+    }
+}
+
+/// Returns the type of a resource, if it is one of the checked types.
+pub(super) fn supported_resource(kind: &str) -> Option<&'static str> {
+    [TASK_DEFINITION, SERVICE]
+        .into_iter()
+        .find(|supported| *supported == kind)
+}
+
+/// Fields that only services have.
+const SERVICE_FIELDS: [&str; 7] = [
+    "serviceName",
+    "desiredCount",
+    "deploymentConfiguration",
+    "loadBalancers",
+    "serviceConnectConfiguration",
+    "schedulingStrategy",
+    "deploymentController",
+];

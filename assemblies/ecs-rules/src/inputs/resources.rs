@@ -1,0 +1,240 @@
+//! Converts the resources of a template to documents, once per assignment of its conditions.
+
+use std::collections::BTreeSet;
+
+use diagnostics::source::{Key, Node, NodeValue, Source};
+use diagnostics::{Finding, Location, escape};
+use task_definition::{HasSchema, Service, TaskDefinition};
+
+use super::convert::{Conversion, Converter, UnknownValue};
+use super::detect::{TASK_DEFINITION, supported_resource};
+use super::evaluate::{Evaluator, Piece};
+use super::read::{Document, ParsedInput, definition, service};
+use super::source_map::{Naming, SourceMap};
+use super::template::{Assignment, Questions, Template, assignments};
+
+/// Reads the resources of a template under every assignment.
+pub(super) fn template(source: &Source, root: &Node, pointer: &str, input: &mut ParsedInput) {
+    let template = Template::new(root);
+    let mut questions = Questions::new();
+    // Answers can reach further questions, so the assignments are recomputed until no question is new.
+    for _ in 0..MAX_ROUNDS {
+        let mut more = questions.clone();
+        input.variants.clear();
+        input.findings.clear();
+
+        for assignment in assignments(&questions) {
+            let mut evaluator = Evaluator::new(&template, &assignment);
+            let (documents, findings) = resources(source, root, pointer, &mut evaluator);
+            add_questions(&mut more, &evaluator);
+            input.variants.push(documents);
+
+            for finding in findings {
+                if !input.findings.contains(&finding) {
+                    input.findings.push(finding);
+                }
+            }
+        }
+
+        if more == questions {
+            return;
+        }
+        questions = more;
+    }
+}
+
+/// The largest number of rounds in which new answers may lead to new questions.
+const MAX_ROUNDS: usize = 4;
+
+fn add_questions(questions: &mut Questions, evaluator: &Evaluator<'_>) {
+    for (question, answers) in &evaluator.questions {
+        let known = questions.entry(question.clone()).or_default();
+        for answer in answers {
+            if !known.contains(answer) {
+                known.push(answer.clone());
+            }
+        }
+    }
+}
+
+fn resources(
+    source: &Source,
+    root: &Node,
+    pointer: &str,
+    evaluator: &mut Evaluator<'_>,
+) -> (Vec<Document>, Vec<Finding>) {
+    let (mut documents, mut findings) = (Vec::new(), Vec::new());
+    let all = root.get("Resources").map_or(&[][..], Node::entries);
+    for (key, resource) in all {
+        let Some(kind) = resource
+            .get("Type")
+            .and_then(Node::text)
+            .and_then(supported_resource)
+        else {
+            continue;
+        };
+        let condition = resource.get("Condition").and_then(Node::text);
+
+        // A resource exists only under the assignments in which its condition holds.
+        if condition.is_some_and(|name| !evaluator.condition(name, 0)) {
+            continue;
+        }
+
+        let at = format!("{pointer}/Resources/{}/Properties", escape(&key.name));
+        // A resource without properties is checked as well: required ones are missing.
+        let empty = Node {
+            value: NodeValue::Map(Vec::new()),
+            span: key.span,
+        };
+        let node = resource.get("Properties").unwrap_or(&empty);
+
+        match properties(source, kind, node, &at, &key.name, evaluator, &mut findings) {
+            Ok(mut document) => {
+                // A missing property is missing from the resource, so the finding points to its name.
+                document.set_location(Location::from_span(source, key.span));
+                documents.push(document);
+            }
+            Err(more) => findings.extend(more),
+        }
+    }
+
+    (documents, findings)
+}
+
+/// Reads a resource without its template.
+pub(super) fn read_resource(
+    source: &Source,
+    kind: &'static str,
+    node: &Node,
+    pointer: &str,
+) -> Result<Document, Vec<Finding>> {
+    let no_template = Node {
+        value: NodeValue::Null,
+        span: node.span,
+    };
+    // Without a template there are no parameters, mappings or conditions.
+    let (template, assignment) = (Template::new(&no_template), Assignment::new());
+    let mut evaluator = Evaluator::new(&template, &assignment);
+    let mut findings = Vec::new();
+    let document = properties(
+        source,
+        kind,
+        node,
+        pointer,
+        "",
+        &mut evaluator,
+        &mut findings,
+    );
+
+    match document {
+        Ok(document) if findings.is_empty() => Ok(document),
+        Ok(_) => Err(findings),
+        Err(more) => Err(findings.into_iter().chain(more).collect()),
+    }
+}
+
+fn properties(
+    source: &Source,
+    kind: &'static str,
+    node: &Node,
+    pointer: &str,
+    id: &str,
+    evaluator: &mut Evaluator<'_>,
+    findings: &mut Vec<Finding>,
+) -> Result<Document, Vec<Finding>> {
+    let is_definition = kind == TASK_DEFINITION;
+    let schema = if is_definition {
+        TaskDefinition::SCHEMA
+    } else {
+        Service::SCHEMA
+    };
+
+    let mut converter = Converter {
+        source,
+        resource: kind,
+        evaluator,
+        conversion: Conversion::default(),
+    };
+
+    let node = converter.properties(node, schema, pointer);
+    let Conversion {
+        unknowns,
+        pointers,
+        reasons,
+        findings: unknown_properties,
+    } = converter.conversion;
+
+    let is_complete = unknown_properties.is_empty();
+    findings.extend(unknown_properties);
+    let Some(mut node) = node else {
+        return Err(Vec::new());
+    };
+    let name_field = if is_definition {
+        "family"
+    } else {
+        "serviceName"
+    };
+
+    add_name(&mut node, name_field, id);
+    // A derived value is not written at its own pointer, so a fix cannot change it there.
+    let not_editable: BTreeSet<String> = reasons
+        .keys()
+        .cloned()
+        .chain(unknowns.iter().map(|unknown| unknown.pointer.clone()))
+        .collect();
+    let source_map = SourceMap {
+        naming: Naming::CloudFormation,
+        pointers,
+        not_editable,
+    };
+    let mut document = if is_definition {
+        definition(source, node, source_map)?
+    } else {
+        service(source, &node, source_map)?
+    };
+
+    // As in the other formats, a document with unknown fields is not checked further.
+    if !is_complete {
+        return Err(Vec::new());
+    }
+    // `!Ref` uses the logical id, requests in other files use the family.
+    document.names.push(id.to_owned());
+
+    let resource = logical_id(&unknowns);
+    // The referenced definition is in the same template, so the reference is not unknown.
+    let known = |unknown: &UnknownValue| resource.is_some() && unknown.pointer == "/taskDefinition";
+    document.unknowns = unknowns
+        .into_iter()
+        .filter(|unknown| !known(unknown))
+        .collect();
+    document.task_definition = resource.or(document.task_definition);
+    document.add_derivations(&reasons);
+
+    Ok(document)
+}
+
+/// Adds the name that CloudFormation would generate.
+fn add_name(node: &mut Node, field: &str, id: &str) {
+    let span = node.span;
+    if node.get(field).is_some() {
+        return;
+    }
+    if let NodeValue::Map(entries) = &mut node.value {
+        let text = if id.is_empty() { "resource" } else { id };
+        let value = NodeValue::Text(text.to_owned());
+        let name = field.to_owned();
+        entries.push((Key { name, span }, Node { value, span }));
+    }
+}
+
+/// Returns the logical id of the resource that a service's task definition refers to.
+fn logical_id(unknowns: &[UnknownValue]) -> Option<String> {
+    let unknown = unknowns
+        .iter()
+        .find(|unknown| unknown.pointer == "/taskDefinition")?;
+    match &*unknown.pieces {
+        // `!GetAtt Task.TaskDefinitionArn` and `!Ref Task` both begin with the logical id.
+        [Piece::Unknown(name)] => Some(name.split('.').next().unwrap_or(name).to_owned()),
+        _ => None,
+    }
+}

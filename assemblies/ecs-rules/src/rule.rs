@@ -1,0 +1,94 @@
+//! A rule: its texts, its examples, its check, and how its findings are treated.
+
+use std::fmt;
+
+use diagnostics::{Finding, Location, Severity};
+use task_definition::LocatedDefinition;
+
+use crate::launch::LaunchContext;
+use crate::report::Report;
+
+/// A rule for task definitions, services or RunTask requests.
+#[derive(Clone, Copy)]
+pub struct Rule {
+    /// The id: the letter of its group and a number. Its meaning never changes.
+    pub id: &'static str,
+    /// The name in kebab-case, unique among the rules: `unsupported-size`.
+    pub name: &'static str,
+    /// The severity of its findings.
+    pub severity: Severity,
+    /// The fault, as a short lower-case phrase.
+    pub title: &'static str,
+    /// Why the rule exists and what happens if it is violated.
+    pub explanation: &'static str,
+    /// The documentation or table that states it.
+    pub source: &'static str,
+    /// How to resolve a finding, in general.
+    pub hint: &'static str,
+    /// A document that passes every rule.
+    pub passing: &'static str,
+    /// A document that violates this rule and no other.
+    pub failing: &'static str,
+    /// The check.
+    pub check: Check,
+    /// Whether its errors may be suppressed or lowered. Warnings always may.
+    pub suppressible: bool,
+    /// Whether it restricts access to the task. If it is suppressed, every run mentions it.
+    pub guard: bool,
+    /// Whether it does not apply to a fragment of a definition, which leaves out required values.
+    pub needs_whole_definition: bool,
+}
+
+impl Rule {
+    /// The defaults of the optional fields, for `..Rule::DEFAULT`. The texts are empty and must be given.
+    pub const DEFAULT: Self = Self {
+        id: "",
+        name: "",
+        severity: Severity::Error,
+        title: "",
+        explanation: "",
+        source: "",
+        hint: "",
+        passing: "",
+        failing: "",
+        check: Check::Parser,
+        suppressible: true,
+        guard: false,
+        needs_whole_definition: false,
+    };
+
+    /// Creates a finding with the severity and the source of the rule.
+    pub fn finding(
+        &self,
+        location: Location,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            severity: self.severity,
+            source: Some(self.source),
+            ..Finding::error(self.id, location, message, hint)
+        }
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The check of a rule, by the input it reads.
+#[derive(Debug, Clone, Copy)]
+pub enum Check {
+    /// Checks a task definition.
+    Definition(fn(&LocatedDefinition, &mut Report<'_>)),
+    /// Checks a service or RunTask request beside its task definition.
+    Launch(fn(&LaunchContext<'_>, &mut Report<'_>)),
+    /// Reported while the text is parsed and read, before any check runs.
+    Parser,
+    /// Reported by a stage of the caller, such as a step that resolves a manifest.
+    Stage,
+}

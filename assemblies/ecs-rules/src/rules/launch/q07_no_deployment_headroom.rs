@@ -1,0 +1,119 @@
+use diagnostics::Severity;
+
+use crate::launch::LaunchContext;
+use crate::rules::{Check, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "Q07",
+    name: "no-deployment-headroom",
+    severity: Severity::Warning,
+    title: "deployment percentages leave no headroom",
+    explanation: "In a rolling update ECS starts new tasks up to maximumPercent of the desired \
+                  count, rounded down, and stops old ones down to minimumHealthyPercent, rounded up. \
+                  If neither is possible, the deployment never finishes.",
+    source: "ECS API, DeploymentConfiguration, fields maximumPercent and minimumHealthyPercent",
+    hint: "Raise maximumPercent, or lower minimumHealthyPercent.",
+    passing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "service": {
+    "serviceName": "web",
+    "taskDefinition": "web",
+    "desiredCount": 2,
+    "launchType": "FARGATE",
+    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    "deploymentConfiguration": {
+      "maximumPercent": 200,
+      "minimumHealthyPercent": 100,
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }
+  }
+}"#,
+    // 100 % at most and at least: no task can start or stop.
+    failing: r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+  "service": {
+    "serviceName": "web",
+    "taskDefinition": "web",
+    "desiredCount": 2,
+    "launchType": "FARGATE",
+    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    "deploymentConfiguration": {
+      "maximumPercent": 100,
+      "minimumHealthyPercent": 100,
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }
+  }
+}"#,
+    check: Check::Launch(check),
+    ..Rule::DEFAULT
+};
+
+fn check(context: &LaunchContext<'_>, report: &mut Report) {
+    let Some(service) = context.service() else {
+        return;
+    };
+    let Some(deployment) = &service.deployment_configuration else {
+        return;
+    };
+    let strategy = deployment.strategy.as_deref().unwrap_or("ROLLING");
+    let controller = service.deployment_controller.as_ref();
+    let is_daemon = service.scheduling_strategy.as_deref() == Some("DAEMON");
+
+    // The percentages apply to rolling updates of replica services only.
+    if strategy != "ROLLING"
+        || is_daemon
+        || controller.is_some_and(|controller| controller.kind != "ECS")
+    {
+        return;
+    }
+
+    // The defaults of CreateService for replica services.
+    let max_percent = deployment.maximum_percent.unwrap_or(200);
+    let min_percent = deployment.minimum_healthy_percent.unwrap_or(100);
+    let desired = u64::from(service.desired_count.unwrap_or(1).max(1));
+    // ECS rounds the maximum down and the minimum up.
+    let may_run = desired * u64::from(max_percent) / 100;
+    let must_run = (desired * u64::from(min_percent)).div_ceil(100);
+
+    if may_run > desired || must_run < desired {
+        return;
+    }
+
+    let message = format!(
+        "of {desired} desired tasks, {must_run} must keep running and at most {may_run} may run, so none can be replaced"
+    );
+    let field = if deployment.maximum_percent.is_some() {
+        "maximumPercent"
+    } else {
+        "minimumHealthyPercent"
+    };
+
+    let hint = "write \"maximumPercent\": 200, or lower \"minimumHealthyPercent\"";
+    report.add(format!("/deploymentConfiguration/{field}"), message, hint);
+}
