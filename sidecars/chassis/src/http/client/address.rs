@@ -129,7 +129,7 @@ impl Service<Name> for Resolver {
 
 /// Returns whether an address is on the public internet: not this host, a private network, the cloud's
 /// metadata service, or a reserved range.
-pub fn is_public(address: IpAddr) -> bool {
+fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             // The special-purpose ranges of RFC 6890 that `Ipv4Addr` has no stable method for: this

@@ -45,7 +45,7 @@ use super::{
     timeout_body::TimeoutBody,
 };
 
-pub use address::{AddressPolicy, is_public};
+pub use address::AddressPolicy;
 pub use config::{ClientConfig, ClientLimits, PlainHttp};
 pub use error::{ClientError, SetupError};
 pub use proxy::ProxySettings;
