@@ -26,7 +26,7 @@ pub enum FetchError {
     #[error("cannot fetch `{url}`")]
     Request {
         /// The URL.
-        url: Uri,
+        url: String,
         /// The cause.
         source: ClientError,
     },
@@ -99,7 +99,7 @@ impl Fetcher {
         let response = response.map_err(|error| match error {
             ClientError::PlainHttp(_) => FetchError::Plain(url.clone()),
             source => FetchError::Request {
-                url: url.clone(),
+                url: url.to_string(),
                 source,
             },
         })?;
