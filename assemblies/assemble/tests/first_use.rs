@@ -49,7 +49,10 @@ fn localhost_instead_of_an_address() {
         "a.yaml",
         "name: a\napp: web\nservice: {}\nsettings: { web: { listen: 'localhost:9000' } }\n",
     );
-    assert!(text.contains("`localhost:9000` is not an address to listen on"), "{text}");
+    assert!(
+        text.contains("`localhost:9000` is not an address to listen on"),
+        "{text}"
+    );
     assert!(text.contains("hint: write `127.0.0.1:9000`"), "{text}");
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use acceptance::{Network, Process, Project, workspace};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 #[test]
 fn console_blocks_show_the_output_of_their_commands() {
