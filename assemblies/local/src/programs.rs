@@ -8,37 +8,32 @@ use std::path::{Path, PathBuf};
 use task_definition::TaskDefinition;
 use task_runner::Program;
 
-use super::Arguments;
 use super::stub::Stubs;
 use super::target::Target;
-use crate::error::CliError;
-use crate::project::Project;
+use crate::Error;
+use crate::Options;
+use crate::Project;
 
 /// Finds all programs. Missing ones are reported together, each with what to do.
 pub(super) fn find(
     definition: &TaskDefinition,
     stubs: &Stubs,
     target: &Target,
-    arguments: &Arguments,
+    options: &Options,
     project: &Project,
-) -> Result<BTreeMap<String, Program>, CliError> {
+) -> Result<BTreeMap<String, Program>, Error> {
     let folder = project
         .root()
         .canonicalize()
         .unwrap_or_else(|_| project.root().to_owned());
     let search_path = search_path(&folder);
     let (mut programs, mut missing, mut code) = (BTreeMap::new(), Vec::new(), CANNOT_EXECUTE);
-    let has_image = |name: &str| {
-        arguments
-            .image
-            .iter()
-            .any(|choice| choice.container == name)
-    };
+    let has_image = |name: &str| options.image.iter().any(|choice| choice.container == name);
     let containers = definition.container_definitions.iter();
 
     for container in containers.filter(|container| !has_image(&container.name)) {
         // The last `--program` of a container wins, as with other flags.
-        let chosen = arguments
+        let chosen = options
             .program
             .iter()
             .rev()
@@ -100,7 +95,7 @@ pub(super) fn find(
     let missing = missing.join("\n  ");
     let message = format!("no program for these containers:\n  {missing}");
 
-    Err(CliError::Program { message, code })
+    Err(Error::Program { message, code })
 }
 
 const CANNOT_EXECUTE: u8 = 126;

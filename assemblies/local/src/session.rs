@@ -1,25 +1,25 @@
 //! Runs a local task until it ends or is stopped.
 
 use std::io;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use task_runner::machine::StopCode;
+use task_runner::metadata::CredentialsSource;
 use task_runner::{Control, RunPlan, TaskReport, run};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use super::console::{ConsoleSink, EventSink};
 use super::control_socket::{ControlCommand, ControlSocket};
+use super::events::{EventSink, deliver};
 use super::metadata::{self, Metadata};
 use super::network::Forwards;
 use super::run_dir::{Binding, HealthCriterion, RunDir};
 use super::target::Target;
-use super::{Arguments, credentials, json, ready, replicas, summary, watch};
-use crate::error::CliError;
-use crate::project::Project;
-use crate::ui::Ui;
+use super::{json, ready, replicas, watch};
+use crate::{Error, Messages, Options, Project};
 
 /// Why the task was stopped, if it did not end by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,35 +35,47 @@ enum StopCause {
     Kill,
 }
 
-/// Runs a plan and returns the exit code.
+/// How a run ended.
+#[derive(Debug)]
+pub struct Report {
+    /// The run's exit code.
+    pub exit_code: u8,
+    /// How the task ended, unless it was stopped before it was created.
+    pub task: Option<TaskReport>,
+    /// The run directory.
+    pub folder: PathBuf,
+}
+
+/// Runs a plan until the task has ended.
 pub(super) async fn run_session(
     mut plan: RunPlan,
     target: Target,
     (bindings, forwards): (&[Binding], Forwards),
-    arguments: &Arguments,
+    options: &Options,
     project: &Project,
-    ui: &Ui,
-) -> Result<u8, CliError> {
-    let mut signals = Signals::new().map_err(|failure| CliError::Usage(failure.to_string()))?;
+    credentials: impl Future<Output = Result<Option<CredentialsSource>, Error>>,
+    ui: &dyn Messages,
+) -> Result<Report, Error> {
+    let mut signals = Signals::new().map_err(|failure| Error::Usage(failure.to_string()))?;
     let (events, event_receiver) = mpsc::channel(EVENT_BUFFER);
     let (control, control_receiver) = mpsc::channel(CONTROL_BUFFER);
 
     // Before the task's clock starts: asking for credentials may take seconds.
     let source = tokio::select! {
-        source = credentials::source(&arguments.credentials, &target, ui) => source?,
-        () = signals.next() => return Ok(NOT_RUNNING),
+        source = credentials => source?,
+        () = signals.next() => return Ok(Report {
+            exit_code: NOT_RUNNING,
+            task: None,
+            folder: plan.folder,
+        }),
     };
     let view = metadata::view(&plan, &target);
     let record = json::TaskRecord::new(&view, &plan.folder);
-    let sink: Box<dyn EventSink> = if arguments.json {
-        Box::new(record.clone())
-    } else {
-        Box::new(ConsoleSink::new(&plan.definition, replicas::number(), ui))
-    };
+    let number = replicas::number();
+    let sink = ui.event_sink(&plan.definition, &record, number.as_deref());
 
     let folder = plan.folder.clone();
     let socket = ControlSocket::open(&folder);
-    let number = replicas::number();
     if number.is_some() {
         replicas::stop_with_service(&folder);
     }
@@ -84,7 +96,7 @@ pub(super) async fn run_session(
 
     // Published ports close before an event is printed, so that a client which reads it sees them closed.
     let sink = forwards.before(&plan.definition, sink);
-    let healthy = if arguments.until_healthy {
+    let healthy = if options.until_healthy {
         HealthCriterion::from_definition(&plan.definition)
     } else {
         HealthCriterion::Running
@@ -96,21 +108,19 @@ pub(super) async fn run_session(
     // A separate thread: a terminal that blocks must not delay signals.
     let (send_running, running) = oneshot::channel();
     let printer = thread::spawn(move || {
-        super::console::deliver(&handle, event_receiver, sink, send_running, healthy);
+        deliver(&handle, event_receiver, sink, send_running, healthy);
     });
-    let _watch = arguments
-        .watch
-        .then(|| watch::start(&plan, control.clone()));
+    let _watch = options.watch.then(|| watch::start(&plan, control.clone()));
     let task = run(plan, events, control_receiver);
 
     tokio::pin!(task);
 
-    let is_smoke_test = arguments.until_ready || arguments.until_healthy;
+    let is_smoke_test = options.until_ready || options.until_healthy;
     let ready = waiting.all(running);
     tokio::pin!(ready);
 
     // For a replica the service watches the timeout.
-    let limit = arguments
+    let limit = options
         .timeout
         .or(is_smoke_test.then_some(SMOKE_TEST_TIMEOUT))
         .filter(|_| number.is_none());
@@ -123,7 +133,7 @@ pub(super) async fn run_session(
             finished = &mut task => break finished,
             () = &mut ready, if !is_ready => {
                 is_ready = true;
-                if !arguments.json && !is_smoke_test && target.serves && number.is_none() {
+                if !options.json && !is_smoke_test && target.serves && number.is_none() {
                     ready::print_curl_hint(&target, project, ui);
                 }
                 if is_smoke_test && number.is_some() {
@@ -152,19 +162,21 @@ pub(super) async fn run_session(
         }
     };
 
-    let finished = finished.map_err(|failure| CliError::Usage(failure.to_string()))?;
-    // The summary comes after the last event line.
+    let finished = finished.map_err(|failure| Error::Usage(failure.to_string()))?;
+    // The caller's summary comes after the last event line.
     let _ = printer.join();
     drop(socket);
-    if !arguments.json {
-        summary::print(&finished, &folder, project, ui);
-    }
-
-    Ok(match (&arguments.exit_code_from, cause) {
+    let exit_code = match (&options.exit_code_from, cause) {
         (Some(name), StopCause::Nothing | StopCause::Ready | StopCause::Stop) => {
             container_exit_code(&finished, name)
         }
         _ => task_exit_code(&finished, cause),
+    };
+
+    Ok(Report {
+        exit_code,
+        task: Some(finished),
+        folder,
     })
 }
 

@@ -13,10 +13,10 @@ use task_runner::{RunPlan, RunnerEvent};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::console::EventSink;
 use super::replicas;
 use super::target::Target;
-use crate::ui::Ui;
+use crate::EventSink;
+use crate::Messages;
 
 /// Returns the task before it starts, with its ids, which every output uses.
 pub(super) fn view(plan: &RunPlan, target: &Target) -> TaskView {
@@ -40,7 +40,7 @@ impl Metadata {
         target: &Target,
         view: TaskView,
         source: Option<CredentialsSource>,
-        ui: &Ui,
+        ui: &dyn Messages,
     ) -> Option<Self> {
         let own = plan
             .sandbox

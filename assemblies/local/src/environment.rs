@@ -11,23 +11,22 @@ use std::sync::Arc;
 use task_definition::TaskDefinition;
 use task_runner::{Cgroups, Secrets};
 
-use super::{Arguments, network};
+use super::network;
+use crate::Error;
 use crate::dev_keys::DevKeys;
-use crate::error::CliError;
-use crate::project::Project;
-use crate::ui::Ui;
+use crate::{Messages, Options, Project};
 
 /// A variable to set: `[container:]NAME=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct EnvOverride {
+pub struct EnvOverride {
     container: Option<String>,
     name: String,
     value: String,
 }
 
 /// Whether cpu and memory limits are enforced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Limits {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limits {
     /// As on Fargate, with cgroups where the host allows them.
     Task,
     /// All processors of the host; the memory limit is still enforced.
@@ -35,7 +34,7 @@ pub(crate) enum Limits {
 }
 
 /// Parses a variable. A `:` after the first `=` belongs to the value.
-pub(super) fn parse_override(text: &str) -> Result<EnvOverride, String> {
+pub fn parse_override(text: &str) -> Result<EnvOverride, String> {
     let (left, value) = text.split_once('=').unwrap_or((text, ""));
     let (container, name) = match left.split_once(':') {
         Some((container, name)) => (Some(container.to_owned()), name),
@@ -54,10 +53,10 @@ pub(super) fn parse_override(text: &str) -> Result<EnvOverride, String> {
 
 /// Reads the variables of `--env-file`. Empty lines and lines that start with `#` are ignored. All invalid lines
 /// are reported together.
-pub(super) fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, CliError> {
+pub(super) fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, Error> {
     let (mut all, mut problems) = (Vec::new(), Vec::new());
     for file in files {
-        let text = fs::read_to_string(file).map_err(|source| CliError::File {
+        let text = fs::read_to_string(file).map_err(|source| Error::File {
             act: "read",
             path: file.clone(),
             source,
@@ -79,7 +78,7 @@ pub(super) fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, CliError
     if problems.is_empty() {
         Ok(all)
     } else {
-        Err(CliError::Usage(problems.join("\n  ")))
+        Err(Error::Usage(problems.join("\n  ")))
     }
 }
 
@@ -87,7 +86,7 @@ pub(super) fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, CliError
 pub(super) fn overrides(
     all: &[EnvOverride],
     definition: &TaskDefinition,
-) -> Result<BTreeMap<String, BTreeMap<String, String>>, CliError> {
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {
     let names: Vec<_> = definition
         .container_definitions
         .iter()
@@ -101,7 +100,7 @@ pub(super) fn overrides(
             .as_ref()
             .filter(|name| !names.contains(name))
         {
-            return Err(CliError::Usage(format!(
+            return Err(Error::Usage(format!(
                 "`{unknown}:{}`: there is no container `{unknown}`; choose one of: {}",
                 variable.name,
                 names
@@ -125,7 +124,7 @@ pub(super) fn overrides(
 }
 
 /// Replaces 0.0.0.0 by 127.0.0.1. Without its own network a task would be reachable from outside the host.
-pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, ui: &Ui) {
+pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, ui: &dyn Messages) {
     for container in &mut definition.container_definitions {
         for variable in &mut container.environment {
             // Only a listener has an unspecified address; other values do not parse or are specific.
@@ -144,7 +143,7 @@ pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, ui: &Ui) {
 }
 
 /// Reports ports that are already in use before anything is started.
-pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), CliError> {
+pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Error> {
     let mut taken = Vec::new();
     for container in &definition.container_definitions {
         for variable in container.environment.iter().filter(|variable| {
@@ -172,14 +171,14 @@ pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), CliError
     }
 
     let taken = taken.join("\n  ");
-    Err(CliError::Usage(format!(
+    Err(Error::Usage(format!(
         "these ports are in use; stop the processes that hold them:\n  {taken}"
     )))
 }
 
 /// Creates the cgroups that enforce the task's size. Where the host does not allow them, memory is polled.
-pub(super) fn cgroups(definition: &TaskDefinition, arguments: &Arguments) -> Option<Arc<Cgroups>> {
-    if arguments.limits == Limits::Off {
+pub(super) fn cgroups(definition: &TaskDefinition, options: &Options) -> Option<Arc<Cgroups>> {
+    if options.limits == Limits::Off {
         return None;
     }
     let cgroups = Cgroups::open(definition);
@@ -191,7 +190,7 @@ pub(super) fn warn_about_unenforced(
     definition: &TaskDefinition,
     sandboxed: bool,
     cgroups: Option<&Cgroups>,
-    ui: &Ui,
+    ui: &dyn Messages,
 ) {
     let any = |test: fn(&task_definition::ContainerDefinition) -> bool| {
         definition.container_definitions.iter().any(test)
@@ -247,7 +246,7 @@ fn has_udp(container: &task_definition::ContainerDefinition) -> bool {
 
 /// Returns the values of all secrets: development keys, or those of `.assemble/secrets.toml`. All missing ones
 /// are reported together, ready to be pasted into the file.
-pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<Secrets, CliError> {
+pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<Secrets, Error> {
     let containers = &definition.container_definitions;
     let names: BTreeSet<&str> = containers
         .iter()
@@ -281,7 +280,7 @@ pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<
             (Some(value), ..) => secrets.insert(name, value),
             (None, "assemble-dev-tls", Some(keys)) => {
                 let path = keys.certificate();
-                let pem = fs::read_to_string(&path).map_err(|source| CliError::File {
+                let pem = fs::read_to_string(&path).map_err(|source| Error::File {
                     act: "read",
                     path,
                     source,
@@ -295,15 +294,15 @@ pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<
     if missing.is_empty() {
         return Ok(secrets);
     }
-    Err(CliError::Usage(format!(
+    Err(Error::Usage(format!(
         "these secrets have no local value; add them to `.assemble/secrets.toml` (mode 0600):\n{}",
         missing.join("\n")
     )))
 }
 
 /// Reads the file of secrets. Fails if other users can read it.
-fn read(path: &Path) -> Result<BTreeMap<String, String>, CliError> {
-    let failure = |source| CliError::File {
+fn read(path: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let failure = |source| Error::File {
         act: "read",
         path: path.to_owned(),
         source,
@@ -316,7 +315,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, CliError> {
 
     if mode & 0o077 != 0 {
         let path = path.display();
-        return Err(CliError::Usage(format!(
+        return Err(Error::Usage(format!(
             "`{path}` is readable by other users (mode {:04o}); run `chmod 600 {path}`",
             mode & 0o777
         )));
@@ -333,7 +332,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, CliError> {
             .count()
             .max(1);
 
-        CliError::Usage(format!(
+        Error::Usage(format!(
             "`{}` line {line}: expected \"name\" = \"value\"",
             path.display()
         ))
