@@ -11,14 +11,10 @@ use std::time::Duration;
 
 use super::control_socket;
 use super::replicas::SERVICE;
+use super::role::RUN_NAME;
 use super::run_dir::{READY, TASK};
 use super::run_folder::{free_folder, run_name};
 use crate::{Error, Messages, Options, Project};
-
-/// Returns whether this process is the background process of a detached run.
-pub fn is_background() -> bool {
-    env::var_os(NAME).is_some()
-}
 
 /// Starts this command again in the background and prints the run's name, once the run can be found or, with
 /// [`Options::wait`], is healthy. Returns 0, or the exit code if the task has ended already.
@@ -62,7 +58,7 @@ pub fn run_detached(options: &Options, project: &Project, ui: &dyn Messages) -> 
     Ok(0)
 }
 
-/// Starts this command again in the background. The variable [`NAME`] keeps it from detaching again.
+/// Starts this command again in the background. The variable [`RUN_NAME`] keeps it from detaching again.
 fn start(name: &str, folder: &Path) -> Result<Child, Error> {
     let log = File::create(folder.join(LOG)).map_err(|source| Error::File {
         act: "write",
@@ -74,7 +70,7 @@ fn start(name: &str, folder: &Path) -> Result<Child, Error> {
 
     command
         .args(env::args_os().skip(1))
-        .env(NAME, name)
+        .env(RUN_NAME, name)
         // Its own process group: Ctrl-C in this terminal must not reach it.
         .process_group(0);
     command
@@ -96,7 +92,5 @@ fn name_from_path(what: &str) -> String {
     run_name(&stem.chars().map(fits).collect::<String>())
 }
 
-/// The variable that gives the background process the name of its run.
-pub(super) const NAME: &str = "ASSEMBLE_RUN";
 const LOG: &str = "up.log";
 const POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -9,7 +9,7 @@ use task_runner::machine::TaskStatus;
 use task_runner::metadata::{ACCOUNT, ContainerView, TaskView, rfc3339};
 use task_runner::{EventKind, RunnerEvent};
 
-use super::replicas::service_of;
+use crate::Role;
 
 /// The state of a task and its containers, which every event repeats.
 #[derive(Debug, Clone)]
@@ -36,10 +36,10 @@ pub(super) enum TimeFormat {
 }
 
 impl TaskRecord {
-    /// Creates the record of a task that has not started, with its run directory.
-    pub(super) fn new(view: &TaskView, folder: &Path) -> Self {
+    /// Creates the record of a task that has not started, with its run directory; `role` is the one of this process.
+    pub(super) fn new(view: &TaskView, folder: &Path, role: &Role) -> Self {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let service = service_of(&name);
+        let service = role.service_of(&name);
         // ECS groups a service's tasks by service, others by family.
         let kind = service.as_ref().map_or("family", |_| "service");
         let arn = view.arn();
@@ -49,7 +49,7 @@ impl TaskRecord {
             "availabilityZone": view.zone() });
 
         if let Some(service) = service {
-            task["startedBy"] = started_by(&service).into();
+            task["startedBy"] = started_by(service).into();
         }
 
         let initial = |container: &ContainerView| {
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn an_event_contains_the_state_of_all_containers() {
-        let mut record = TaskRecord::new(&view(), "run/f-1".as_ref());
+        let mut record = TaskRecord::new(&view(), "run/f-1".as_ref(), &Role::Foreground);
         let event = |container: Option<&str>, kind| RunnerEvent {
             at: Duration::from_millis(1500),
             container: container.map(str::to_owned),
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn an_event_has_the_fields_of_eventbridge() {
-        let mut record = TaskRecord::new(&view(), "run/f-1".as_ref());
+        let mut record = TaskRecord::new(&view(), "run/f-1".as_ref(), &Role::Foreground);
         let (status, health) = (TaskStatus::Running, Health::Unknown);
         let event = RunnerEvent {
             at: Duration::from_millis(1500),

@@ -19,6 +19,7 @@
 //! | module | does |
 //! |---|---|
 //! | `options`, `project`, `messages`, `error` | what the caller passes and gets |
+//! | `role` | tells background processes and replicas apart |
 //! | `detach` | runs the task in a background process |
 //! | `target` | takes what to run from a plan or a task definition |
 //! | `local_run` | resolves and checks the options, then runs the session |
@@ -56,6 +57,7 @@ mod programs;
 mod project;
 mod ready;
 mod replicas;
+mod role;
 mod run_dir;
 mod run_folder;
 mod session;
@@ -64,7 +66,7 @@ mod target;
 mod watch;
 
 pub use control_socket::{ControlCommand, is_alive, send};
-pub use detach::{is_background, run_detached};
+pub use detach::run_detached;
 pub use dev_keys::DevKeys;
 pub use environment::{EnvOverride, Limits, parse_override};
 pub use error::Error;
@@ -76,7 +78,8 @@ pub use messages::Messages;
 pub use network::{Net, PublishedPort, Reach, parse_publish, parse_reach};
 pub use options::Options;
 pub use project::Project;
-pub use replicas::{SERVICE, is_replica, run_replicas};
+pub use replicas::{SERVICE, run_replicas};
+pub use role::Role;
 pub use run_dir::TASK;
 pub use run_folder::parse_run_name;
 pub use session::Report;

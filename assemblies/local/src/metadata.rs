@@ -13,16 +13,16 @@ use task_runner::{RunPlan, RunnerEvent};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::replicas;
+use super::role::Role;
 use super::target::Target;
 use crate::EventSink;
 use crate::Messages;
 
 /// Returns the task before it starts, with its ids, which every output uses.
-pub(super) fn view(plan: &RunPlan, target: &Target) -> TaskView {
+pub(super) fn view(plan: &RunPlan, target: &Target, role: &Role) -> TaskView {
     let now = SystemTime::now();
     let mut view = TaskView::new(plan, &id(now), &target.region, now);
-    view.service = replicas::number().map(|_| view.family.clone());
+    view.service = role.replica().map(|_| view.family.clone());
     view
 }
 
@@ -39,6 +39,7 @@ impl Metadata {
         plan: &mut RunPlan,
         target: &Target,
         view: TaskView,
+        role: &Role,
         source: Option<CredentialsSource>,
         ui: &dyn Messages,
     ) -> Option<Self> {
@@ -92,7 +93,7 @@ impl Metadata {
 
         let view = Arc::new(Mutex::new(view));
         // A replica is a task of a service, also without a manifest.
-        let origin = if replicas::number().is_some() {
+        let origin = if role.is_replica() {
             Origin::Service
         } else {
             target.origin

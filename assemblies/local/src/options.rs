@@ -6,12 +6,15 @@ use std::time::Duration;
 use crate::environment::{EnvOverride, Limits};
 use crate::image::ImageChoice;
 use crate::network::{Net, PublishedPort, Reach};
+use crate::role::Role;
 use crate::stub::Stub;
 
 /// The options of a local run, as the command line has them.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of `up`")]
 pub struct Options {
+    /// How this process was started.
+    pub role: Role,
     /// What to run, as the user wrote it; a background run's name is derived from it.
     pub what: String,
     /// Variables that override the definition's.

@@ -10,7 +10,6 @@
 //! | `round_robin` | the listeners, and the task that gets the next connection |
 //! | `record` | the service's state for `ps` and `stop` |
 
-use std::env;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,22 +35,6 @@ use record::ServiceRecord;
 use replica::{Replica, ReplicaEvent, ReplicaState};
 use round_robin::{RoundRobin, listen};
 use wait::WaitCondition;
-
-/// Returns this process's number, if it is a replica.
-pub(super) fn number() -> Option<String> {
-    env::var(NUMBER).ok()
-}
-
-/// Returns whether this process is a replica: one task of a service.
-pub fn is_replica() -> bool {
-    number().is_some()
-}
-
-/// Returns the run of the service, if the run `name` of this process is a replica.
-pub(super) fn service_of(name: &str) -> Option<String> {
-    let service = name.strip_suffix(&format!("-{}", number()?))?;
-    Some(service.to_owned())
-}
 
 /// Stops a replica when the process of its service is gone.
 pub(super) fn stop_with_service(folder: &Path) {
@@ -313,7 +296,6 @@ impl Service {
     }
 }
 
-const NUMBER: &str = "ASSEMBLE_TASK";
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const NOT_STARTED: i32 = 125;
 const NOT_FOUND: i32 = 127;

@@ -48,7 +48,7 @@ pub struct Report {
 
 /// Runs a plan until the task has ended.
 pub(super) async fn run_session(
-    mut plan: RunPlan,
+    plan: RunPlan,
     target: Target,
     (bindings, forwards): (&[Binding], Forwards),
     options: &Options,
@@ -57,8 +57,6 @@ pub(super) async fn run_session(
     ui: &dyn Messages,
 ) -> Result<Report, Error> {
     let mut signals = Signals::new().map_err(|failure| Error::Usage(failure.to_string()))?;
-    let (events, event_receiver) = mpsc::channel(EVENT_BUFFER);
-    let (control, control_receiver) = mpsc::channel(CONTROL_BUFFER);
 
     // Before the task's clock starts: asking for credentials may take seconds.
     let source = tokio::select! {
@@ -69,115 +67,200 @@ pub(super) async fn run_session(
             folder: plan.folder,
         }),
     };
-    let view = metadata::view(&plan, &target);
-    let record = json::TaskRecord::new(&view, &plan.folder);
-    let number = replicas::number();
-    let sink = ui.event_sink(&plan.definition, &record, number.as_deref());
 
-    let folder = plan.folder.clone();
-    let socket = ControlSocket::open(&folder);
-    if number.is_some() {
-        replicas::stop_with_service(&folder);
+    let (control, control_receiver) = mpsc::channel(CONTROL_BUFFER);
+    let mut session = Session {
+        options,
+        project,
+        ui,
+        socket: ControlSocket::open(&plan.folder),
+        folder: plan.folder.clone(),
+        target,
+        signals,
+        control,
+        cause: StopCause::Nothing,
+        is_ready: false,
+    };
+    if options.role.is_replica() {
+        replicas::stop_with_service(&session.folder);
     }
 
-    // Each sink wraps the one before: an event closes ports, updates the metadata, is printed and then recorded.
-    let sink: Box<dyn EventSink> = Box::new(RunDir::new(
-        &plan.definition,
-        record,
-        &folder,
-        bindings,
-        sink,
-    ));
-    let metadata = Metadata::open(&mut plan, &target, view, source, ui);
-    let sink = match &metadata {
-        Some(metadata) => metadata.before(sink),
-        None => sink,
-    };
-
-    // Published ports close before an event is printed, so that a client which reads it sees them closed.
-    let sink = forwards.before(&plan.definition, sink);
-    let healthy = if options.until_healthy {
-        HealthCriterion::from_definition(&plan.definition)
-    } else {
-        HealthCriterion::Running
-    };
-
-    let waiting = ready::ReadinessWait::new(&plan, &target);
-    let handle = tokio::runtime::Handle::current();
-
-    // A separate thread: a terminal that blocks must not delay signals.
-    let (send_running, running) = oneshot::channel();
-    let printer = thread::spawn(move || {
-        deliver(&handle, event_receiver, sink, send_running, healthy);
-    });
-    let _watch = options.watch.then(|| watch::start(&plan, control.clone()));
-    let task = run(plan, events, control_receiver);
-
-    tokio::pin!(task);
-
-    let is_smoke_test = options.until_ready || options.until_healthy;
-    let ready = waiting.all(running);
-    tokio::pin!(ready);
-
-    // For a replica the service watches the timeout.
-    let limit = options
-        .timeout
-        .or(is_smoke_test.then_some(SMOKE_TEST_TIMEOUT))
-        .filter(|_| number.is_none());
-    let timed_out = sleep_until(Instant::now() + limit.unwrap_or(NEVER));
-    tokio::pin!(timed_out);
-
-    let (mut cause, mut is_ready) = (StopCause::Nothing, false);
-    let finished = loop {
-        tokio::select! {
-            finished = &mut task => break finished,
-            () = &mut ready, if !is_ready => {
-                is_ready = true;
-                if !options.json && !is_smoke_test && target.serves && number.is_none() {
-                    ready::print_curl_hint(&target, project, ui);
-                }
-                if is_smoke_test && number.is_some() {
-                    replicas::mark_passed(&folder);
-                } else if is_smoke_test && cause == StopCause::Nothing {
-                    cause = StopCause::Ready;
-                    ask(&control, stop("Task stopped: it was ready")).await;
-                }
-            }
-            () = &mut timed_out, if cause == StopCause::Nothing => {
-                cause = StopCause::TimedOut;
-                ask(&control, stop("Task stopped: timed out")).await;
-            }
-            command = next_command(&mut signals, &socket, cause) => {
-                // While stopping, only a command that leaves less time has an effect.
-                if cause != StopCause::Nothing && !matches!(command, ControlCommand::Kill | ControlCommand::Spot) {
-                    continue;
-                }
-                cause = match command {
-                    ControlCommand::Kill => StopCause::Kill,
-                    _ if cause == StopCause::Nothing => StopCause::Stop,
-                    _ => cause,
-                };
-                ask(&control, to_control(command)).await;
-            }
-        }
-    };
-
-    let finished = finished.map_err(|failure| Error::Usage(failure.to_string()))?;
-    // The caller's summary comes after the last event line.
-    let _ = printer.join();
-    drop(socket);
-    let exit_code = match (&options.exit_code_from, cause) {
-        (Some(name), StopCause::Nothing | StopCause::Ready | StopCause::Stop) => {
-            container_exit_code(&finished, name)
-        }
-        _ => task_exit_code(&finished, cause),
-    };
+    let (plan, metadata, sink) = session.open_outputs(plan, (bindings, forwards), source);
+    // Boxed: the future is large.
+    let task = Box::pin(session.run_task(plan, sink, control_receiver));
+    let finished = task.await?;
+    drop(metadata);
 
     Ok(Report {
-        exit_code,
+        exit_code: session.exit_code(&finished),
         task: Some(finished),
-        folder,
+        folder: session.folder,
     })
+}
+
+/// A task that runs: what may stop it, and what is known about it.
+struct Session<'a> {
+    options: &'a Options,
+    project: &'a Project,
+    ui: &'a dyn Messages,
+    target: Target,
+    folder: PathBuf,
+    signals: Signals,
+    socket: ControlSocket,
+    control: mpsc::Sender<Control>,
+    cause: StopCause,
+    is_ready: bool,
+}
+
+impl Session<'_> {
+    /// Starts the metadata endpoint and the records of the run directory. Returns the plan with the endpoint's
+    /// variables, and the sink for the task's events.
+    fn open_outputs(
+        &self,
+        mut plan: RunPlan,
+        (bindings, forwards): (&[Binding], Forwards),
+        source: Option<CredentialsSource>,
+    ) -> (RunPlan, Option<Metadata>, Box<dyn EventSink>) {
+        let role = &self.options.role;
+        let view = metadata::view(&plan, &self.target, role);
+        let record = json::TaskRecord::new(&view, &plan.folder, role);
+        let sink = self
+            .ui
+            .event_sink(&plan.definition, &record, role.replica());
+
+        // Each sink wraps the one before: an event closes ports, updates the metadata, is printed and then recorded.
+        let sink: Box<dyn EventSink> = Box::new(RunDir::new(
+            &plan.definition,
+            record,
+            &self.folder,
+            bindings,
+            sink,
+        ));
+        let metadata = Metadata::open(&mut plan, &self.target, view, role, source, self.ui);
+        let sink = match &metadata {
+            Some(metadata) => metadata.before(sink),
+            None => sink,
+        };
+
+        // Published ports close before an event is printed, so that a client which reads it sees them closed.
+        let sink = forwards.before(&plan.definition, sink);
+        (plan, metadata, sink)
+    }
+
+    /// Runs the task, and returns once it has ended and all its events are printed.
+    async fn run_task(
+        &mut self,
+        plan: RunPlan,
+        sink: Box<dyn EventSink>,
+        control: mpsc::Receiver<Control>,
+    ) -> Result<TaskReport, Error> {
+        let healthy = if self.options.until_healthy {
+            HealthCriterion::from_definition(&plan.definition)
+        } else {
+            HealthCriterion::Running
+        };
+        let waiting = ready::ReadinessWait::new(&plan, &self.target);
+        let (events, event_receiver) = mpsc::channel(EVENT_BUFFER);
+        let handle = tokio::runtime::Handle::current();
+
+        // A separate thread: a terminal that blocks must not delay signals.
+        let (send_running, running) = oneshot::channel();
+        let printer = thread::spawn(move || {
+            deliver(&handle, event_receiver, sink, send_running, healthy);
+        });
+        let _watch = self
+            .options
+            .watch
+            .then(|| watch::start(&plan, self.control.clone()));
+
+        let task = run(plan, events, control);
+        let ready = waiting.all(running);
+        let timed_out = sleep_until(Instant::now() + self.limit());
+        tokio::pin!(task, ready, timed_out);
+
+        let finished = loop {
+            tokio::select! {
+                finished = &mut task => break finished,
+                () = &mut ready, if !self.is_ready => self.handle_ready().await,
+                () = &mut timed_out, if self.cause == StopCause::Nothing => {
+                    self.stop_because(StopCause::TimedOut, "Task stopped: timed out").await;
+                }
+                command = next_command(&mut self.signals, &self.socket, self.cause) => {
+                    self.handle_command(command).await;
+                }
+            }
+        };
+
+        let finished = finished.map_err(|failure| Error::Usage(failure.to_string()))?;
+        // The caller's summary comes after the last event line.
+        let _ = printer.join();
+        Ok(finished)
+    }
+
+    /// Returns the time after which the task is stopped. For a replica the service watches the timeout.
+    fn limit(&self) -> Duration {
+        self.options
+            .timeout
+            .or(self.is_smoke_test().then_some(SMOKE_TEST_TIMEOUT))
+            .filter(|_| !self.options.role.is_replica())
+            .unwrap_or(NEVER)
+    }
+
+    /// Returns whether the run ends once all containers are ready.
+    fn is_smoke_test(&self) -> bool {
+        self.options.until_ready || self.options.until_healthy
+    }
+
+    /// Prints a sample command once all containers are ready, or ends a smoke test.
+    async fn handle_ready(&mut self) {
+        self.is_ready = true;
+        match (self.is_smoke_test(), self.options.role.is_replica()) {
+            (false, false) if !self.options.json && self.target.serves => {
+                ready::print_curl_hint(&self.target, self.project, self.ui);
+            }
+            (true, true) => replicas::mark_passed(&self.folder),
+            (true, false) if self.cause == StopCause::Nothing => {
+                self.stop_because(StopCause::Ready, "Task stopped: it was ready")
+                    .await;
+            }
+            _ => {}
+        }
+    }
+
+    /// Passes a command on to the task. While it stops, only a command that leaves less time has an effect.
+    async fn handle_command(&mut self, command: ControlCommand) {
+        let leaves_less_time = matches!(command, ControlCommand::Kill | ControlCommand::Spot);
+        if self.cause != StopCause::Nothing && !leaves_less_time {
+            return;
+        }
+
+        self.cause = match command {
+            ControlCommand::Kill => StopCause::Kill,
+            _ if self.cause == StopCause::Nothing => StopCause::Stop,
+            _ => self.cause,
+        };
+        self.ask(to_control(command)).await;
+    }
+
+    async fn stop_because(&mut self, cause: StopCause, reason: &str) {
+        self.cause = cause;
+        self.ask(stop(reason)).await;
+    }
+
+    /// Sends a command to the runner. It fails only if the task has ended, and then there is nothing to do.
+    async fn ask(&self, command: Control) {
+        let _ = self.control.send(command).await;
+    }
+
+    /// Returns the exit code of the run.
+    fn exit_code(&self, finished: &TaskReport) -> u8 {
+        match (&self.options.exit_code_from, self.cause) {
+            (Some(name), StopCause::Nothing | StopCause::Ready | StopCause::Stop) => {
+                container_exit_code(finished, name)
+            }
+            _ => task_exit_code(finished, self.cause),
+        }
+    }
 }
 
 /// Returns the exit code of one container; 1 if it never ran or its code is unknown.
@@ -248,11 +331,6 @@ fn to_control(command: ControlCommand) -> Control {
             "Task failed container health checks",
         ),
     }
-}
-
-/// Sends a command to the runner. It fails only if the task has ended, and then there is nothing to do.
-async fn ask(control: &mpsc::Sender<Control>, command: Control) {
-    let _ = control.send(command).await;
 }
 
 /// SIGINT, SIGTERM and SIGHUP: all stop the task.

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use local::LocalRun;
+use local::{LocalRun, Role};
 
 use super::dev_token::{self, parse_duration};
 use crate::cli::{ValueArguments, pair};
@@ -120,6 +120,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     fn to_options(&self) -> local::Options {
         local::Options {
+            role: Role::from_environment(),
             what: self.what.clone(),
             env: self.env.clone(),
             env_file: self.env_file.clone(),
@@ -172,12 +173,12 @@ fn start(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliErr
     let directory = local::Project::new(project.root().to_owned(), dev_token::issuer(project));
 
     // The environment tells a background process its run's name, and a replica its number: neither starts another one.
-    if (arguments.detach || arguments.wait) && !local::is_background() {
+    if (arguments.detach || arguments.wait) && !options.role.is_background() {
         return Ok(local::run_detached(&options, &directory, &output)?);
     }
 
     let target = target::find(arguments, project, &output)?;
-    if let Some(count) = arguments.count.filter(|_| !local::is_replica()) {
+    if let Some(count) = arguments.count.filter(|_| !options.role.is_replica()) {
         return Ok(local::run_replicas(
             count, target, &options, &directory, &output,
         )?);

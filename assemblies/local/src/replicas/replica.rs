@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use super::NUMBER;
 use crate::control_socket::{ControlCommand, send};
-use crate::detach;
+use crate::role::{REPLICA, RUN_NAME};
 use crate::run_dir::{READY, TASK};
 
 /// One replica.
@@ -98,9 +97,9 @@ impl Replica {
         }
 
         // Ctrl-C goes to the service only. A replica notices the end of the service by the end of its stdin.
-        command.env(NUMBER, self.number.to_string());
+        command.env(REPLICA, self.number.to_string());
         // This variable has the name of the service, which a replica must not take.
-        command.env_remove(detach::NAME);
+        command.env_remove(RUN_NAME);
         command.stdin(Stdio::piped()).process_group(0);
 
         if let Some(results) = results {
