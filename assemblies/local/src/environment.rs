@@ -53,7 +53,7 @@ pub fn parse_override(text: &str) -> Result<EnvOverride, String> {
 
 /// Reads the variables of `--env-file`. Empty lines and lines that start with `#` are ignored. All invalid lines
 /// are reported together.
-pub(super) fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, Error> {
+fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, Error> {
     let (mut all, mut problems) = (Vec::new(), Vec::new());
     for file in files {
         let text = fs::read_to_string(file).map_err(|source| Error::File {
@@ -82,8 +82,17 @@ pub(super) fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, Error> {
     }
 }
 
-/// Returns the variables of `--env` and `--env-file` by container.
-pub(super) fn overrides(
+/// Reads the variables of `--env` and `--env-file`, by container.
+pub(super) fn read_overrides(
+    options: &Options,
+    definition: &TaskDefinition,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {
+    let mut variables = read_files(&options.env_file)?;
+    variables.extend_from_slice(&options.env);
+    overrides(&variables, definition)
+}
+
+fn overrides(
     all: &[EnvOverride],
     definition: &TaskDefinition,
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {

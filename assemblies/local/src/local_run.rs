@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use task_runner::RunPlan;
+use task_definition::{TaskDefinition, Volume};
 use task_runner::metadata::CredentialsSource;
+use task_runner::sandbox::Sandbox;
+use task_runner::{Program, RunPlan};
 
 use crate::dev_keys::private_folder;
-use crate::run_folder::{choose_name, free_folder, lock, remove_old_runs};
+use crate::run_folder::claim_folder;
 use crate::session::{self, Report};
+use crate::stub::Stubs;
 use crate::target::Target;
 use crate::{
     Error, Messages, Options, Project, environment, folders, image, network, programs, stub,
@@ -38,65 +42,29 @@ impl LocalRun {
         project: Project,
         ui: &dyn Messages,
     ) -> Result<Self, Error> {
-        let mut definition = target.definition.clone();
-        task_runner::validate_names(&definition).map_err(|why| Error::Usage(why.to_string()))?;
-        stub::check_names(&options, &definition)?;
+        let local = LocalDefinition::new(&target, &options, ui)?;
+        let environment = environment::read_overrides(&options, &local.definition)?;
+        let programs = local.find_programs(&target, &options, &project, ui)?;
+        let secrets = environment::secrets(&local.definition, &project)?;
+        let ports = local.bind_ports(&options)?;
 
-        let stubs = stub::apply(&mut definition, &target, &options, ui)?;
-        let init = task_runner::init::own_executable().map_err(|why| {
-            Error::Usage(format!("cannot find the path of this executable: {why}"))
-        })?;
-        let sandbox = network::sandbox(&definition, &options, &init, ui);
-        let own_network = sandbox
-            .as_ref()
-            .is_some_and(|sandbox| sandbox.isolation().network);
+        let cgroups = environment::cgroups(&local.definition, &options);
+        let sandboxed = local.sandbox.is_some();
+        environment::warn_about_unenforced(&local.definition, sandboxed, cgroups.as_deref(), ui);
+        let (folder, lock) = claim_folder(&options, &local.definition.family, &project)?;
 
-        // In the host's network a listener on 0.0.0.0 would be reachable from outside.
-        if !own_network && !options.bind_all {
-            environment::keep_to_loopback(&mut definition, ui);
-        }
-
-        let mut variables = environment::read_files(&options.env_file)?;
-        variables.extend_from_slice(&options.env);
-        let overrides = environment::overrides(&variables, &definition)?;
-        let mut programs = programs::find(&definition, &stubs, &target, &options, &project)?;
-
-        programs.extend(image::programs(
-            &definition,
-            &options,
-            sandbox.is_some(),
-            &project,
-            ui,
-        )?);
-
-        let secrets = environment::secrets(&definition, &project)?;
-        // In its own network the task's ports cannot collide with the host's; only published ones can.
-        let ports = if own_network {
-            network::ports(&definition, &options)?
-        } else {
-            environment::ports_are_free(&definition)?;
-            Vec::new()
-        };
-
-        let cgroups = environment::cgroups(&definition, &options);
-        environment::warn_about_unenforced(&definition, sandbox.is_some(), cgroups.as_deref(), ui);
-        let name = choose_name(&options, &definition.family);
-        let folder = free_folder(&name, &project)?;
-        let lock = lock(&folder, &name)?;
-
-        remove_old_runs(&folder);
-        let volumes = persistent_volumes(&definition, &project)?;
+        let volumes = persistent_volumes(&local.definition, &project)?;
         let mut plan = RunPlan {
-            definition,
+            definition: local.definition,
             programs,
-            environment: overrides,
+            environment,
             defaults: defaults(&target),
             secrets,
             volumes,
             folder,
-            init,
+            init: local.init,
             fast_health: options.fast_health,
-            sandbox,
+            sandbox: local.sandbox,
             cgroups,
             writable_paths: BTreeMap::new(),
             hosts: None,
@@ -156,15 +124,81 @@ impl LocalRun {
     }
 }
 
+/// The definition as it runs here: without the skipped containers and with stubs; and the sandbox it runs in.
+struct LocalDefinition {
+    definition: TaskDefinition,
+    stubs: Stubs,
+    /// This program, which is the init process of every container.
+    init: PathBuf,
+    sandbox: Option<Arc<Sandbox>>,
+}
+
+impl LocalDefinition {
+    fn new(target: &Target, options: &Options, ui: &dyn Messages) -> Result<Self, Error> {
+        let mut definition = target.definition.clone();
+        task_runner::validate_names(&definition).map_err(|why| Error::Usage(why.to_string()))?;
+        stub::check_names(options, &definition)?;
+
+        let stubs = stub::apply(&mut definition, target, options, ui)?;
+        let init = task_runner::init::own_executable().map_err(|why| {
+            Error::Usage(format!("cannot find the path of this executable: {why}"))
+        })?;
+        let sandbox = network::sandbox(&definition, options, &init, ui);
+        let mut local = Self {
+            definition,
+            stubs,
+            init,
+            sandbox,
+        };
+
+        // In the host's network a listener on 0.0.0.0 would be reachable from outside.
+        if !local.has_own_network() && !options.bind_all {
+            environment::keep_to_loopback(&mut local.definition, ui);
+        }
+        Ok(local)
+    }
+
+    fn has_own_network(&self) -> bool {
+        let sandbox = self.sandbox.as_ref();
+        sandbox.is_some_and(|sandbox| sandbox.isolation().network)
+    }
+
+    /// Returns the program of every container.
+    fn find_programs(
+        &self,
+        target: &Target,
+        options: &Options,
+        project: &Project,
+        ui: &dyn Messages,
+    ) -> Result<BTreeMap<String, Program>, Error> {
+        let (definition, sandboxed) = (&self.definition, self.sandbox.is_some());
+        let mut programs = programs::find(definition, &self.stubs, target, options, project)?;
+        programs.extend(image::programs(
+            definition, options, sandboxed, project, ui,
+        )?);
+        Ok(programs)
+    }
+
+    /// Binds the published ports, each with its port in the task. In its own network the task's ports cannot collide
+    /// with the host's; only published ones can.
+    fn bind_ports(&self, options: &Options) -> Result<Vec<(TcpListener, u16)>, Error> {
+        if self.has_own_network() {
+            return network::ports(&self.definition, options);
+        }
+        environment::ports_are_free(&self.definition)?;
+        Ok(Vec::new())
+    }
+}
+
 /// Returns directories for the volumes that outlive a task on Fargate too: EFS and S3 file systems.
 fn persistent_volumes(
-    definition: &task_definition::TaskDefinition,
+    definition: &TaskDefinition,
     project: &Project,
 ) -> Result<BTreeMap<String, PathBuf>, Error> {
     let persistent = definition.volumes.iter().filter(|volume| {
         volume.efs_volume_configuration.is_some() || volume.s3files_volume_configuration.is_some()
     });
-    let folder = |volume: &task_definition::Volume| {
+    let folder = |volume: &Volume| {
         let folder = private_folder(project.root(), &format!("volumes/{}", volume.name))?;
         Ok((volume.name.clone(), folder))
     };

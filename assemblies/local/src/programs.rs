@@ -5,7 +5,7 @@ use std::env;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use task_definition::TaskDefinition;
+use task_definition::{ContainerDefinition, TaskDefinition};
 use task_runner::Program;
 
 use super::stub::Stubs;
@@ -37,42 +37,20 @@ pub(super) fn find(
             .program
             .iter()
             .rev()
-            .find(|(name, _)| *name == container.name);
-        let local = target
-            .components
-            .get(&container.name)
-            .and_then(|component| component.local.as_ref()?.program());
+            .find(|(name, _)| *name == container.name)
+            .map(|(_, file)| file.as_str());
+        let stub = stubs.get(&container.name).filter(|_| chosen.is_none());
 
-        let stub = stubs.get(&container.name);
-        let found = match (chosen, local) {
-            (Some((_, file)), _) if Path::new(file).exists() => absolute(file).ok_or_else(|| {
-                format!(
-                    "`{}`: `{file}` is not executable; run `chmod +x` on it",
-                    container.name
-                )
-            }),
-            (Some((_, file)), _) => {
-                Err(format!("`{}`: program `{file}` not found", container.name))
-            }
-            // Stubs are built into this binary.
-            (None, _) if stub.is_some() => env::current_exe()
-                .map_err(|why| format!("`{}`: cannot start a stub: {why}", container.name)),
-            (None, Some(local)) => find_program(&local.binary, &search_path)
-                .ok_or_else(|| format!("`{}`: build it with `{}`", container.name, local.build)),
-            (None, None) => Err(format!(
-                "`{0}`: its image `{1}` is not a component of this project; choose a program with `--program {0}=FILE`, \
- run the image with `--image {0}` (podman or docker), replace it with a stub (`--stub {0}`), or skip it \
- (`--skip {0}`)",
-                container.name, container.image
-            )),
+        let found = match (chosen, stub) {
+            (Some(file), _) => find_chosen(container, file),
+            (None, Some(_)) => own_binary(container),
+            (None, None) => find_component(container, target, &search_path),
         };
-
         match found {
             Ok(binary) => {
                 let program = Program {
                     binary,
                     arguments: stub
-                        .filter(|_| chosen.is_none())
                         .map(|(kind, ports)| kind.arguments(ports))
                         .unwrap_or_default(),
                     folder: folder.clone(),
@@ -80,11 +58,10 @@ pub(super) fn find(
                 };
                 programs.insert(container.name.clone(), program);
             }
-            Err(what) => {
-                let exists = chosen.is_some_and(|(_, file)| Path::new(file).exists());
+            Err(problem) => {
                 // Of several errors, a missing program decides the exit code.
-                code = if exists { code } else { NOT_FOUND };
-                missing.push(what);
+                code = code.max(problem.code);
+                missing.push(problem.message);
             }
         }
     }
@@ -96,6 +73,66 @@ pub(super) fn find(
     let message = format!("no program for these containers:\n  {missing}");
 
     Err(Error::Program { message, code })
+}
+
+/// Why a container has no program.
+struct ProgramProblem {
+    message: String,
+    code: u8,
+}
+
+impl ProgramProblem {
+    fn not_found(message: String) -> Self {
+        Self {
+            message,
+            code: NOT_FOUND,
+        }
+    }
+}
+
+/// Returns the program chosen on the command line.
+fn find_chosen(container: &ContainerDefinition, file: &str) -> Result<PathBuf, ProgramProblem> {
+    let name = &container.name;
+    if !Path::new(file).exists() {
+        let message = format!("`{name}`: program `{file}` not found");
+        return Err(ProgramProblem::not_found(message));
+    }
+    absolute(file).ok_or_else(|| ProgramProblem {
+        message: format!("`{name}`: `{file}` is not executable; run `chmod +x` on it"),
+        code: CANNOT_EXECUTE,
+    })
+}
+
+/// Returns this program: stubs are built into it.
+fn own_binary(container: &ContainerDefinition) -> Result<PathBuf, ProgramProblem> {
+    env::current_exe().map_err(|why| {
+        let message = format!("`{}`: cannot start a stub: {why}", container.name);
+        ProgramProblem::not_found(message)
+    })
+}
+
+/// Returns the program of the container's component.
+fn find_component(
+    container: &ContainerDefinition,
+    target: &Target,
+    search_path: &[PathBuf],
+) -> Result<PathBuf, ProgramProblem> {
+    let component = target.components.get(&container.name);
+    let local = component.and_then(|component| component.local.as_ref()?.program());
+    let message = match local {
+        Some(local) => match find_program(&local.binary, search_path) {
+            Some(binary) => return Ok(binary),
+            None => format!("`{}`: build it with `{}`", container.name, local.build),
+        },
+        None => format!(
+            "`{0}`: its image `{1}` is not a component of this project; choose a program with `--program {0}=FILE`, \
+             run the image with `--image {0}` (podman or docker), replace it with a stub (`--stub {0}`), or skip it \
+             (`--skip {0}`)",
+            container.name, container.image
+        ),
+    };
+
+    Err(ProgramProblem::not_found(message))
 }
 
 const CANNOT_EXECUTE: u8 = 126;

@@ -19,6 +19,20 @@ pub(crate) fn choose_name(options: &Options, family: &str) -> String {
         .unwrap_or_else(|| run_name(family))
 }
 
+/// Creates and locks the run directory, and removes old ones. The lock is held until the file is dropped.
+pub(crate) fn claim_folder(
+    options: &Options,
+    family: &str,
+    project: &Project,
+) -> Result<(PathBuf, File), Error> {
+    let name = choose_name(options, family);
+    let folder = free_folder(&name, project)?;
+    let lock = lock(&folder, &name)?;
+
+    remove_old_runs(&folder);
+    Ok((folder, lock))
+}
+
 /// Creates the run directory, unless a run with this name is running.
 pub(crate) fn free_folder(name: &str, project: &Project) -> Result<PathBuf, Error> {
     let folder = private_folder(project.root(), &format!("run/{name}"))?;
@@ -70,7 +84,7 @@ pub fn parse_run_name(name: &str) -> Result<String, String> {
 }
 
 /// Removes all but the newest runs. A directory that cannot be removed is left.
-pub(crate) fn remove_old_runs(newest: &Path) {
+fn remove_old_runs(newest: &Path) {
     let runs = newest.parent().and_then(|folder| fs::read_dir(folder).ok());
     let with_time =
         |entry: fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
