@@ -27,7 +27,8 @@
 //! | `stub` | removes containers, or replaces them with stubs |
 //! | `programs` | finds the program for each image |
 //! | `image` | unpacks an image with podman or docker |
-//! | `environment` | sets what differs locally: secrets, addresses, variables |
+//! | `environment` | sets what differs locally: addresses, limits, variables |
+//! | `secrets` | finds the values of secrets |
 //! | `folders` | finds the host directories that variables name, so that containers see them |
 //! | `network` | gives the task its own network, with forwarded and published ports |
 //! | `metadata` | serves the task metadata endpoint |
@@ -60,6 +61,7 @@ mod replicas;
 mod role;
 mod run_dir;
 mod run_folder;
+mod secrets;
 mod session;
 mod stub;
 mod target;

@@ -17,7 +17,8 @@ use crate::session::{self, Report};
 use crate::stub::Stubs;
 use crate::target::Target;
 use crate::{
-    Error, Messages, Options, Project, environment, folders, image, network, programs, stub,
+    Error, Messages, Options, Project, environment, folders, image, network, programs, secrets,
+    stub,
 };
 
 /// A task that is ready to run.
@@ -45,7 +46,7 @@ impl LocalRun {
         let local = LocalDefinition::new(&target, &options, ui)?;
         let environment = environment::read_overrides(&options, &local.definition)?;
         let programs = local.find_programs(&target, &options, &project, ui)?;
-        let secrets = environment::secrets(&local.definition, &project)?;
+        let secrets = secrets::read_all(&local.definition, &project)?;
         let ports = local.bind_ports(&options)?;
 
         let cgroups = environment::cgroups(&local.definition, &options);

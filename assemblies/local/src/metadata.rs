@@ -1,6 +1,7 @@
 //! Serves the task metadata endpoint, and sets the variables through which containers find it.
 
-use std::net::TcpListener as Bound;
+use std::io;
+use std::net::{SocketAddr, TcpListener as Bound};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -53,12 +54,7 @@ impl Metadata {
             None => Bound::bind("127.0.0.1:0"),
         };
 
-        let bound = bound.and_then(|bound| {
-            bound.set_nonblocking(true)?;
-            let address = bound.local_addr()?;
-            Ok((TcpListener::from_std(bound)?, address))
-        });
-        let (listener, address) = match bound {
+        let (listener, address) = match bound.and_then(to_listener) {
             Ok(bound) => bound,
             Err(failure) => {
                 ui.message(&format!("no task metadata endpoint: {failure}"));
@@ -71,26 +67,7 @@ impl Metadata {
         let asks = source.is_some() || target.definition.task_role_arn.is_some();
         let given = asks.then_some(own.is_some());
 
-        for container in &view.containers {
-            let own = plan
-                .environment
-                .entry(container.definition.name.clone())
-                .or_default();
-
-            // An SDK prefers these variables, so an endpoint set by the user stays in use.
-            let is_set = (own.keys()).any(|name| name.starts_with("AWS_CONTAINER_CREDENTIALS_"));
-            let credentials = given
-                .filter(|_| !is_set)
-                .map(|own| credentials_variable(address, own, &view.id));
-
-            for (name, value) in variables(address, &container.id)
-                .into_iter()
-                .chain(credentials)
-            {
-                own.entry(name.to_owned()).or_insert(value);
-            }
-        }
-
+        set_variables(plan, &view, address, given);
         let view = Arc::new(Mutex::new(view));
         // A replica is a task of a service, also without a manifest.
         let origin = if role.is_replica() {
@@ -117,6 +94,36 @@ impl Metadata {
 impl Drop for Metadata {
     fn drop(&mut self) {
         self.server.abort();
+    }
+}
+
+fn to_listener(bound: Bound) -> io::Result<(TcpListener, SocketAddr)> {
+    bound.set_nonblocking(true)?;
+    let address = bound.local_addr()?;
+    Ok((TcpListener::from_std(bound)?, address))
+}
+
+/// Sets the variables of the endpoint in every container. With `given`, those for credentials too; it is true if the
+/// task has its own network.
+fn set_variables(plan: &mut RunPlan, view: &TaskView, address: SocketAddr, given: Option<bool>) {
+    for container in &view.containers {
+        let own = plan
+            .environment
+            .entry(container.definition.name.clone())
+            .or_default();
+
+        // An SDK prefers these variables, so an endpoint set by the user stays in use.
+        let is_set = (own.keys()).any(|name| name.starts_with("AWS_CONTAINER_CREDENTIALS_"));
+        let credentials = given
+            .filter(|_| !is_set)
+            .map(|own| credentials_variable(address, own, &view.id));
+
+        for (name, value) in variables(address, &container.id)
+            .into_iter()
+            .chain(credentials)
+        {
+            own.entry(name.to_owned()).or_insert(value);
+        }
     }
 }
 

@@ -52,38 +52,8 @@ pub(super) fn apply(
     options: &Options,
     ui: &dyn Messages,
 ) -> Result<Stubs, Error> {
-    let has_program = |name: &str| {
-        options
-            .program
-            .iter()
-            .any(|(container, _)| container == name)
-            || options.image.iter().any(|choice| choice.container == name)
-    };
-    let requested = |name: &String| {
-        let skipped = options.skip.contains(name).then_some(LocalFallback::Skip);
-        let stubbed = options.stub.iter().any(|stub| stub.container == *name);
-        skipped.or_else(|| stubbed.then_some(LocalFallback::Stub))
-    };
-
-    // A component without a local program says itself what replaces it.
-    let fallback =
-        |container: &ContainerDefinition| match target.components.get(&container.name)?.local {
-            Some(Local::Fallback(action)) if !has_program(&container.name) => {
-                Some((container.name.clone(), action))
-            }
-            _ => None,
-        };
-    let replacements: Vec<_> = definition
-        .container_definitions
-        .iter()
-        .filter_map(|container| match requested(&container.name) {
-            Some(action) => Some((container.name.clone(), action)),
-            None => fallback(container),
-        })
-        .collect();
-
     let mut stubs = Stubs::new();
-    for (name, action) in replacements {
+    for (name, action) in replacements(definition, target, options) {
         match action {
             LocalFallback::Skip => {
                 ui.message(&format_replacement(
@@ -107,6 +77,43 @@ pub(super) fn apply(
     }
 
     Ok(stubs)
+}
+
+/// Returns the containers to replace, and how.
+fn replacements(
+    definition: &TaskDefinition,
+    target: &Target,
+    options: &Options,
+) -> Vec<(String, LocalFallback)> {
+    let has_program = |name: &str| {
+        options
+            .program
+            .iter()
+            .any(|(container, _)| container == name)
+            || options.image.iter().any(|choice| choice.container == name)
+    };
+    let requested = |name: &String| {
+        let skipped = options.skip.contains(name).then_some(LocalFallback::Skip);
+        let stubbed = options.stub.iter().any(|stub| stub.container == *name);
+        skipped.or_else(|| stubbed.then_some(LocalFallback::Stub))
+    };
+
+    // A component without a local program says itself what replaces it.
+    let fallback =
+        |container: &ContainerDefinition| match target.components.get(&container.name)?.local {
+            Some(Local::Fallback(action)) if !has_program(&container.name) => {
+                Some((container.name.clone(), action))
+            }
+            _ => None,
+        };
+    definition
+        .container_definitions
+        .iter()
+        .filter_map(|container| match requested(&container.name) {
+            Some(action) => Some((container.name.clone(), action)),
+            None => fallback(container),
+        })
+        .collect()
 }
 
 /// Checks that every container named on the command line exists, and that an essential one is left.

@@ -144,18 +144,7 @@ impl ConsoleSink {
         match &event.kind {
             EventKind::Log { stream, line } => self.line(event.container.as_deref(), *stream, line),
             EventKind::Started { pid, run, after } => {
-                let started = if *run > 1 {
-                    format!("restarted (run {run})")
-                } else {
-                    "started".to_owned()
-                };
-
-                let after = if after.is_empty() {
-                    String::new()
-                } else {
-                    format!(", after {}", after.join(", "))
-                };
-                self.note(event, Sign::Up, &format!("{started}, pid {pid}{after}"));
+                self.note(event, Sign::Up, &format_start(*pid, *run, after));
             }
             EventKind::Health {
                 health,
@@ -163,18 +152,7 @@ impl ConsoleSink {
                 output,
                 ..
             } => {
-                let output = output.lines().next().unwrap_or_default();
-                let (sign, message) = match (health, streak) {
-                    (Health::Healthy, 0) => (Sign::Well, "HEALTHY".to_owned()),
-                    (Health::Unhealthy, _) => (
-                        Sign::Bad,
-                        format!("UNHEALTHY, {}: {output}", format_failed_checks(*streak)),
-                    ),
-                    _ => (
-                        Sign::Warning,
-                        format!("{health}, {}: {output}", format_failed_checks(*streak)),
-                    ),
-                };
+                let (sign, message) = describe_health(*health, *streak, output);
                 self.note(event, sign, &message);
             }
             EventKind::Restarting { code } => {
@@ -269,4 +247,36 @@ const IDLE_CALLS_PER_NOTICE: u32 = 5;
 fn format_failed_checks(count: u32) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} health check{plural} failed")
+}
+
+/// Formats the start of a container: its run from the second on, and the containers it waited for.
+fn format_start(pid: u32, run: u32, after: &[String]) -> String {
+    let started = if run > 1 {
+        format!("restarted (run {run})")
+    } else {
+        "started".to_owned()
+    };
+    let after = if after.is_empty() {
+        String::new()
+    } else {
+        format!(", after {}", after.join(", "))
+    };
+
+    format!("{started}, pid {pid}{after}")
+}
+
+/// Describes a container's health after a check: the number of failed checks in a row, and the check's output.
+fn describe_health(health: Health, streak: u32, output: &str) -> (Sign, String) {
+    let output = output.lines().next().unwrap_or_default();
+    match (health, streak) {
+        (Health::Healthy, 0) => (Sign::Well, "HEALTHY".to_owned()),
+        (Health::Unhealthy, _) => (
+            Sign::Bad,
+            format!("UNHEALTHY, {}: {output}", format_failed_checks(streak)),
+        ),
+        _ => (
+            Sign::Warning,
+            format!("{health}, {}: {output}", format_failed_checks(streak)),
+        ),
+    }
 }
