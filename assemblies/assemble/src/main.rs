@@ -20,9 +20,6 @@ mod rule_config;
 mod udiff;
 mod ui;
 
-#[cfg(feature = "up")]
-mod dev_keys;
-
 fn main() -> ExitCode {
     // `up` re-executes this binary as a container's init process, so this runs before arguments are parsed.
     #[cfg(feature = "up")]

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use local::DevKeys;
 use serde_json::json;
 
 use crate::cli::ValueArguments;
-use crate::dev_keys::DevKeys;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 /// A command to a running task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ControlCommand {
+pub enum ControlCommand {
     /// Stop in order.
     Stop,
     /// Kill all containers.
@@ -98,12 +98,12 @@ impl Drop for ControlSocket {
 }
 
 /// Returns whether a task is running in this run directory.
-pub(crate) fn is_alive(folder: &Path) -> bool {
+pub fn is_alive(folder: &Path) -> bool {
     with_socket_path(folder, |path| Caller::connect(path)).is_ok()
 }
 
 /// Sends a command and waits for the acknowledgement.
-pub(crate) fn send(folder: &Path, command: ControlCommand) -> io::Result<()> {
+pub fn send(folder: &Path, command: ControlCommand) -> io::Result<()> {
     let mut caller = with_socket_path(folder, |path| Caller::connect(path))?;
     caller.set_read_timeout(Some(LIMIT * 2))?;
     caller.write_all(&[command.byte()])?;

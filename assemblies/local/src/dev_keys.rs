@@ -24,7 +24,7 @@ use rcgen::{
 };
 use serde_json::{Value, json};
 
-use crate::error::CliError;
+use crate::Error;
 
 const DAY: Duration = Duration::from_hours(24);
 const VALID: Duration = Duration::from_hours(365 * 24);
@@ -33,13 +33,13 @@ const FRESH: Duration = Duration::from_hours(300 * 24);
 
 /// The directory with a project's development keys.
 #[derive(Debug)]
-pub(crate) struct DevKeys {
+pub struct DevKeys {
     folder: PathBuf,
 }
 
 impl DevKeys {
     /// Opens the keys of a project and creates the ones that are missing or about to expire.
-    pub(crate) fn open(root: &Path) -> Result<Self, CliError> {
+    pub fn open(root: &Path) -> Result<Self, Error> {
         let keys = Self {
             folder: private_folder(root, "dev")?,
         };
@@ -80,7 +80,7 @@ impl DevKeys {
     }
 
     /// Returns a JWT with these claims, signed with ES256.
-    pub(crate) fn sign(&self, claims: &Value) -> Result<String, CliError> {
+    pub fn sign(&self, claims: &Value) -> Result<String, Error> {
         let key = self.load()?;
         let header = json!({ "alg": "ES256", "typ": "JWT", "kid": public(&key)["kid"] });
         let text = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -91,16 +91,16 @@ impl DevKeys {
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    fn load(&self) -> Result<EcdsaKeyPair, CliError> {
+    fn load(&self) -> Result<EcdsaKeyPair, Error> {
         let path = self.signing_key();
-        let bytes = fs::read(&path).map_err(|source| CliError::File {
+        let bytes = fs::read(&path).map_err(|source| Error::File {
             act: "read",
             path: path.clone(),
             source,
         })?;
 
         EcdsaKeyPair::from_pkcs8(&ES256, &bytes).map_err(|_| {
-            CliError::Usage(format!(
+            Error::Usage(format!(
                 "`{}` is not a key; delete it to create a new one",
                 path.display()
             ))
@@ -109,14 +109,14 @@ impl DevKeys {
 }
 
 /// Creates `.assemble/<name>`, accessible only to its owner.
-pub(crate) fn private_folder(root: &Path, name: &str) -> Result<PathBuf, CliError> {
+pub(crate) fn private_folder(root: &Path, name: &str) -> Result<PathBuf, Error> {
     let folder = root.join(".assemble").join(name);
     let created = DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&folder);
 
-    created.map_err(|source| CliError::File {
+    created.map_err(|source| Error::File {
         act: "create",
         path: folder.clone(),
         source,
@@ -126,7 +126,7 @@ pub(crate) fn private_folder(root: &Path, name: &str) -> Result<PathBuf, CliErro
 }
 
 /// Writes a file readable only by its owner. Replaces it atomically, for concurrent readers.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let write = || -> io::Result<()> {
         let mut options = File::options();
@@ -142,7 +142,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
         fs::rename(&beside, path)
     };
 
-    write().map_err(|source| CliError::File {
+    write().map_err(|source| Error::File {
         act: "write",
         path: path.to_owned(),
         source,
@@ -203,8 +203,8 @@ fn public(key: &EcdsaKeyPair) -> Value {
     })
 }
 
-fn key_error(failure: impl std::fmt::Display) -> CliError {
-    CliError::Usage(format!("cannot create development keys: {failure}"))
+fn key_error(failure: impl std::fmt::Display) -> Error {
+    Error::Usage(format!("cannot create development keys: {failure}"))
 }
 
 #[cfg(test)]

@@ -8,20 +8,20 @@ use task_definition::TaskDefinition;
 use task_runner::sandbox::{Boundary, Forward, Sandbox, Traffic, forward};
 use tokio::net::TcpListener;
 
-use crate::commands::up::Arguments;
-use crate::commands::up::run_dir::Binding;
-use crate::error::CliError;
-use crate::ui::Ui;
+use crate::Error;
+use crate::Messages;
+use crate::Options;
+use crate::run_dir::Binding;
 
 /// An argument of `--publish`: `[HOST_PORT:]PORT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PublishedPort {
+pub struct PublishedPort {
     host_port: u16,
     container_port: u16,
 }
 
 /// Parses `[HOST_PORT:]PORT`; host port 0 chooses a free one.
-pub(in crate::commands::up) fn parse_publish(text: &str) -> Result<PublishedPort, String> {
+pub fn parse_publish(text: &str) -> Result<PublishedPort, String> {
     let (host_port, container_port) = text.split_once(':').unwrap_or((text, text));
     match (host_port.parse(), container_port.parse()) {
         (Ok(host_port), Ok(container_port @ 1..)) => Ok(PublishedPort {
@@ -33,11 +33,11 @@ pub(in crate::commands::up) fn parse_publish(text: &str) -> Result<PublishedPort
 }
 
 /// Binds the host ports. All that cannot be bound are reported together.
-pub(in crate::commands::up) fn ports(
+pub(crate) fn ports(
     definition: &TaskDefinition,
-    arguments: &Arguments,
-) -> Result<Vec<(Bound, u16)>, CliError> {
-    let address = if arguments.bind_all {
+    options: &Options,
+) -> Result<Vec<(Bound, u16)>, Error> {
+    let address = if options.bind_all {
         Ipv4Addr::UNSPECIFIED
     } else {
         Ipv4Addr::LOCALHOST
@@ -47,7 +47,7 @@ pub(in crate::commands::up) fn ports(
     for PublishedPort {
         host_port,
         container_port,
-    } in published_ports(definition, arguments)
+    } in published_ports(definition, options)
     {
         match Bound::bind((address, host_port)) {
             Ok(listener) => bound.push((listener, container_port)),
@@ -66,15 +66,15 @@ pub(in crate::commands::up) fn ports(
     if errors.is_empty() {
         return Ok(bound);
     }
-    Err(CliError::Usage(format!(
+    Err(Error::Usage(format!(
         "cannot listen on these host ports:\n  {}",
         errors.join("\n  ")
     )))
 }
 
 /// Returns the ports of `--publish`, and those of `portMappings` that are not among them.
-fn published_ports(definition: &TaskDefinition, arguments: &Arguments) -> Vec<PublishedPort> {
-    let mut published = arguments.publish.clone();
+fn published_ports(definition: &TaskDefinition, options: &Options) -> Vec<PublishedPort> {
+    let mut published = options.publish.clone();
     let mappings = definition
         .container_definitions
         .iter()
@@ -95,14 +95,14 @@ fn published_ports(definition: &TaskDefinition, arguments: &Arguments) -> Vec<Pu
 }
 
 /// Formats the process that listens on a port, if it is visible.
-pub(in crate::commands::up) fn port_holder(port: u16) -> String {
+pub(crate) fn port_holder(port: u16) -> String {
     task_runner::find_listener(port)
         .map(|(pid, name)| format!(" by `{name}` (process {pid})"))
         .unwrap_or_default()
 }
 
 /// Returns the address of each published port.
-pub(in crate::commands::up) fn bindings(ports: &[(Bound, u16)]) -> Vec<Binding> {
+pub(crate) fn bindings(ports: &[(Bound, u16)]) -> Vec<Binding> {
     let binding = |(listener, container_port): &(Bound, u16)| {
         Some(Binding {
             host: listener.local_addr().ok()?,
@@ -113,10 +113,7 @@ pub(in crate::commands::up) fn bindings(ports: &[(Bound, u16)]) -> Vec<Binding> 
 }
 
 /// Returns the host port of a port of the task.
-pub(in crate::commands::up) fn public_port(
-    ports: &[(Bound, u16)],
-    container_port: u16,
-) -> Option<u16> {
+pub(crate) fn public_port(ports: &[(Bound, u16)], container_port: u16) -> Option<u16> {
     let found = ports.iter().find(|(_, port)| *port == container_port)?;
     Some(found.0.local_addr().ok()?.port())
 }
@@ -125,7 +122,7 @@ pub(in crate::commands::up) fn public_port(
 pub(super) fn open(
     sandbox: &Arc<Sandbox>,
     ports: Vec<(Bound, u16)>,
-    ui: &Ui,
+    ui: &dyn Messages,
 ) -> io::Result<Vec<(u16, Forward)>> {
     let mut forwards = Vec::new();
     for (listener, container_port) in ports {

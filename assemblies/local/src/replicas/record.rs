@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::commands::up::control_socket::ControlCommand;
-use crate::commands::up::run_dir::{Binding, READY, TASK};
+use crate::control_socket::ControlCommand;
+use crate::run_dir::{Binding, READY, TASK};
 
 /// Writes the file.
 #[derive(Debug)]
@@ -81,4 +81,4 @@ impl ServiceRecord {
 }
 
 /// The response of DescribeServices.
-pub(crate) const SERVICE: &str = "service.json";
+pub const SERVICE: &str = "service.json";

@@ -15,9 +15,9 @@ use task_definition::TaskDefinition;
 use task_runner::machine::{Health, TaskStatus};
 use task_runner::{EventKind, RunnerEvent};
 
-use super::console::EventSink;
 use super::json::{TaskRecord, TimeFormat};
 use super::replicas::SERVICE;
+use crate::EventSink;
 
 /// Records events and passes them on to another sink. A full disk affects only the files.
 pub(super) struct RunDir {
@@ -163,6 +163,6 @@ fn by_container(definition: &TaskDefinition, bindings: &[Binding]) -> BTreeMap<S
 }
 
 /// The response of DescribeTasks.
-pub(crate) const TASK: &str = "task.json";
+pub const TASK: &str = "task.json";
 /// Exists once the task is healthy.
 pub(crate) const READY: &str = "ready";

@@ -11,20 +11,20 @@ use task_runner::sandbox::{Boundary, Forward, Sandbox, Traffic, forward};
 use task_runner::{RunPlan, stub};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::commands::up::Arguments;
-use crate::commands::up::target::Target;
-use crate::error::CliError;
-use crate::ui::Ui;
+use crate::Error;
+use crate::Messages;
+use crate::Options;
+use crate::target::Target;
 
 /// An argument of `--reach`: a host name or address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Reach {
+pub struct Reach {
     host: String,
     port: u16,
 }
 
 /// Parses `HOST:PORT`.
-pub(in crate::commands::up) fn parse_reach(text: &str) -> Result<Reach, String> {
+pub fn parse_reach(text: &str) -> Result<Reach, String> {
     let parsed = text
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host, port.parse().ok()?)));
@@ -42,12 +42,8 @@ pub(in crate::commands::up) fn parse_reach(text: &str) -> Result<Reach, String> 
 /// Returns the addresses the task may reach: those of `--reach`, and loopback addresses in its variables on which
 /// no container listens. Of an assembly all variables count, since they are derived; of a plain task definition
 /// only those set on the command line.
-pub(in crate::commands::up) fn find_reaches(
-    plan: &RunPlan,
-    target: &Target,
-    arguments: &Arguments,
-) -> Vec<Reach> {
-    let mut reaches: BTreeSet<Reach> = arguments.reach.iter().cloned().collect();
+pub(crate) fn find_reaches(plan: &RunPlan, target: &Target, options: &Options) -> Vec<Reach> {
+    let mut reaches: BTreeSet<Reach> = options.reach.iter().cloned().collect();
     let containers = || plan.definition.container_definitions.iter();
     let listening: BTreeSet<u32> = containers()
         .flat_map(|container| listening_ports(container, plan))
@@ -132,10 +128,7 @@ fn loopback_ports(text: &str) -> Vec<u16> {
 }
 
 /// Writes the task's `hosts` file, if there are host names to reach. Each name has its own loopback address.
-pub(in crate::commands::up) fn hosts(
-    reaches: &[Reach],
-    folder: &Path,
-) -> Result<Option<PathBuf>, CliError> {
+pub(crate) fn hosts(reaches: &[Reach], folder: &Path) -> Result<Option<PathBuf>, Error> {
     let names = names(reaches);
     if names.is_empty() {
         return Ok(None);
@@ -147,7 +140,7 @@ pub(in crate::commands::up) fn hosts(
     let text = "127.0.0.1 localhost\n".to_owned() + &lines.collect::<String>();
     let path = folder.join("hosts");
 
-    fs::write(&path, text).map_err(|source| CliError::File {
+    fs::write(&path, text).map_err(|source| Error::File {
         act: "write",
         path: path.clone(),
         source,
@@ -176,8 +169,8 @@ fn names(reaches: &[Reach]) -> BTreeMap<&str, Ipv4Addr> {
 pub(super) fn open(
     sandbox: &Sandbox,
     reaches: &[Reach],
-    ui: &Ui,
-) -> Result<Vec<Forward>, CliError> {
+    ui: &dyn Messages,
+) -> Result<Vec<Forward>, Error> {
     let names = names(reaches);
     let mut forwards = Vec::new();
     for Reach { host, port } in reaches {
@@ -188,7 +181,7 @@ pub(super) fn open(
             .unwrap_or(Ipv4Addr::LOCALHOST);
         let listener = sandbox.listen(SocketAddrV4::new(address, *port));
         let listener = listener.and_then(TcpListener::from_std).map_err(|why| {
-            CliError::Usage(format!(
+            Error::Usage(format!(
                 "`--reach {host}:{port}`: cannot listen on that address in the task: {why}"
             ))
         })?;

@@ -4,8 +4,8 @@ use std::future::pending;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::commands::up::Arguments;
-use crate::commands::up::session::SMOKE_TEST_TIMEOUT;
+use crate::Options;
+use crate::session::SMOKE_TEST_TIMEOUT;
 
 /// The condition and the timeout.
 #[derive(Debug)]
@@ -17,15 +17,15 @@ pub(super) struct WaitCondition {
 }
 
 impl WaitCondition {
-    /// Creates the condition from the arguments; the timeout starts now.
-    pub(super) fn new(arguments: &Arguments) -> Self {
-        let is_smoke_test = arguments.until_ready || arguments.until_healthy;
-        let limit = arguments
+    /// Creates the condition from the options; the timeout starts now.
+    pub(super) fn new(options: &Options) -> Self {
+        let is_smoke_test = options.until_ready || options.until_healthy;
+        let limit = options
             .timeout
             .or(is_smoke_test.then_some(SMOKE_TEST_TIMEOUT));
         Self {
             is_smoke_test,
-            must_become_ready: is_smoke_test || arguments.wait,
+            must_become_ready: is_smoke_test || options.wait,
             deadline: limit.map(|limit| Instant::now() + limit),
             is_expired: false,
         }

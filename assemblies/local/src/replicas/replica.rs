@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, BufRead, BufReader, PipeReader, Write, stdout};
+use std::io::{self, BufRead, BufReader, PipeReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::{self, JoinHandle};
@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use super::NUMBER;
-use crate::commands::up::control_socket::{ControlCommand, send};
-use crate::commands::up::detach;
-use crate::commands::up::run_dir::{READY, TASK};
+use crate::control_socket::{ControlCommand, send};
+use crate::role::{REPLICA, RUN_NAME};
+use crate::run_dir::{READY, TASK};
 
 /// One replica.
 pub(super) struct Replica {
@@ -79,8 +78,13 @@ impl Replica {
         }
     }
 
-    /// Starts the process; its published ports are chosen by the kernel.
-    pub(super) fn start(&mut self, container_ports: &[u16], json: bool) -> io::Result<()> {
+    /// Starts the process; its published ports are chosen by the kernel. Its stdout is copied to `results`, if there
+    /// is one, and inherited otherwise.
+    pub(super) fn start(
+        &mut self,
+        container_ports: &[u16],
+        results: Option<Box<dyn Write + Send>>,
+    ) -> io::Result<()> {
         for file in [READY, TASK, PASSED] {
             let _ = fs::remove_file(self.folder.join(file));
         }
@@ -93,17 +97,17 @@ impl Replica {
         }
 
         // Ctrl-C goes to the service only. A replica notices the end of the service by the end of its stdin.
-        command.env(NUMBER, self.number.to_string());
+        command.env(REPLICA, self.number.to_string());
         // This variable has the name of the service, which a replica must not take.
-        command.env_remove(detach::NAME);
+        command.env_remove(RUN_NAME);
         command.stdin(Stdio::piped()).process_group(0);
 
-        if json {
+        if let Some(results) = results {
             let (reader, writer) = io::pipe()?;
             command.stdout(writer);
             self.output_threads.retain(|thread| !thread.is_finished());
             self.output_threads
-                .push(thread::spawn(move || copy_lines(reader)));
+                .push(thread::spawn(move || copy_lines(reader, results)));
         }
 
         (self.state, self.was_ready) = (ReplicaState::Starting, false);
@@ -211,11 +215,11 @@ pub(crate) fn mark_passed(folder: &Path) {
 
 /// Copies complete lines, each with one write, so that lines of several replicas never mix. A line without an end
 /// is dropped.
-fn copy_lines(reader: PipeReader) {
+fn copy_lines(reader: PipeReader, mut results: Box<dyn Write + Send>) {
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).is_ok() && line.ends_with(b"\n") {
-        if stdout().lock().write_all(&line).is_err() {
+        if results.write_all(&line).is_err() {
             // Stdout is closed; the run directories still have everything.
             return;
         }

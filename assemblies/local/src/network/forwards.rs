@@ -7,11 +7,11 @@ use task_runner::machine::TaskStatus;
 use task_runner::sandbox::Forward;
 use task_runner::{EventKind, RunnerEvent};
 
-use crate::commands::up::console::EventSink;
+use crate::EventSink;
 
 /// All forwarded ports. They close when this is dropped.
 #[derive(Debug, Default)]
-pub(in crate::commands::up) struct Forwards {
+pub(crate) struct Forwards {
     published: Vec<(u16, Forward)>,
     _egress: Vec<Forward>,
 }
@@ -26,7 +26,7 @@ impl Forwards {
     }
 
     /// Wraps a sink so that ports are closed before the event is printed.
-    pub(in crate::commands::up) fn before(
+    pub(crate) fn before(
         self,
         definition: &TaskDefinition,
         sink: Box<dyn EventSink>,

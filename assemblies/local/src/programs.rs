@@ -5,79 +5,52 @@ use std::env;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use task_definition::TaskDefinition;
+use task_definition::{ContainerDefinition, TaskDefinition};
 use task_runner::Program;
 
-use super::Arguments;
 use super::stub::Stubs;
 use super::target::Target;
-use crate::error::CliError;
-use crate::project::Project;
+use crate::Error;
+use crate::Options;
+use crate::Project;
 
 /// Finds all programs. Missing ones are reported together, each with what to do.
 pub(super) fn find(
     definition: &TaskDefinition,
     stubs: &Stubs,
     target: &Target,
-    arguments: &Arguments,
+    options: &Options,
     project: &Project,
-) -> Result<BTreeMap<String, Program>, CliError> {
+) -> Result<BTreeMap<String, Program>, Error> {
     let folder = project
         .root()
         .canonicalize()
         .unwrap_or_else(|_| project.root().to_owned());
     let search_path = search_path(&folder);
     let (mut programs, mut missing, mut code) = (BTreeMap::new(), Vec::new(), CANNOT_EXECUTE);
-    let has_image = |name: &str| {
-        arguments
-            .image
-            .iter()
-            .any(|choice| choice.container == name)
-    };
+    let has_image = |name: &str| options.image.iter().any(|choice| choice.container == name);
     let containers = definition.container_definitions.iter();
 
     for container in containers.filter(|container| !has_image(&container.name)) {
         // The last `--program` of a container wins, as with other flags.
-        let chosen = arguments
+        let chosen = options
             .program
             .iter()
             .rev()
-            .find(|(name, _)| *name == container.name);
-        let local = target
-            .components
-            .get(&container.name)
-            .and_then(|component| component.local.as_ref()?.program());
+            .find(|(name, _)| *name == container.name)
+            .map(|(_, file)| file.as_str());
+        let stub = stubs.get(&container.name).filter(|_| chosen.is_none());
 
-        let stub = stubs.get(&container.name);
-        let found = match (chosen, local) {
-            (Some((_, file)), _) if Path::new(file).exists() => absolute(file).ok_or_else(|| {
-                format!(
-                    "`{}`: `{file}` is not executable; run `chmod +x` on it",
-                    container.name
-                )
-            }),
-            (Some((_, file)), _) => {
-                Err(format!("`{}`: program `{file}` not found", container.name))
-            }
-            // Stubs are built into this binary.
-            (None, _) if stub.is_some() => env::current_exe()
-                .map_err(|why| format!("`{}`: cannot start a stub: {why}", container.name)),
-            (None, Some(local)) => find_program(&local.binary, &search_path)
-                .ok_or_else(|| format!("`{}`: build it with `{}`", container.name, local.build)),
-            (None, None) => Err(format!(
-                "`{0}`: its image `{1}` is not a component of this project; choose a program with `--program {0}=FILE`, \
- run the image with `--image {0}` (podman or docker), replace it with a stub (`--stub {0}`), or skip it \
- (`--skip {0}`)",
-                container.name, container.image
-            )),
+        let found = match (chosen, stub) {
+            (Some(file), _) => find_chosen(container, file),
+            (None, Some(_)) => own_binary(container),
+            (None, None) => find_component(container, target, &search_path),
         };
-
         match found {
             Ok(binary) => {
                 let program = Program {
                     binary,
                     arguments: stub
-                        .filter(|_| chosen.is_none())
                         .map(|(kind, ports)| kind.arguments(ports))
                         .unwrap_or_default(),
                     folder: folder.clone(),
@@ -85,11 +58,10 @@ pub(super) fn find(
                 };
                 programs.insert(container.name.clone(), program);
             }
-            Err(what) => {
-                let exists = chosen.is_some_and(|(_, file)| Path::new(file).exists());
+            Err(problem) => {
                 // Of several errors, a missing program decides the exit code.
-                code = if exists { code } else { NOT_FOUND };
-                missing.push(what);
+                code = code.max(problem.code);
+                missing.push(problem.message);
             }
         }
     }
@@ -100,7 +72,67 @@ pub(super) fn find(
     let missing = missing.join("\n  ");
     let message = format!("no program for these containers:\n  {missing}");
 
-    Err(CliError::Program { message, code })
+    Err(Error::Program { message, code })
+}
+
+/// Why a container has no program.
+struct ProgramProblem {
+    message: String,
+    code: u8,
+}
+
+impl ProgramProblem {
+    fn not_found(message: String) -> Self {
+        Self {
+            message,
+            code: NOT_FOUND,
+        }
+    }
+}
+
+/// Returns the program chosen on the command line.
+fn find_chosen(container: &ContainerDefinition, file: &str) -> Result<PathBuf, ProgramProblem> {
+    let name = &container.name;
+    if !Path::new(file).exists() {
+        let message = format!("`{name}`: program `{file}` not found");
+        return Err(ProgramProblem::not_found(message));
+    }
+    absolute(file).ok_or_else(|| ProgramProblem {
+        message: format!("`{name}`: `{file}` is not executable; run `chmod +x` on it"),
+        code: CANNOT_EXECUTE,
+    })
+}
+
+/// Returns this program: stubs are built into it.
+fn own_binary(container: &ContainerDefinition) -> Result<PathBuf, ProgramProblem> {
+    env::current_exe().map_err(|why| {
+        let message = format!("`{}`: cannot start a stub: {why}", container.name);
+        ProgramProblem::not_found(message)
+    })
+}
+
+/// Returns the program of the container's component.
+fn find_component(
+    container: &ContainerDefinition,
+    target: &Target,
+    search_path: &[PathBuf],
+) -> Result<PathBuf, ProgramProblem> {
+    let component = target.components.get(&container.name);
+    let local = component.and_then(|component| component.local.as_ref()?.program());
+    let message = match local {
+        Some(local) => match find_program(&local.binary, search_path) {
+            Some(binary) => return Ok(binary),
+            None => format!("`{}`: build it with `{}`", container.name, local.build),
+        },
+        None => format!(
+            "`{0}`: its image `{1}` is not a component of this project; choose a program with `--program {0}=FILE`, \
+             run the image with `--image {0}` (podman or docker), replace it with a stub (`--stub {0}`), or skip it \
+             (`--skip {0}`)",
+            container.name, container.image
+        ),
+    };
+
+    Err(ProgramProblem::not_found(message))
 }
 
 const CANNOT_EXECUTE: u8 = 126;

@@ -13,21 +13,21 @@ use serde::Deserialize;
 use task_definition::{ContainerDefinition, TaskDefinition};
 use task_runner::{Image, Program};
 
-use super::Arguments;
+use crate::Error;
+use crate::Messages;
+use crate::Options;
+use crate::Project;
 use crate::dev_keys::private_folder;
-use crate::error::CliError;
-use crate::project::Project;
-use crate::ui::Ui;
 
 /// An argument of `--image`: `CONTAINER[=ENGINE]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ImageChoice {
+pub struct ImageChoice {
     pub(super) container: String,
     engine: Option<&'static str>,
 }
 
 /// Parses `--image`.
-pub(super) fn parse_choice(text: &str) -> Result<ImageChoice, String> {
+pub fn parse_choice(text: &str) -> Result<ImageChoice, String> {
     let (container, engine) = text.split_once('=').unwrap_or((text, ""));
     let known = ENGINES.iter().copied().find(|name| *name == engine);
     if known.is_none() && !engine.is_empty() {
@@ -45,13 +45,13 @@ pub(super) fn parse_choice(text: &str) -> Result<ImageChoice, String> {
 /// Returns the programs of the chosen containers. All errors are reported together.
 pub(super) fn programs(
     definition: &TaskDefinition,
-    arguments: &Arguments,
+    options: &Options,
     sandboxed: bool,
     project: &Project,
-    ui: &Ui,
-) -> Result<BTreeMap<String, Program>, CliError> {
+    ui: &dyn Messages,
+) -> Result<BTreeMap<String, Program>, Error> {
     let choice_for = |container: &ContainerDefinition| {
-        let mut choices = arguments.image.iter().rev();
+        let mut choices = options.image.iter().rev();
         choices.find(|choice| choice.container == container.name)
     };
     let (mut programs, mut errors) = (BTreeMap::new(), Vec::new());
@@ -93,7 +93,7 @@ pub(super) fn programs(
     let errors = errors.join("\n  ");
     let message =
         format!("cannot run these images; use `--program CONTAINER=FILE` instead:\n  {errors}");
-    Err(CliError::Program {
+    Err(Error::Program {
         message,
         code: NOT_FOUND,
     })
@@ -120,7 +120,7 @@ fn load_image(
     engine: &'static str,
     name: &str,
     project: &Project,
-    ui: &Ui,
+    ui: &dyn Messages,
 ) -> Result<Image, String> {
     // `inspect` fails for an image that is not present; then it is pulled.
     let inspected = inspect(engine, name).or_else(|_| {

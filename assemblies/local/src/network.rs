@@ -8,23 +8,23 @@ use task_definition::TaskDefinition;
 use task_runner::RunPlan;
 use task_runner::sandbox::{Isolation, Sandbox};
 
-use super::Arguments;
-use crate::error::CliError;
-use crate::ui::Ui;
+use crate::Error;
+use crate::Messages;
+use crate::Options;
 
 mod egress;
 mod forwards;
 mod publish;
 
-pub(crate) use egress::Reach;
-pub(super) use egress::{find_reaches, hosts, parse_reach};
+pub use egress::{Reach, parse_reach};
+pub(super) use egress::{find_reaches, hosts};
 pub(super) use forwards::Forwards;
-pub(crate) use publish::PublishedPort;
-pub(super) use publish::{bindings, parse_publish, port_holder, ports, public_port};
+pub use publish::{PublishedPort, parse_publish};
+pub(super) use publish::{bindings, port_holder, ports, public_port};
 
 /// The network of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Net {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Net {
     /// Its own, as on Fargate: only published ports and allowed outgoing connections cross its boundary.
     Task,
     /// The host's.
@@ -35,9 +35,9 @@ pub(crate) enum Net {
 /// runs without a sandbox.
 pub(super) fn sandbox(
     definition: &TaskDefinition,
-    arguments: &Arguments,
+    options: &Options,
     init: &Path,
-    ui: &Ui,
+    ui: &dyn Messages,
 ) -> Option<Arc<Sandbox>> {
     let shared_pid_namespace = definition.pid_mode.as_deref() == Some("task");
     let open = |network| {
@@ -52,7 +52,7 @@ pub(super) fn sandbox(
     };
 
     let mut network_error = None;
-    if arguments.net == Net::Task {
+    if options.net == Net::Task {
         match open(true) {
             Ok(sandbox) => return Some(sandbox),
             Err(why) => network_error = Some(why),
@@ -76,14 +76,14 @@ pub(super) fn open(
     plan: &RunPlan,
     ports: Vec<(Bound, u16)>,
     reaches: &[Reach],
-    ui: &Ui,
-) -> Result<Forwards, CliError> {
+    ui: &dyn Messages,
+) -> Result<Forwards, Error> {
     let sandbox = plan.sandbox.as_ref();
     let Some(sandbox) = sandbox.filter(|sandbox| sandbox.isolation().network) else {
         return Ok(Forwards::default());
     };
     let published = publish::open(sandbox, ports, ui).map_err(|why| {
-        CliError::Usage(format!(
+        Error::Usage(format!(
             "cannot forward ports into the task's network: {why}"
         ))
     })?;

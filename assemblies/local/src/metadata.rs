@@ -1,6 +1,7 @@
 //! Serves the task metadata endpoint, and sets the variables through which containers find it.
 
-use std::net::TcpListener as Bound;
+use std::io;
+use std::net::{SocketAddr, TcpListener as Bound};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -13,16 +14,16 @@ use task_runner::{RunPlan, RunnerEvent};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::console::EventSink;
-use super::replicas;
+use super::role::Role;
 use super::target::Target;
-use crate::ui::Ui;
+use crate::EventSink;
+use crate::Messages;
 
 /// Returns the task before it starts, with its ids, which every output uses.
-pub(super) fn view(plan: &RunPlan, target: &Target) -> TaskView {
+pub(super) fn view(plan: &RunPlan, target: &Target, role: &Role) -> TaskView {
     let now = SystemTime::now();
     let mut view = TaskView::new(plan, &id(now), &target.region, now);
-    view.service = replicas::number().map(|_| view.family.clone());
+    view.service = role.replica().map(|_| view.family.clone());
     view
 }
 
@@ -39,8 +40,9 @@ impl Metadata {
         plan: &mut RunPlan,
         target: &Target,
         view: TaskView,
+        role: &Role,
         source: Option<CredentialsSource>,
-        ui: &Ui,
+        ui: &dyn Messages,
     ) -> Option<Self> {
         let own = plan
             .sandbox
@@ -52,12 +54,7 @@ impl Metadata {
             None => Bound::bind("127.0.0.1:0"),
         };
 
-        let bound = bound.and_then(|bound| {
-            bound.set_nonblocking(true)?;
-            let address = bound.local_addr()?;
-            Ok((TcpListener::from_std(bound)?, address))
-        });
-        let (listener, address) = match bound {
+        let (listener, address) = match bound.and_then(to_listener) {
             Ok(bound) => bound,
             Err(failure) => {
                 ui.message(&format!("no task metadata endpoint: {failure}"));
@@ -70,29 +67,10 @@ impl Metadata {
         let asks = source.is_some() || target.definition.task_role_arn.is_some();
         let given = asks.then_some(own.is_some());
 
-        for container in &view.containers {
-            let own = plan
-                .environment
-                .entry(container.definition.name.clone())
-                .or_default();
-
-            // An SDK prefers these variables, so an endpoint set by the user stays in use.
-            let is_set = (own.keys()).any(|name| name.starts_with("AWS_CONTAINER_CREDENTIALS_"));
-            let credentials = given
-                .filter(|_| !is_set)
-                .map(|own| credentials_variable(address, own, &view.id));
-
-            for (name, value) in variables(address, &container.id)
-                .into_iter()
-                .chain(credentials)
-            {
-                own.entry(name.to_owned()).or_insert(value);
-            }
-        }
-
+        set_variables(plan, &view, address, given);
         let view = Arc::new(Mutex::new(view));
         // A replica is a task of a service, also without a manifest.
-        let origin = if replicas::number().is_some() {
+        let origin = if role.is_replica() {
             Origin::Service
         } else {
             target.origin
@@ -116,6 +94,36 @@ impl Metadata {
 impl Drop for Metadata {
     fn drop(&mut self) {
         self.server.abort();
+    }
+}
+
+fn to_listener(bound: Bound) -> io::Result<(TcpListener, SocketAddr)> {
+    bound.set_nonblocking(true)?;
+    let address = bound.local_addr()?;
+    Ok((TcpListener::from_std(bound)?, address))
+}
+
+/// Sets the variables of the endpoint in every container. With `given`, those for credentials too; it is true if the
+/// task has its own network.
+fn set_variables(plan: &mut RunPlan, view: &TaskView, address: SocketAddr, given: Option<bool>) {
+    for container in &view.containers {
+        let own = plan
+            .environment
+            .entry(container.definition.name.clone())
+            .or_default();
+
+        // An SDK prefers these variables, so an endpoint set by the user stays in use.
+        let is_set = (own.keys()).any(|name| name.starts_with("AWS_CONTAINER_CREDENTIALS_"));
+        let credentials = given
+            .filter(|_| !is_set)
+            .map(|own| credentials_variable(address, own, &view.id));
+
+        for (name, value) in variables(address, &container.id)
+            .into_iter()
+            .chain(credentials)
+        {
+            own.entry(name.to_owned()).or_insert(value);
+        }
     }
 }
 

@@ -6,21 +6,21 @@ use assembly::component::{Local, LocalFallback};
 use task_definition::{Condition, ContainerDefinition, TaskDefinition};
 use task_runner::stub::StubKind;
 
-use super::Arguments;
 use super::target::Target;
-use crate::error::CliError;
-use crate::ui::Ui;
+use crate::Error;
+use crate::Messages;
+use crate::Options;
 
 /// An argument of `--stub`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stub {
+pub struct Stub {
     container: String,
     kind: StubKind,
     ports: Vec<u16>,
 }
 
 /// Parses `CONTAINER[=KIND[:PORT,…]]`.
-pub(super) fn parse_stub(text: &str) -> Result<Stub, String> {
+pub fn parse_stub(text: &str) -> Result<Stub, String> {
     let (container, rest) = text.split_once('=').unwrap_or((text, "sleep"));
     let (kind, ports) = rest.split_once(':').unwrap_or((rest, ""));
     let kinds = || StubKind::ALL.map(|(name, _)| name).join(", ");
@@ -49,44 +49,11 @@ pub(super) type Stubs = BTreeMap<String, (StubKind, Vec<u16>)>;
 pub(super) fn apply(
     definition: &mut TaskDefinition,
     target: &Target,
-    arguments: &Arguments,
-    ui: &Ui,
-) -> Result<Stubs, CliError> {
-    let has_program = |name: &str| {
-        arguments
-            .program
-            .iter()
-            .any(|(container, _)| container == name)
-            || arguments
-                .image
-                .iter()
-                .any(|choice| choice.container == name)
-    };
-    let requested = |name: &String| {
-        let skipped = arguments.skip.contains(name).then_some(LocalFallback::Skip);
-        let stubbed = arguments.stub.iter().any(|stub| stub.container == *name);
-        skipped.or_else(|| stubbed.then_some(LocalFallback::Stub))
-    };
-
-    // A component without a local program says itself what replaces it.
-    let fallback =
-        |container: &ContainerDefinition| match target.components.get(&container.name)?.local {
-            Some(Local::Fallback(action)) if !has_program(&container.name) => {
-                Some((container.name.clone(), action))
-            }
-            _ => None,
-        };
-    let replacements: Vec<_> = definition
-        .container_definitions
-        .iter()
-        .filter_map(|container| match requested(&container.name) {
-            Some(action) => Some((container.name.clone(), action)),
-            None => fallback(container),
-        })
-        .collect();
-
+    options: &Options,
+    ui: &dyn Messages,
+) -> Result<Stubs, Error> {
     let mut stubs = Stubs::new();
-    for (name, action) in replacements {
+    for (name, action) in replacements(definition, target, options) {
         match action {
             LocalFallback::Skip => {
                 ui.message(&format_replacement(
@@ -96,7 +63,7 @@ pub(super) fn apply(
                 skip(definition, &name);
             }
             LocalFallback::Stub => {
-                let requested = arguments
+                let requested = options
                     .stub
                     .iter()
                     .rev()
@@ -112,11 +79,45 @@ pub(super) fn apply(
     Ok(stubs)
 }
 
-/// Checks that every container named on the command line exists, and that an essential one is left.
-pub(super) fn check_names(
-    arguments: &Arguments,
+/// Returns the containers to replace, and how.
+fn replacements(
     definition: &TaskDefinition,
-) -> Result<(), CliError> {
+    target: &Target,
+    options: &Options,
+) -> Vec<(String, LocalFallback)> {
+    let has_program = |name: &str| {
+        options
+            .program
+            .iter()
+            .any(|(container, _)| container == name)
+            || options.image.iter().any(|choice| choice.container == name)
+    };
+    let requested = |name: &String| {
+        let skipped = options.skip.contains(name).then_some(LocalFallback::Skip);
+        let stubbed = options.stub.iter().any(|stub| stub.container == *name);
+        skipped.or_else(|| stubbed.then_some(LocalFallback::Stub))
+    };
+
+    // A component without a local program says itself what replaces it.
+    let fallback =
+        |container: &ContainerDefinition| match target.components.get(&container.name)?.local {
+            Some(Local::Fallback(action)) if !has_program(&container.name) => {
+                Some((container.name.clone(), action))
+            }
+            _ => None,
+        };
+    definition
+        .container_definitions
+        .iter()
+        .filter_map(|container| match requested(&container.name) {
+            Some(action) => Some((container.name.clone(), action)),
+            None => fallback(container),
+        })
+        .collect()
+}
+
+/// Checks that every container named on the command line exists, and that an essential one is left.
+pub(super) fn check_names(options: &Options, definition: &TaskDefinition) -> Result<(), Error> {
     let containers = &definition.container_definitions;
     let names: Vec<&str> = containers
         .iter()
@@ -126,21 +127,21 @@ pub(super) fn check_names(
         let all = all.iter().map(move |name| (option, name.clone()));
         all.collect::<Vec<_>>()
     };
-    let programs: Vec<String> = arguments
+    let programs: Vec<String> = options
         .program
         .iter()
         .map(|(name, _)| name.clone())
         .collect();
 
-    let stubs: Vec<String> = (arguments.stub.iter())
+    let stubs: Vec<String> = (options.stub.iter())
         .map(|stub| stub.container.clone())
         .collect();
-    let images: Vec<String> = (arguments.image.iter())
+    let images: Vec<String> = (options.image.iter())
         .map(|choice| choice.container.clone())
         .collect();
-    let exit_code_from: Vec<String> = arguments.exit_code_from.iter().cloned().collect();
+    let exit_code_from: Vec<String> = options.exit_code_from.iter().cloned().collect();
     let mentioned = [
-        with_option("--skip", &arguments.skip),
+        with_option("--skip", &options.skip),
         with_option("--stub", &stubs),
         with_option("--program", &programs),
         with_option("--image", &images),
@@ -158,18 +159,18 @@ pub(super) fn check_names(
         .collect();
 
     if !unknown.is_empty() {
-        return Err(CliError::Usage(unknown.join("\n  ")));
+        return Err(Error::Usage(unknown.join("\n  ")));
     }
 
     // ECS requires an essential container, and the task would end at once without one.
     let is_left = |container: &ContainerDefinition| {
-        container.is_essential() && !arguments.skip.contains(&container.name)
+        container.is_essential() && !options.skip.contains(&container.name)
     };
     if containers.iter().any(is_left) {
         return Ok(());
     }
 
-    Err(CliError::Usage(
+    Err(Error::Usage(
         "`--skip` leaves no essential container; replace one with `--stub` instead".to_owned(),
     ))
 }
@@ -208,7 +209,7 @@ fn replace_with_stub(
     definition: &mut TaskDefinition,
     name: &str,
     requested: Option<&Stub>,
-) -> Result<(StubKind, Vec<u16>), CliError> {
+) -> Result<(StubKind, Vec<u16>), Error> {
     let kind = requested.map_or(StubKind::Sleep, |stub| stub.kind);
     let mut ports = requested.map(|stub| stub.ports.clone()).unwrap_or_default();
     let mapped = definition
@@ -226,7 +227,7 @@ fn replace_with_stub(
 
     if ports.is_empty() && kind != StubKind::Sleep {
         let kind = kind.as_str();
-        return Err(CliError::Usage(format!(
+        return Err(Error::Usage(format!(
             "`--stub {name}={kind}`: the container has no port mapping; pass a port: `--stub {name}={kind}:8080`"
         )));
     }

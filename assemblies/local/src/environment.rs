@@ -1,33 +1,30 @@
-//! What differs between AWS and the host: secrets, addresses, variables of `--env`.
+//! What differs between AWS and the host: addresses, limits, variables of `--env`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use task_definition::TaskDefinition;
-use task_runner::{Cgroups, Secrets};
+use task_runner::Cgroups;
 
-use super::{Arguments, network};
-use crate::dev_keys::DevKeys;
-use crate::error::CliError;
-use crate::project::Project;
-use crate::ui::Ui;
+use super::network;
+use crate::Error;
+use crate::{Messages, Options};
 
 /// A variable to set: `[container:]NAME=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct EnvOverride {
+pub struct EnvOverride {
     container: Option<String>,
     name: String,
     value: String,
 }
 
 /// Whether cpu and memory limits are enforced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Limits {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limits {
     /// As on Fargate, with cgroups where the host allows them.
     Task,
     /// All processors of the host; the memory limit is still enforced.
@@ -35,7 +32,7 @@ pub(crate) enum Limits {
 }
 
 /// Parses a variable. A `:` after the first `=` belongs to the value.
-pub(super) fn parse_override(text: &str) -> Result<EnvOverride, String> {
+pub fn parse_override(text: &str) -> Result<EnvOverride, String> {
     let (left, value) = text.split_once('=').unwrap_or((text, ""));
     let (container, name) = match left.split_once(':') {
         Some((container, name)) => (Some(container.to_owned()), name),
@@ -54,10 +51,10 @@ pub(super) fn parse_override(text: &str) -> Result<EnvOverride, String> {
 
 /// Reads the variables of `--env-file`. Empty lines and lines that start with `#` are ignored. All invalid lines
 /// are reported together.
-pub(super) fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, CliError> {
+fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, Error> {
     let (mut all, mut problems) = (Vec::new(), Vec::new());
     for file in files {
-        let text = fs::read_to_string(file).map_err(|source| CliError::File {
+        let text = fs::read_to_string(file).map_err(|source| Error::File {
             act: "read",
             path: file.clone(),
             source,
@@ -79,15 +76,24 @@ pub(super) fn read_files(files: &[PathBuf]) -> Result<Vec<EnvOverride>, CliError
     if problems.is_empty() {
         Ok(all)
     } else {
-        Err(CliError::Usage(problems.join("\n  ")))
+        Err(Error::Usage(problems.join("\n  ")))
     }
 }
 
-/// Returns the variables of `--env` and `--env-file` by container.
-pub(super) fn overrides(
+/// Reads the variables of `--env` and `--env-file`, by container.
+pub(super) fn read_overrides(
+    options: &Options,
+    definition: &TaskDefinition,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {
+    let mut variables = read_files(&options.env_file)?;
+    variables.extend_from_slice(&options.env);
+    overrides(&variables, definition)
+}
+
+fn overrides(
     all: &[EnvOverride],
     definition: &TaskDefinition,
-) -> Result<BTreeMap<String, BTreeMap<String, String>>, CliError> {
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {
     let names: Vec<_> = definition
         .container_definitions
         .iter()
@@ -101,7 +107,7 @@ pub(super) fn overrides(
             .as_ref()
             .filter(|name| !names.contains(name))
         {
-            return Err(CliError::Usage(format!(
+            return Err(Error::Usage(format!(
                 "`{unknown}:{}`: there is no container `{unknown}`; choose one of: {}",
                 variable.name,
                 names
@@ -125,7 +131,7 @@ pub(super) fn overrides(
 }
 
 /// Replaces 0.0.0.0 by 127.0.0.1. Without its own network a task would be reachable from outside the host.
-pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, ui: &Ui) {
+pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, ui: &dyn Messages) {
     for container in &mut definition.container_definitions {
         for variable in &mut container.environment {
             // Only a listener has an unspecified address; other values do not parse or are specific.
@@ -144,7 +150,7 @@ pub(super) fn keep_to_loopback(definition: &mut TaskDefinition, ui: &Ui) {
 }
 
 /// Reports ports that are already in use before anything is started.
-pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), CliError> {
+pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), Error> {
     let mut taken = Vec::new();
     for container in &definition.container_definitions {
         for variable in container.environment.iter().filter(|variable| {
@@ -172,14 +178,14 @@ pub(super) fn ports_are_free(definition: &TaskDefinition) -> Result<(), CliError
     }
 
     let taken = taken.join("\n  ");
-    Err(CliError::Usage(format!(
+    Err(Error::Usage(format!(
         "these ports are in use; stop the processes that hold them:\n  {taken}"
     )))
 }
 
 /// Creates the cgroups that enforce the task's size. Where the host does not allow them, memory is polled.
-pub(super) fn cgroups(definition: &TaskDefinition, arguments: &Arguments) -> Option<Arc<Cgroups>> {
-    if arguments.limits == Limits::Off {
+pub(super) fn cgroups(definition: &TaskDefinition, options: &Options) -> Option<Arc<Cgroups>> {
+    if options.limits == Limits::Off {
         return None;
     }
     let cgroups = Cgroups::open(definition);
@@ -191,7 +197,7 @@ pub(super) fn warn_about_unenforced(
     definition: &TaskDefinition,
     sandboxed: bool,
     cgroups: Option<&Cgroups>,
-    ui: &Ui,
+    ui: &dyn Messages,
 ) {
     let any = |test: fn(&task_definition::ContainerDefinition) -> bool| {
         definition.container_definitions.iter().any(test)
@@ -245,117 +251,6 @@ fn has_udp(container: &task_definition::ContainerDefinition) -> bool {
     ports.any(|port| port.protocol.as_deref() == Some("udp"))
 }
 
-/// Returns the values of all secrets: development keys, or those of `.assemble/secrets.toml`. All missing ones
-/// are reported together, ready to be pasted into the file.
-pub(super) fn secrets(definition: &TaskDefinition, project: &Project) -> Result<Secrets, CliError> {
-    let containers = &definition.container_definitions;
-    let names: BTreeSet<&str> = containers
-        .iter()
-        .flat_map(|container| &container.secrets)
-        .map(|secret| secret.value_from.as_str())
-        .collect();
-    let mentions_dev_keys =
-        |variable: &task_definition::KeyValue| variable.value.contains(".assemble/dev/");
-    // The keys are created only if something refers to them.
-    let needs_dev_keys = names
-        .iter()
-        .any(|name| secret_name(name).starts_with(DEV_PREFIX))
-        || containers
-            .iter()
-            .flat_map(|container| &container.environment)
-            .any(mentions_dev_keys);
-
-    let keys = needs_dev_keys
-        .then(|| DevKeys::open(project.root()))
-        .transpose()?;
-    let values = read(&project.root().join(".assemble/secrets.toml"))?;
-    let (mut secrets, mut missing) = (Secrets::default(), Vec::new());
-
-    for name in names {
-        // The user's own value wins, by ARN or by name.
-        let own = values
-            .get(name)
-            .or_else(|| values.get(secret_name(name)))
-            .cloned();
-        match (own, secret_name(name), &keys) {
-            (Some(value), ..) => secrets.insert(name, value),
-            (None, "assemble-dev-tls", Some(keys)) => {
-                let path = keys.certificate();
-                let pem = fs::read_to_string(&path).map_err(|source| CliError::File {
-                    act: "read",
-                    path,
-                    source,
-                })?;
-                secrets.insert(name, pem);
-            }
-            _ => missing.push(format!("{name:?} = \"\"")),
-        }
-    }
-
-    if missing.is_empty() {
-        return Ok(secrets);
-    }
-    Err(CliError::Usage(format!(
-        "these secrets have no local value; add them to `.assemble/secrets.toml` (mode 0600):\n{}",
-        missing.join("\n")
-    )))
-}
-
-/// Reads the file of secrets. Fails if other users can read it.
-fn read(path: &Path) -> Result<BTreeMap<String, String>, CliError> {
-    let failure = |source| CliError::File {
-        act: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let mode = match fs::metadata(path) {
-        Ok(file) => file.permissions().mode(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(failure(error)),
-    };
-
-    if mode & 0o077 != 0 {
-        let path = path.display();
-        return Err(CliError::Usage(format!(
-            "`{path}` is readable by other users (mode {:04o}); run `chmod 600 {path}`",
-            mode & 0o777
-        )));
-    }
-
-    let text = fs::read_to_string(path).map_err(failure)?;
-    // The parser's own message would print the line, and with it the secret.
-    toml::from_str(&text).map_err(|error| {
-        let before = error.span().map_or(0, |span| span.start);
-        let line = text
-            .get(..before)
-            .unwrap_or_default()
-            .lines()
-            .count()
-            .max(1);
-
-        CliError::Usage(format!(
-            "`{}` line {line}: expected \"name\" = \"value\"",
-            path.display()
-        ))
-    })
-}
-
-/// Returns the name of a secret: `assemble-dev-tls` for
-/// `arn:aws:secretsmanager:…:secret:assemble-dev-tls-000000`. A parameter's name is unchanged.
-fn secret_name(value_from: &str) -> &str {
-    let Some((_, name)) = value_from.split_once(":secret:") else {
-        return value_from;
-    };
-    let name = name.split(':').next().unwrap_or(name);
-    // Secrets Manager appends a hyphen and six random characters to the name.
-    match name.rsplit_once('-') {
-        Some((name, random)) if random.len() == 6 => name,
-        _ => name,
-    }
-}
-
-const DEV_PREFIX: &str = "assemble-dev-";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -399,34 +294,6 @@ mod tests {
                 parse_override("A=b").unwrap(),
                 parse_override("app:C=d=e").unwrap()
             ]
-        );
-    }
-
-    #[test]
-    fn finds_a_secret_by_its_name() {
-        let arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:assemble-dev-tls-000000";
-        assert_eq!(secret_name(arn), "assemble-dev-tls");
-        // `:key::` selects a JSON key, version stage and version id.
-        assert_eq!(secret_name(&format!("{arn}:key::")), "assemble-dev-tls");
-        assert_eq!(secret_name("/prod/token"), "/prod/token");
-    }
-
-    #[test]
-    fn rejects_a_secrets_file_readable_by_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("secrets.toml");
-        assert!(read(&path).unwrap().is_empty());
-        fs::write(&path, "\"a\" = \"b\"\n").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("chmod 600"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(read(&path).unwrap()["a"], "b");
-        fs::write(&path, "good = \"x\"\nbad = hush\n").unwrap();
-
-        let message = read(&path).unwrap_err().to_string();
-        assert!(
-            message.contains("line 2") && !message.contains("hush"),
-            "{message}"
         );
     }
 }

@@ -9,9 +9,8 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::target::Target;
-use crate::commands::dev_token;
-use crate::project::Project;
-use crate::ui::Ui;
+use crate::Messages;
+use crate::Project;
 
 /// Waits for the containers that are not ready yet.
 #[derive(Debug)]
@@ -45,7 +44,7 @@ impl ReadinessWait {
 }
 
 /// Prints a `curl` command for the task, ready to paste.
-pub(super) fn print_curl_hint(target: &Target, project: &Project, ui: &Ui) {
+pub(super) fn print_curl_hint(target: &Target, project: &Project, ui: &dyn Messages) {
     let Some(public) = &target.public else {
         return ui.message("ready");
     };
@@ -103,7 +102,7 @@ fn bearer(target: &Target, project: &Project) -> Option<String> {
     }
 
     let issuer = filter.variable("AUTH_FILTER_ISSUER");
-    if let Some(issuer) = issuer.filter(|issuer| **issuer != dev_token::issuer(project)) {
+    if let Some(issuer) = issuer.filter(|issuer| *issuer != project.issuer()) {
         arguments.push(format!("--issuer {issuer}"));
     }
 

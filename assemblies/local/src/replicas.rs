@@ -10,7 +10,6 @@
 //! | `round_robin` | the listeners, and the task that gets the next connection |
 //! | `record` | the service's state for `ps` and `stop` |
 
-use std::env;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,34 +19,22 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::control_socket::{ControlCommand, ControlSocket, send};
+use super::run_folder::{choose_name, free_folder, lock};
 use super::session::Signals;
 use super::target::Target;
-use super::{Arguments, choose_name, free_folder, lock, network, ready};
-use crate::error::CliError;
-use crate::project::Project;
-use crate::ui::Ui;
+use super::{network, ready};
+use crate::{Error, Messages, Options, Project};
 
 mod record;
 mod replica;
 mod round_robin;
 mod wait;
 
-pub(crate) use record::SERVICE;
+pub use record::SERVICE;
 use record::ServiceRecord;
 use replica::{Replica, ReplicaEvent, ReplicaState};
 use round_robin::{RoundRobin, listen};
 use wait::WaitCondition;
-
-/// Returns this process's number, if it is a replica.
-pub(super) fn number() -> Option<String> {
-    env::var(NUMBER).ok()
-}
-
-/// Returns the run of the service, if the run `name` of this process is a replica.
-pub(super) fn service_of(name: &str) -> Option<String> {
-    let service = name.strip_suffix(&format!("-{}", number()?))?;
-    Some(service.to_owned())
-}
 
 /// Stops a replica when the process of its service is gone.
 pub(super) fn stop_with_service(folder: &Path) {
@@ -62,14 +49,14 @@ pub(super) fn stop_with_service(folder: &Path) {
 pub(super) use replica::mark_passed;
 
 /// Runs the replicas until they are stopped. Returns 0 if all of them then exit with 0.
-pub(super) fn run(
+pub fn run_replicas(
     count: u8,
-    arguments: &Arguments,
+    mut target: Target,
+    options: &Options,
     project: &Project,
-    ui: &Ui,
-) -> Result<u8, CliError> {
-    let mut target = Target::find(arguments, project, ui)?;
-    let name = choose_name(arguments, &target.definition.family);
+    ui: &dyn Messages,
+) -> Result<u8, Error> {
+    let name = choose_name(options, &target.definition.family);
     let folder = free_folder(&name, project)?;
     let _lock = lock(&folder, &name)?;
     let replicas = (1..=count).map(|number| {
@@ -77,15 +64,15 @@ pub(super) fn run(
         let folder = free_folder(&name, project)?;
         Ok(Replica::new(number, name, folder))
     });
-    let replicas = replicas.collect::<Result<Vec<_>, CliError>>()?;
+    let replicas = replicas.collect::<Result<Vec<_>, Error>>()?;
 
-    let ports = network::ports(&target.definition, arguments)?;
+    let ports = network::ports(&target.definition, options)?;
     if let Some(public) = &mut target.public {
         public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
     }
 
     let container_ports: Vec<u16> = ports.iter().map(|(_, port)| *port).collect();
-    let cannot = |why: io::Error| CliError::Usage(format!("cannot start: {why}"));
+    let cannot = |why: io::Error| Error::Usage(format!("cannot start: {why}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -95,7 +82,7 @@ pub(super) fn run(
         replicas,
         round_robin: Arc::default(),
         container_ports,
-        wait: WaitCondition::new(arguments),
+        wait: WaitCondition::new(options),
         record: ServiceRecord::new(
             &folder,
             &target.definition.family,
@@ -108,7 +95,7 @@ pub(super) fn run(
     };
 
     let output = Output {
-        json: arguments.json,
+        json: options.json,
         ui,
         print_curl_hint: &|| ready::print_curl_hint(&target, project, ui),
     };
@@ -126,7 +113,7 @@ pub(super) fn run(
 /// Where messages about the service go.
 struct Output<'a> {
     json: bool,
-    ui: &'a Ui,
+    ui: &'a dyn Messages,
     print_curl_hint: &'a dyn Fn(),
 }
 
@@ -199,7 +186,10 @@ impl Service {
         let number = replica.number;
         match replica.poll()? {
             ReplicaEvent::Due if self.last_command.is_none() => {
-                replica.start(&self.container_ports, output.json)?;
+                replica.start(
+                    &self.container_ports,
+                    output.json.then(|| output.ui.results()),
+                )?;
             }
             ReplicaEvent::Ready(ports) if self.last_command.is_none() => {
                 output.ui.message(&format!("task {number} is ready"));
@@ -306,7 +296,6 @@ impl Service {
     }
 }
 
-const NUMBER: &str = "ASSEMBLE_TASK";
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const NOT_STARTED: i32 = 125;
 const NOT_FOUND: i32 = 127;

@@ -2,25 +2,27 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::control_socket;
 use super::replicas::SERVICE;
+use super::role::RUN_NAME;
 use super::run_dir::{READY, TASK};
-use super::{Arguments, control_socket, free_folder, run_name};
-use crate::error::CliError;
-use crate::project::Project;
-use crate::ui::Ui;
+use super::run_folder::{free_folder, run_name};
+use crate::{Error, Messages, Options, Project};
 
-/// Starts the process and prints the run's name. Returns 0, or the exit code if the task has ended already.
-pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
-    let name = arguments
+/// Starts this command again in the background and prints the run's name, once the run can be found or, with
+/// [`Options::wait`], is healthy. Returns 0, or the exit code if the task has ended already.
+pub fn run_detached(options: &Options, project: &Project, ui: &dyn Messages) -> Result<u8, Error> {
+    let name = options
         .name
         .clone()
-        .unwrap_or_else(|| name_from_path(&arguments.what));
+        .unwrap_or_else(|| name_from_path(&options.what));
     let folder = free_folder(&name, project)?;
 
     // Left over from an earlier run with the same name; they must not be taken for this one's.
@@ -29,7 +31,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     }
 
     let mut child = start(&name, &folder)?;
-    let until = folder.join(match (arguments.wait, arguments.count) {
+    let until = folder.join(match (options.wait, options.count) {
         (true, _) => READY,
         (false, Some(_)) => SERVICE,
         (false, None) => TASK,
@@ -51,23 +53,24 @@ pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         sleep(POLL_INTERVAL);
     }
 
-    ui.data(&format!("{name}\n"));
+    // A closed pipe is not an error: the reader has seen enough.
+    let _ = ui.results().write_all(format!("{name}\n").as_bytes());
     Ok(0)
 }
 
-/// Starts this command again in the background. The variable [`NAME`] keeps it from detaching again.
-fn start(name: &str, folder: &Path) -> Result<Child, CliError> {
-    let log = File::create(folder.join(LOG)).map_err(|source| CliError::File {
+/// Starts this command again in the background. The variable [`RUN_NAME`] keeps it from detaching again.
+fn start(name: &str, folder: &Path) -> Result<Child, Error> {
+    let log = File::create(folder.join(LOG)).map_err(|source| Error::File {
         act: "write",
         path: folder.join(LOG),
         source,
     })?;
-    let exe = env::current_exe().map_err(|failure| CliError::Usage(failure.to_string()))?;
+    let exe = env::current_exe().map_err(|failure| Error::Usage(failure.to_string()))?;
     let mut command = Command::new(exe);
 
     command
         .args(env::args_os().skip(1))
-        .env(NAME, name)
+        .env(RUN_NAME, name)
         // Its own process group: Ctrl-C in this terminal must not reach it.
         .process_group(0);
     command
@@ -76,7 +79,7 @@ fn start(name: &str, folder: &Path) -> Result<Child, CliError> {
         .stderr(log);
     let child = command.spawn();
 
-    child.map_err(|failure| CliError::Usage(format!("cannot start: {failure}")))
+    child.map_err(|failure| Error::Usage(format!("cannot start: {failure}")))
 }
 
 /// Generates a name from the last path segment.
@@ -89,7 +92,5 @@ fn name_from_path(what: &str) -> String {
     run_name(&stem.chars().map(fits).collect::<String>())
 }
 
-/// The variable that gives the background process the name of its run.
-pub(super) const NAME: &str = "ASSEMBLE_RUN";
 const LOG: &str = "up.log";
 const POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use task_runner::sandbox::{Boundary, Forward, Traffic, forward};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::ui::Ui;
+use crate::Messages;
 
 /// The active replicas by number, each with its published ports.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ impl RoundRobin {
 pub(super) fn listen(
     ports: Vec<(Bound, u16)>,
     round_robin: &Arc<RoundRobin>,
-    ui: &Ui,
+    ui: &dyn Messages,
 ) -> io::Result<Vec<Forward>> {
     let mut all = Vec::new();
     for (listener, container_port) in ports {
