@@ -1,7 +1,7 @@
 //! A TLS proxy for an app in the same task: TLS in and HTTP or TCP to the next hop, or TCP in and TLS out.
 //!
 //! ```text
-//! client ──TLS──▶ acceptor (tls.rs) ──▶ HttpForwarder (forward.rs) ──HTTP──▶ next hop
+//! client ──TLS──▶ acceptor (tls/)  ───▶ HttpForwarder (forward.rs) ──HTTP──▶ next hop
 //!                      ▲            └──▶ TcpForwarder (tcp.rs, pipe.rs) ─TCP─▶ next hop
 //!         CertificateSet ◀── certificates, authorities (certificate.rs) ◀── reload (reload.rs)
 //!                      ▲
