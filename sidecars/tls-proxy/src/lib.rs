@@ -5,7 +5,8 @@
 //!                      ▲            └──▶ TcpForwarder (tcp.rs, pipe.rs) ─TCP─▶ next hop
 //!         CertificateSet ◀── certificates, authorities (certificate.rs) ◀── reload (reload.rs)
 //!                      ▲
-//!                 PEM text (pem.rs) ◀── settings (config.rs)
+//!                 PEM text (pem.rs) ◀── settings (config/)
+//! ```
 //!
 //! [`TlsProxy`] is the component; [`Proxy`] is for programs that embed it, and [`serve`] is its
 //! shortest form. Nothing is installed process-wide: the crypto provider is passed to rustls explicitly.
