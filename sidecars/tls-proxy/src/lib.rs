@@ -3,7 +3,7 @@
 //! ```text
 //! client ──TLS──▶ acceptor (tls/)  ───▶ HttpForwarder (forward.rs) ──HTTP──▶ next hop
 //!                      ▲            └──▶ TcpForwarder (tcp.rs, pipe.rs) ─TCP─▶ next hop
-//!         CertificateSet ◀── certificates, authorities (certificate.rs) ◀── reload (reload.rs)
+//!         CertificateSet ◀── certificates, authorities (certificate/) ◀── reload (reload.rs)
 //!                      ▲
 //!                 PEM text (pem.rs) ◀── settings (config/)
 //! ```
