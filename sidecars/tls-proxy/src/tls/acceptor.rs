@@ -1,13 +1,9 @@
 //! The acceptor: handshakes within limits, and certificates that are replaced while it runs.
 
 use std::{
-    collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use chassis::{HumanDuration, telemetry};
@@ -23,29 +19,26 @@ use rustls_pki_types::UnixTime;
 use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
-use super::{CertificateSet, ConnectionGuard};
+use super::{CertificateSet, ConnectionGuard, connections::Connections};
 use crate::{Config, identity::Identity, proxy_protocol};
 
 /// Accepts TLS connections.
 #[derive(Clone)]
 pub(crate) struct TlsAcceptor(Arc<Shared>);
 
-pub(super) struct Shared {
+struct Shared {
     certificates: RwLock<Arc<CertificateSet>>,
     handshake_timeout: HumanDuration,
     handshakes: Semaphore,
     accept_proxy_protocol: bool,
-    max_per_client: usize,
-    pub(super) open: Mutex<HashMap<IpAddr, usize>>,
-    pub(super) connections: AtomicUsize,
-    pub(super) counters: Counters,
+    connections: Arc<Connections>,
+    counters: Counters,
 }
 
-pub(super) struct Counters {
+struct Counters {
     handshakes: Counter<u64>,
     rejected: Counter<u64>,
     expiry: Gauge<f64>,
-    pub(super) connections: Gauge<f64>,
     bytes: Counter<u64>,
 }
 
@@ -80,11 +73,6 @@ impl TlsAcceptor {
                 "Expiry of each certificate, in seconds since 1970.",
             ),
             bytes: bytes_counter(),
-            connections: telemetry::gauge(
-                "tls_proxy.connections",
-                "{connection}",
-                "Open connections, including those in a handshake.",
-            ),
         };
 
         let shared = Shared {
@@ -92,9 +80,7 @@ impl TlsAcceptor {
             handshake_timeout: config.handshake_timeout,
             handshakes: Semaphore::new(config.max_handshakes.clamp(1, Semaphore::MAX_PERMITS)),
             accept_proxy_protocol: config.accept_proxy_protocol,
-            max_per_client: config.max_connections_per_client,
-            open: Mutex::default(),
-            connections: AtomicUsize::new(0),
+            connections: Arc::new(Connections::new(config.max_connections_per_client)),
             counters,
         };
 
@@ -180,7 +166,9 @@ impl TlsAcceptor {
         }
 
         // After the PROXY protocol header, so that the real client is counted and not the load balancer.
-        let guard = self.register(address.ip().to_canonical())?;
+        let client = address.ip().to_canonical();
+        let guard = self.0.connections.register(client);
+        let guard = guard.inspect_err(|_| self.record_rejected("per_client"))?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
 
         // Only after the ClientHello, so that silent clients do not use up the permits.
@@ -225,29 +213,6 @@ impl TlsAcceptor {
     fn record_rejected(&self, reason: &'static str) {
         let attributes = [KeyValue::new("reason", reason)];
         self.0.counters.rejected.add(1, &attributes);
-    }
-
-    pub(super) fn register(&self, client: IpAddr) -> io::Result<ConnectionGuard> {
-        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(client).or_default();
-        if self.0.max_per_client > 0 && *count >= self.0.max_per_client {
-            drop(open);
-            self.record_rejected("per_client");
-            return Err(io::Error::new(
-                io::ErrorKind::ConnectionRefused,
-                format!("`max_connections_per_client` reached by {client}"),
-            ));
-        }
-
-        *count += 1;
-        drop(open);
-        let connections = self.0.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        self.0.counters.connections.record(connections as f64, &[]);
-
-        Ok(ConnectionGuard {
-            shared: Arc::clone(&self.0),
-            client,
-        })
     }
 }
 
