@@ -7,7 +7,7 @@ use rustls::{
     crypto::CryptoProvider,
     sign::{CertifiedKey, SigningKey},
 };
-use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{
     CertificateError, SettingError,
@@ -30,91 +30,19 @@ pub(crate) struct LoadedCertificate {
     pub(crate) secret: Vec<u8>,
 }
 
+/// Loads a certificate with its key and its OCSP response.
 pub(super) fn load_certificate(
     settings: CertificateSettings<'_>,
     provider: &CryptoProvider,
 ) -> Result<LoadedCertificate, Vec<SettingError>> {
-    let chain_setting = settings.setting(if settings.certificate_file.is_some() {
-        "certificate_file"
-    } else {
-        "certificate"
-    });
-    let key_setting = match (settings.key_file, settings.key.is_empty()) {
-        (Some(_), _) => settings.setting("key_file"),
-        (None, false) => settings.setting("key"),
-        (None, true) => chain_setting.clone(),
-    };
-
-    let text = read(settings.certificate_file, settings.certificate);
-    let (chain, key) = if key_setting == chain_setting {
-        // One text contains both, so an error of the text is reported once.
-        let blocks = text.map_err(|error| vec![SettingError::new(&chain_setting, error)])?;
-        (chain(blocks.certificates), key(blocks.keys, provider))
-    } else {
-        let key_blocks = read(settings.key_file, settings.key);
-        (
-            text.and_then(|blocks| chain(blocks.certificates)),
-            key_blocks.and_then(|blocks| key(blocks.keys, provider)),
-        )
-    };
-
-    let ocsp = settings.ocsp_file.map(read_file).transpose();
-    let (chain, (key, secret), ocsp) = match (chain, key, ocsp) {
-        (Ok(chain), Ok(key), Ok(ocsp)) => (chain, key, ocsp),
-        (chain, key, ocsp) => {
-            let chain = chain
-                .err()
-                .map(|error| SettingError::new(&chain_setting, error));
-            let key = key
-                .err()
-                .map(|error| SettingError::new(&key_setting, error));
-            let ocsp_setting = settings.setting("ocsp_file");
-            let ocsp = ocsp
-                .err()
-                .map(|error| SettingError::new(ocsp_setting, error));
-            return Err(chain.into_iter().chain(key).chain(ocsp).collect());
-        }
-    };
-
-    let owner = chain.first().and_then(Identity::from_certificate);
-    let mut certified = CertifiedKey::new(chain, key);
+    let parts = CertificateParts::read(settings, provider)?;
+    let owner = parts.chain.first().and_then(Identity::from_certificate);
+    let mut certified = CertifiedKey::new(parts.chain, parts.key);
     // Not validated: the client does that, and a stale response must not stop the proxy.
-    certified.ocsp = ocsp;
+    certified.ocsp = parts.ocsp;
+    require_matching_key(&certified, settings).map_err(|error| vec![error])?;
+    let names = server_names(settings, owner.as_ref()).map_err(|error| vec![error])?;
 
-    // `Unknown`: the signing key cannot export its public key, so it cannot be compared.
-    match certified.keys_match() {
-        Ok(()) | Err(TlsError::InconsistentKeys(InconsistentKeys::Unknown)) => {}
-        Err(TlsError::InconsistentKeys(_)) => {
-            return Err(vec![SettingError::new(
-                key_setting,
-                CertificateError::KeyMismatch,
-            )]);
-        }
-        Err(error) => {
-            let error = CertificateError::InvalidCertificate(error);
-            return Err(vec![SettingError::new(chain_setting, error)]);
-        }
-    }
-
-    let names_in_certificate = owner.as_ref().map(|owner| owner.dns.clone());
-    let names = if settings.names.is_empty() {
-        names_in_certificate.unwrap_or_default()
-    } else {
-        settings.names.to_vec()
-    };
-
-    if let Some(invalid) = settings.names.iter().find(|name| !is_dns_pattern(name)) {
-        let error = CertificateError::InvalidName(invalid.clone());
-        return Err(vec![SettingError::new(settings.setting("names"), error)]);
-    }
-
-    // The default certificate needs no name.
-    if settings.index.is_some() && names.is_empty() {
-        return Err(vec![SettingError::new(
-            chain_setting,
-            CertificateError::NoName,
-        )]);
-    }
     Ok(LoadedCertificate {
         certified: certified.into(),
         // DNS names are case-insensitive, and the lookup is by the lower-case name.
@@ -125,8 +53,122 @@ pub(super) fn load_certificate(
             .map(|name| name.as_bytes().to_vec())
             .collect(),
         not_after: owner.map(|owner| owner.not_after),
-        secret,
+        secret: parts.secret,
     })
+}
+
+/// The contents of the texts and files of one certificate.
+struct CertificateParts {
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<dyn SigningKey>,
+    /// The key in DER.
+    secret: Vec<u8>,
+    ocsp: Option<Vec<u8>>,
+}
+
+impl CertificateParts {
+    /// Reads all parts and reports the errors of all.
+    fn read(
+        settings: CertificateSettings<'_>,
+        provider: &CryptoProvider,
+    ) -> Result<Self, Vec<SettingError>> {
+        let chain_setting = chain_setting(settings);
+        let key_setting = key_setting(settings);
+
+        let text = read(settings.certificate_file, settings.certificate);
+        let (chain, key) = if key_setting == chain_setting {
+            // One text contains both, so an error of the text is reported once.
+            let blocks = text.map_err(|error| vec![SettingError::new(&chain_setting, error)])?;
+            (chain(blocks.certificates), key(blocks.keys, provider))
+        } else {
+            let key_blocks = read(settings.key_file, settings.key);
+            (
+                text.and_then(|blocks| chain(blocks.certificates)),
+                key_blocks.and_then(|blocks| key(blocks.keys, provider)),
+            )
+        };
+
+        let ocsp = settings.ocsp_file.map(read_file).transpose();
+        match (chain, key, ocsp) {
+            (Ok(chain), Ok((key, secret)), Ok(ocsp)) => Ok(Self {
+                chain,
+                key,
+                secret,
+                ocsp,
+            }),
+            (chain, key, ocsp) => {
+                let errors = [
+                    (chain_setting, chain.err()),
+                    (key_setting, key.err()),
+                    (settings.setting("ocsp_file"), ocsp.err()),
+                ];
+                let errors = errors
+                    .into_iter()
+                    .filter_map(|(setting, error)| Some(SettingError::new(setting, error?)));
+                Err(errors.collect())
+            }
+        }
+    }
+}
+
+/// Returns the name of the setting that the chain comes from.
+fn chain_setting(settings: CertificateSettings<'_>) -> String {
+    settings.setting(if settings.certificate_file.is_some() {
+        "certificate_file"
+    } else {
+        "certificate"
+    })
+}
+
+/// Returns the name of the setting that the key comes from, which may be that of the chain.
+fn key_setting(settings: CertificateSettings<'_>) -> String {
+    match (settings.key_file, settings.key.is_empty()) {
+        (Some(_), _) => settings.setting("key_file"),
+        (None, false) => settings.setting("key"),
+        (None, true) => chain_setting(settings),
+    }
+}
+
+fn require_matching_key(
+    certified: &CertifiedKey,
+    settings: CertificateSettings<'_>,
+) -> Result<(), SettingError> {
+    match certified.keys_match() {
+        // `Unknown`: the signing key cannot export its public key, so it cannot be compared.
+        Ok(()) | Err(TlsError::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(()),
+        Err(TlsError::InconsistentKeys(_)) => {
+            let error = CertificateError::KeyMismatch;
+            Err(SettingError::new(key_setting(settings), error))
+        }
+        Err(error) => {
+            let error = CertificateError::InvalidCertificate(error);
+            Err(SettingError::new(chain_setting(settings), error))
+        }
+    }
+}
+
+/// Returns the names in the settings, or those in the certificate.
+fn server_names(
+    settings: CertificateSettings<'_>,
+    owner: Option<&Identity>,
+) -> Result<Vec<String>, SettingError> {
+    let names = if settings.names.is_empty() {
+        owner.map(|owner| owner.dns.clone()).unwrap_or_default()
+    } else {
+        settings.names.to_vec()
+    };
+
+    if let Some(invalid) = settings.names.iter().find(|name| !is_dns_pattern(name)) {
+        let error = CertificateError::InvalidName(invalid.clone());
+        return Err(SettingError::new(settings.setting("names"), error));
+    }
+
+    // The default certificate needs no name.
+    if settings.index.is_some() && names.is_empty() {
+        let error = CertificateError::NoName;
+        return Err(SettingError::new(chain_setting(settings), error));
+    }
+    Ok(names)
 }
 
 fn key(

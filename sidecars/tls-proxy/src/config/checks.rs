@@ -17,6 +17,7 @@ impl Settings for Config {
         problems.extend(self.upstream_problem());
         self.certificate_problems(&mut problems);
         self.mode_problems(&mut problems);
+        self.value_problems(&mut problems);
         self.client_problems(&mut problems);
         problems
     }
@@ -144,7 +145,9 @@ impl Config {
         );
         let has_ca = self.upstream_ca_file.is_some();
         require_mode(has_ca, "upstream_ca_file", Mode::Originate, "originate");
+    }
 
+    fn value_problems(&self, problems: &mut Vec<Problem>) {
         // Plain bytes from the network would be forwarded with the identity of this proxy.
         if self.mode == Mode::Originate && !self.listen.ip().is_loopback() && !self.insecure_listen
         {
