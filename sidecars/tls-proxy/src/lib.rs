@@ -17,6 +17,7 @@ mod config;
 mod counting_stream;
 mod dev;
 mod forward;
+mod forwarded_headers;
 mod identity;
 mod pem;
 mod pipe;
