@@ -2,6 +2,10 @@
 //!
 //! <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>. A listener that expects a header
 //! accepts no connection without one: a client that may omit the header could also forge it.
+//!
+//! The parsers are not those of the crate `ppp`, which only the tests use: it accepts a sign before a port,
+//! addresses of another transport than a byte stream and TLVs whose lengths do not add up, and it rejects
+//! the `LOCAL` command with an address block that has to be ignored.
 
 mod encode;
 mod parse;

@@ -163,6 +163,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rejects_addresses_without_a_byte_stream_and_tlvs_of_a_wrong_length() {
+        let addresses = [1; 12];
+        for (family, block) in [
+            // IPv4 and no family, each with an unspecified or unsuitable transport, and an unknown family.
+            (0x10, &addresses[..]),
+            (0x01, &[]),
+            (0x51, &addresses),
+            // Too few addresses, and a TLV that is longer than the block.
+            (0x11, &addresses[..11]),
+            (0x11, &[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 0, 9]),
+        ] {
+            let result = parse_v2(0x21, family, block);
+            assert_eq!(result, Err(ParseHeaderError::InvalidV2), "{family:#x}");
+        }
+    }
+
+    #[test]
+    fn local_headers_and_datagrams_have_no_address() {
+        // The specification requires that the rest of a LOCAL header is ignored.
+        assert_eq!(parse_v2(0x20, 0x11, &[]), Ok(None));
+        assert_eq!(parse_v2(0x20, 0x51, &[1; 3]), Ok(None));
+        assert_eq!(parse_v2(0x21, 0x12, &[1; 12]), Ok(None));
+    }
+
     proptest! {
         #[test]
         fn accepted_lines_are_accepted_by_another_parser_too(line in "PROXY (TCP4|TCP6|UNKNOWN)( [0-9a-f.:]{1,8}){0,2}( [0-9]{1,5}){0,3}\r\n") {
