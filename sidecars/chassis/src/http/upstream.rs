@@ -207,40 +207,9 @@ impl Upstream {
         let host_in_target = request.uri().authority().cloned();
 
         match self.pool.protocol() {
-            UpstreamProtocol::Http1 => {
-                *request.version_mut() = Version::HTTP_11;
-                let path = self.path(request.uri());
-                let host = host_in_target.or_else(|| {
-                    let is_missing = !request.headers().contains_key(HOST);
-                    is_missing.then(|| self.authority.clone())
-                });
-
-                if let Some(host) = host
-                    && let Ok(host) = HeaderValue::from_str(host.as_str())
-                {
-                    request.headers_mut().insert(HOST, host);
-                }
-
-                if let Some(path) = path {
-                    *request.uri_mut() = path?;
-                }
-            }
+            UpstreamProtocol::Http1 => self.address_http1(&mut request, host_in_target)?,
             UpstreamProtocol::Http2 => {
-                *request.version_mut() = Version::HTTP_2;
-                let host = request.headers_mut().remove(HOST);
-                let host = host_in_target
-                    .or_else(|| host.and_then(|host| host.to_str().ok()?.parse().ok()));
-                let path = match self.path(request.uri()) {
-                    Some(path) => path?,
-                    None => request.uri().clone(),
-                };
-
-                let mut parts = path.into_parts();
-                parts.scheme = Some(Scheme::HTTP);
-                parts.authority = Some(host.unwrap_or_else(|| self.authority.clone()));
-
-                let uri = Uri::from_parts(parts);
-                *request.uri_mut() = uri.map_err(|error| UpstreamError::Failed(error.into()))?;
+                self.address_http2(&mut request, host_in_target)?;
                 if wants_trailers {
                     // `TE` is hop-by-hop and was removed; gRPC servers reject calls without it.
                     let headers = request.headers_mut();
@@ -252,6 +221,55 @@ impl Upstream {
         trace::inject(request.headers_mut());
         let body_failed = Arc::clone(body_failed);
         Ok(request.map(|body| box_body(RequestBody { body, body_failed })))
+    }
+
+    /// Writes the target in origin form and the host into `Host`.
+    fn address_http1(
+        &self,
+        request: &mut Request<Body>,
+        host_in_target: Option<Authority>,
+    ) -> Result<(), UpstreamError> {
+        *request.version_mut() = Version::HTTP_11;
+        let path = self.path(request.uri());
+        let host = host_in_target.or_else(|| {
+            let is_missing = !request.headers().contains_key(HOST);
+            is_missing.then(|| self.authority.clone())
+        });
+
+        if let Some(host) = host
+            && let Ok(host) = HeaderValue::from_str(host.as_str())
+        {
+            request.headers_mut().insert(HOST, host);
+        }
+
+        if let Some(path) = path {
+            *request.uri_mut() = path?;
+        }
+        Ok(())
+    }
+
+    /// Writes the host into the target, where HTTP/2 has it.
+    fn address_http2(
+        &self,
+        request: &mut Request<Body>,
+        host_in_target: Option<Authority>,
+    ) -> Result<(), UpstreamError> {
+        *request.version_mut() = Version::HTTP_2;
+        let host = request.headers_mut().remove(HOST);
+        let host =
+            host_in_target.or_else(|| host.and_then(|host| host.to_str().ok()?.parse().ok()));
+        let path = match self.path(request.uri()) {
+            Some(path) => path?,
+            None => request.uri().clone(),
+        };
+
+        let mut parts = path.into_parts();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(host.unwrap_or_else(|| self.authority.clone()));
+
+        let uri = Uri::from_parts(parts);
+        *request.uri_mut() = uri.map_err(|error| UpstreamError::Failed(error.into()))?;
+        Ok(())
     }
 
     /// Returns the target in origin form, appended to the base path; `None` if it needs no change.
