@@ -3,31 +3,28 @@
 use std::{
     fmt,
     net::IpAddr,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version,
     header::{CONTENT_TYPE, EXPECT, HOST, RETRY_AFTER, TE},
     uri::{Authority, PathAndQuery, Scheme},
 };
-use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{
     Body, UpstreamLimits, UpstreamProtocol, box_body,
     headers::join_cookies,
-    pool::{Pool, PooledBody, SendError},
+    pool::{Pool, SendError},
     problem, strip_hop_by_hop, trace,
     upgrade::PendingUpgrade,
+    upstream_body::{RequestBody, TimeoutBody},
 };
 use crate::BoxError;
 
@@ -328,88 +325,7 @@ pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A request body that records whether it failed.
-struct RequestBody {
-    body: Body,
-    body_failed: Arc<AtomicBool>,
-}
-
-impl http_body::Body for RequestBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if matches!(frame, Some(Err(_))) {
-            self.body_failed.store(true, Ordering::Relaxed);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
-}
-
-/// A response body with a timeout for each frame.
-struct TimeoutBody {
-    body: PooledBody,
-    limit: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-impl TimeoutBody {
-    fn new(body: PooledBody, limit: Duration) -> Self {
-        Self {
-            body,
-            limit,
-            waiting: None,
-        }
-    }
-}
-
-impl http_body::Body for TimeoutBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            self.waiting = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
-        }
-
-        // The timer is created on the first wait, so a body that is there at once needs none.
-        let limit = self.limit;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
-        ready!(waiting.as_mut().poll(cx));
-        waiting.as_mut().reset(Instant::now() + limit);
-
-        Poll::Ready(Some(Err(format!(
-            "no byte of the response received within {limit:?}"
-        )
-        .into())))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
