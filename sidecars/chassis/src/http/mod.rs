@@ -19,6 +19,7 @@ mod server;
 mod trace;
 mod upgrade;
 mod upstream;
+mod upstream_body;
 mod vectored_join;
 mod write_coalescer;
 
