@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::dev_keys::DevKeys;
 use crate::error::CliError;
 use crate::project::Project;

@@ -30,7 +30,7 @@ use std::time::Duration;
 use task_runner::RunPlan;
 
 use super::dev_token::parse_duration;
-use crate::cli::{ValueArguments, pair};
+use crate::arguments::{ValueArguments, pair};
 use crate::dev_keys::private_folder;
 use crate::error::CliError;
 use crate::project::Project;

@@ -8,7 +8,7 @@ use assembly::{Catalog, plan_under};
 use clap::Args;
 
 use super::{Starter, check_name, write};
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};
