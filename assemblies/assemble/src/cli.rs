@@ -84,7 +84,7 @@ pub(crate) enum Verb {
     /// Stop a local task.
     #[cfg(feature = "up")]
     Stop(commands::stop::Arguments),
-    /// Print a token that auth-filter accepts under `up`.
+    /// Print a token for a task that runs under `up`.
     #[cfg(feature = "up")]
     DevToken(commands::dev_token::Arguments),
 }

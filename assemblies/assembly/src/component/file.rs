@@ -80,6 +80,29 @@ pub struct ComponentFile {
     pub firelens: Option<Firelens>,
 }
 
+impl ComponentFile {
+    /// Returns the environment variable of a setting.
+    pub fn variable(&self, setting: &str) -> String {
+        let declaration = self.settings.get(setting);
+        let declared = declaration.and_then(|declaration| declaration.env.clone());
+        declared.unwrap_or_else(|| {
+            // The convention of the components: `limits.idle_timeout` of my-proxy is MY_PROXY_LIMITS__IDLE_TIMEOUT.
+            let name = setting.to_uppercase().replace('-', "_").replace('.', "__");
+            format!("{}{name}", self.prefix())
+        })
+    }
+
+    /// Returns the prefix of its environment variables: `MY_PROXY_`.
+    pub fn prefix(&self) -> String {
+        format!("{}_", self.name.to_uppercase().replace('-', "_"))
+    }
+
+    /// Returns the settings of the token that it requires, if it checks tokens.
+    pub fn token(&self) -> Option<&TokenSettings> {
+        self.local.as_ref()?.program()?.token.as_ref()
+    }
+}
+
 /// The role of a component in a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -336,7 +359,7 @@ pub enum Local {
     /// There is no program for it in this project.
     Fallback(LocalFallback),
     /// A program of this project.
-    Program(LocalProgram),
+    Program(Box<LocalProgram>),
 }
 
 impl Local {
@@ -378,6 +401,20 @@ pub struct LocalProgram {
     /// An example request to try when it runs.
     #[serde(default, rename = "try")]
     pub attempt: Option<Attempt>,
+    /// The settings that determine which token it requires, for a component that rejects requests without one.
+    /// With it, the example request of `up` carries a token of `assemble dev-token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenSettings>,
+}
+
+/// The settings of a component that checks tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSettings {
+    /// The setting for the issuer it trusts.
+    pub issuer: String,
+    /// The setting for the audience that a token must have.
+    pub audience: String,
 }
 
 /// An example request.

@@ -16,7 +16,7 @@ mod file;
 pub use file::{
     Admin, AppProtocol, Attempt, Commands, ComponentFile, Firelens, Health, Kind, Local,
     LocalFallback, LocalProgram, Permission, ProvidedInterface, RequiredInterface, Router,
-    SettingDeclaration, SettingFormat, SettingKind, Size, Stop,
+    SettingDeclaration, SettingFormat, SettingKind, Size, Stop, TokenSettings,
 };
 
 /// A component with the source of its description. Clones share the data.
@@ -64,18 +64,12 @@ impl Component {
 
     /// Returns the environment variable of a setting.
     pub fn variable(&self, setting: &str) -> String {
-        let declaration = self.0.file.settings.get(setting);
-        let declared = declaration.and_then(|declaration| declaration.env.clone());
-        declared.unwrap_or_else(|| {
-            // The convention of the components: `limits.idle_timeout` of tls-proxy is TLS_PROXY_LIMITS__IDLE_TIMEOUT.
-            let name = setting.to_uppercase().replace('-', "_").replace('.', "__");
-            format!("{}{name}", self.prefix())
-        })
+        self.0.file.variable(setting)
     }
 
-    /// Returns the prefix of its environment variables: `TLS_PROXY_`.
+    /// Returns the prefix of its environment variables: `MY_PROXY_`.
     pub fn prefix(&self) -> String {
-        format!("{}_", self.name().to_uppercase().replace('-', "_"))
+        self.0.file.prefix()
     }
 
     /// Returns the text of its file.
@@ -130,6 +124,18 @@ impl Component {
                 location,
                 &firelens.output,
             ));
+        }
+
+        let token = file.token().into_iter();
+        let token_settings =
+            token.flat_map(|token| [("issuer", &token.issuer), ("audience", &token.audience)]);
+        for (field, setting) in token_settings {
+            if !file.settings.contains_key(setting) {
+                let location = self.location(&format!("/local/token/{field}"));
+                findings.push(rules::m18_inconsistent_component::unknown_setting(
+                    location, setting,
+                ));
+            }
         }
 
         // The event fills settings of the component, by the names of its fields.

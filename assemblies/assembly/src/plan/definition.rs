@@ -553,7 +553,7 @@ fn volumes(member: &AssemblyMember) -> Vec<Volume> {
         .collect()
 }
 
-/// Returns the name of a volume: `/tmp` of `thumbnail` is `thumbnail-tmp`.
+/// Returns the name of a volume: `/tmp` of `web` is `web-tmp`.
 fn volume_name(member: &AssemblyMember, path: &str) -> String {
     let path: String = path
         .chars()
