@@ -14,10 +14,12 @@ mod invalid_value;
 pub(crate) use invalid_value::InvalidValue;
 mod file;
 pub use file::{
-    Admin, AppProtocol, Attempt, Commands, ComponentFile, Firelens, Health, Kind, Local,
-    LocalFallback, LocalProgram, Permission, ProvidedInterface, RequiredInterface, Router,
-    SettingDeclaration, SettingFormat, SettingKind, Size, Stop, TokenSettings,
+    Admin, AppProtocol, Commands, ComponentFile, Firelens, Health, Kind, Permission,
+    ProvidedInterface, RequiredInterface, Router, SettingDeclaration, SettingFormat, SettingKind,
+    Size, Stop,
 };
+mod local;
+pub use local::{Attempt, Local, LocalFallback, LocalProgram, TokenSettings};
 
 /// A component with the source of its description. Clones share the data.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,20 +1,17 @@
-//! Builds the manifest of an import, and formats it.
-
-use std::fmt::Write as _;
+//! Builds the manifest of an import: roles, components and settings of the containers.
 
 use diagnostics::Finding;
 use diagnostics::source::Source;
 use serde_json::{Map, Value, json};
-use task_definition::{ContainerDefinition, TaskDefinition, normalise};
+use task_definition::{ContainerDefinition, TaskDefinition};
 
 use super::account_context::{AccountContext, escape_references};
-use super::{ImportOptions, describe, overlay_diff, roles, yaml};
+use super::{ImportOptions, describe, roles};
 use crate::component::{Catalog, Component, Kind};
 use crate::manifest::is_name;
-use crate::values::Values;
 
-/// The maximum number of rounds of deriving the task and comparing it with the original.
-const ROUNDS: usize = 4;
+mod reconcile;
+mod write;
 
 /// Whether containers may use existing components of the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,122 +215,6 @@ impl Draft {
         })
     }
 
-    /// Adds overrides and a patch for every field with a derived value that differs from the original.
-    pub(super) fn reconcile(
-        &mut self,
-        definition: &TaskDefinition,
-        catalog: &Catalog,
-        values: &Values,
-    ) -> Result<(), Vec<Finding>> {
-        let derived = self.derive(catalog, values)?;
-        self.add_unwired_settings(definition, &derived);
-
-        // An override of one container's size changes the derived sizes of the others.
-        for _ in 0..ROUNDS {
-            let derived = self.derive(catalog, values)?;
-            if !self.override_containers(definition, &derived) {
-                break;
-            }
-        }
-
-        let normal_original = normalise(definition);
-        let derived = self.derive(catalog, values)?;
-        let sides = [&derived, definition, &normalise(&derived), &normal_original];
-        let [derived, original, normal, expected] = sides.map(|task| {
-            // Containers have their overrides already; the patch is for the task's fields.
-            let mut task = json!(task);
-            task.as_object_mut()
-                .map(|fields| fields.shift_remove("containerDefinitions"));
-            task
-        });
-
-        self.patch = diff_fields(&derived, &original, &normal, &expected);
-        self.omit_derivable_size(definition, catalog, values);
-        Ok(())
-    }
-
-    /// Overrides container fields that differ, and returns whether there were any.
-    fn override_containers(
-        &mut self,
-        definition: &TaskDefinition,
-        derived: &TaskDefinition,
-    ) -> bool {
-        let derived = same_task(derived, definition);
-        let (normal, expected) = (normalise(&derived), normalise(definition));
-        let mut any = false;
-
-        for (at, member) in self.members.iter_mut().enumerate() {
-            let sides = [&derived, definition, &normal, &expected];
-            let [derived, original, normal, expected] =
-                sides.map(|task| json!(task.container_definitions[at]));
-            let over = diff_fields(&derived, &original, &normal, &expected);
-
-            any |= !over.is_empty();
-            for (field, value) in over {
-                // A difference on top of an earlier override would replace it, so use the whole value.
-                let is_repeated = member.overrides.contains_key(&field);
-                let whole = original.get(&field).cloned().unwrap_or(Value::Null);
-                member
-                    .overrides
-                    .insert(field, if is_repeated { whole } else { value });
-            }
-        }
-
-        any
-    }
-
-    /// Removes the size if the derived one is the same.
-    fn omit_derivable_size(
-        &mut self,
-        definition: &TaskDefinition,
-        catalog: &Catalog,
-        values: &Values,
-    ) {
-        let mut without = self.clone();
-        without.size.retain(|field, _| field == "architecture");
-        let same = without
-            .derive(catalog, values)
-            .is_ok_and(|derived| normalise(&derived) == normalise(definition));
-
-        if same {
-            *self = without;
-        }
-    }
-
-    /// Adds the settings of existing components that the wiring does not set, or sets to another value.
-    fn add_unwired_settings(&mut self, definition: &TaskDefinition, derived: &TaskDefinition) {
-        for (at, member) in self.members.iter_mut().enumerate() {
-            let Some(component) = &member.existing else {
-                continue;
-            };
-            let original = &definition.container_definitions[at];
-            let derived = &derived.container_definitions[at];
-
-            for (setting, declared) in &component.file().settings {
-                let variable = component.variable(setting);
-                let Some(value) = original.variable(&variable) else {
-                    continue;
-                };
-
-                if declared.secret || derived.variable(&variable) == Some(value) {
-                    continue;
-                }
-
-                // Keep the setting only if it produces the same text again.
-                let value = parse_setting(value);
-                if declared.kind.text(&value).as_deref() == original.variable(&variable) {
-                    member.settings.insert(setting.clone(), value);
-                }
-            }
-        }
-    }
-
-    fn derive(&self, catalog: &Catalog, values: &Values) -> Result<TaskDefinition, Vec<Finding>> {
-        let source = Source::new(format!("{}.yaml", self.name), self.manifest());
-        let wiring = crate::wiring(&source, catalog, values)?;
-        crate::plan::derive_definition(&wiring)
-    }
-
     /// Lowers the rules of these errors to warnings, and returns whether any was not lowered before.
     pub(super) fn lower(&mut self, errors: &[Finding]) -> bool {
         let before = self.lowered.len();
@@ -343,136 +224,6 @@ impl Draft {
             }
         }
         self.lowered.len() > before
-    }
-
-    /// Formats the manifest.
-    pub(super) fn manifest(&self) -> String {
-        let mut text = format!(
-            "# yaml-language-server: $schema=schema/assembly.json\n\
-             # Imported from {}: with `--values {}` it renders to the same task definition.\n",
-            self.file, self.name
-        );
-
-        text += &yaml::entry("name", &json!(self.name), 0);
-        text += &yaml::entry("summary", &json!(format!("Imported from {}", self.file)), 0);
-        let names_of = |kind: Kind| -> Vec<&str> {
-            let members = self.members.iter().filter(|member| member.kind == kind);
-            members.map(|member| member.component.as_str()).collect()
-        };
-
-        text += &yaml::entry("app", &json!(names_of(Kind::App).first()), 0);
-        let lists = [
-            ("ingress", Kind::Proxy),
-            ("sidecars", Kind::Sidecar),
-            ("init", Kind::Init),
-        ];
-
-        for (field, kind) in lists {
-            let names = names_of(kind);
-            if !names.is_empty() {
-                text += &yaml::entry(field, &json!(names), 0);
-            }
-        }
-
-        // The default order of the assembler; any other needs `order`.
-        let default_order = [Kind::Proxy, Kind::App, Kind::Sidecar, Kind::Init]
-            .map(names_of)
-            .concat();
-        let order: Vec<&str> = self
-            .members
-            .iter()
-            .map(|member| member.component.as_str())
-            .collect();
-
-        if order != default_order {
-            text += &yaml::entry("order", &json!(order), 0);
-        }
-        text += &self.format_section("settings", |member| &member.settings);
-        text += &self.format_section("secrets", |member| &member.secrets);
-        text += "\n# The definition does not contain the number of tasks.\nservice: {}\n";
-        if !self.size.is_empty() {
-            text += &yaml::entry("size", &Value::Object(self.size.clone()), 0);
-        }
-
-        text + &self.format_overrides() + &self.format_patch() + &self.format_rules()
-    }
-
-    fn format_section(
-        &self,
-        name: &str,
-        entries: impl Fn(&DraftContainer) -> &Map<String, Value>,
-    ) -> String {
-        let members = self
-            .members
-            .iter()
-            .filter(|member| !entries(member).is_empty());
-        let lines: String = members
-            .map(|member| {
-                let value = self
-                    .context
-                    .parametrise(&Value::Object(entries(member).clone()));
-                yaml::entry(&member.component, &value, 2)
-            })
-            .collect();
-        with_heading(&format!("\n{name}:\n"), lines)
-    }
-
-    fn format_overrides(&self) -> String {
-        let mut lines = String::new();
-        for member in self
-            .members
-            .iter()
-            .filter(|member| !member.overrides.is_empty())
-        {
-            let _ = writeln!(lines, "  {}:", member.component);
-            // Consecutive fields with the same reason share a comment.
-            let mut last = "";
-            let mut fields: Vec<_> = member.overrides.iter().collect();
-            fields.sort_by_key(|(field, _)| {
-                ORDER
-                    .iter()
-                    .position(|name| name == field)
-                    .unwrap_or(ORDER.len())
-            });
-
-            for (field, value) in fields {
-                let why = why(field, value);
-                if why != last {
-                    let _ = writeln!(lines, "    # {why}");
-                }
-                last = why;
-                lines += &yaml::entry(field, &self.context.parametrise(value), 4);
-            }
-        }
-
-        let head = "\n# Derived fields that differ from the original. Remove a line to use the derived value.\noverrides:\n";
-        with_heading(head, lines)
-    }
-
-    fn format_patch(&self) -> String {
-        let lines = self.patch.iter().map(|(field, value)| {
-            let value = self.context.parametrise(value);
-            yaml::entry(field, &value, 2)
-        });
-        let head = "\n# Fields of the task that no other field of the manifest sets.\npatch:\n";
-        with_heading(head, lines.collect())
-    }
-
-    fn format_rules(&self) -> String {
-        let lines = self.lowered.iter().map(|(rule, message)| {
-            let reason = format!("as imported from {}: {message}", self.file).replace("${", "$${");
-            yaml::entry(rule, &json!({ "severity": "warning", "reason": reason }), 2)
-        });
-        let head = "\n# Errors of the original. Fix them, then remove the lines.\nrules:\n";
-        with_heading(head, lines.collect())
-    }
-}
-
-fn with_heading(head: &str, lines: String) -> String {
-    if lines.is_empty() {
-        lines
-    } else {
-        format!("{head}{lines}")
     }
 }
 
@@ -590,81 +341,5 @@ fn parse_size(text: Option<&str>, is_cpu: bool) -> Option<u32> {
         parse_cpu(text?)
     } else {
         parse_memory(text?)
-    }
-}
-
-/// Returns the original task with the derived containers, so that both are normalised with the same task fields.
-fn same_task(derived: &TaskDefinition, original: &TaskDefinition) -> TaskDefinition {
-    TaskDefinition {
-        container_definitions: derived.container_definitions.clone(),
-        ..original.clone()
-    }
-}
-
-/// Returns the overlay for the fields with different normal inputs, with the spelling of the original.
-fn diff_fields(
-    derived: &Value,
-    original: &Value,
-    normal: &Value,
-    expected: &Value,
-) -> Map<String, Value> {
-    let keys = |value: &Value| {
-        value
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.clone())
-            .collect::<Vec<_>>()
-    };
-
-    let mut all = keys(original);
-    all.extend(
-        keys(derived)
-            .into_iter()
-            .filter(|key| original.get(key).is_none()),
-    );
-
-    let different = all
-        .into_iter()
-        .filter(|key| normal.get(key) != expected.get(key));
-    different
-        .filter_map(|key| {
-            let over = overlay_diff::diff(derived.get(&key), original.get(&key))?;
-            Some((key, over))
-        })
-        .collect()
-}
-
-/// The order of overridden fields; all others follow.
-const ORDER: [&str; 8] = [
-    "name",
-    "image",
-    "cpu",
-    "memory",
-    "memoryReservation",
-    "essential",
-    "restartPolicy",
-    "dependsOn",
-];
-
-/// Returns the comment above an overridden field.
-fn why(field: &str, value: &Value) -> &'static str {
-    match (field, value) {
-        ("name", _) => "the name of the container in the original",
-        ("image", _) => "the image reference of the original",
-        ("cpu" | "memory" | "memoryReservation", Value::Null) => "the original does not set it",
-        ("cpu" | "memory" | "memoryReservation", _) => "the value of the original",
-        ("dependsOn", Value::Null) => "the original starts it without waiting",
-        ("dependsOn", _) => "the order of the original",
-        ("essential" | "restartPolicy", _) => {
-            "whether the task ends with it, and whether it is restarted"
-        }
-        ("logConfiguration", Value::Null) => "the original does not log it",
-        ("logConfiguration", _) => "its log destination",
-        ("portMappings", _) => "the port mappings of the original",
-        ("mountPoints" | "volumesFrom", _) => "the mounts of the original",
-        ("environment" | "secrets" | "environmentFiles", _) => "variables that are not settings",
-        (_, Value::Null) => "the original does not have it",
-        _ => "as in the original",
     }
 }
