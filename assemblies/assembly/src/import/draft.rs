@@ -3,6 +3,7 @@
 use diagnostics::Finding;
 use diagnostics::source::Source;
 use serde_json::{Map, Value, json};
+use task_definition::fargate_sizes::{parse_cpu, parse_memory};
 use task_definition::{ContainerDefinition, TaskDefinition};
 
 use super::account_context::{AccountContext, escape_references};
@@ -57,23 +58,14 @@ impl Draft {
         context: &AccountContext,
         catalog_match: CatalogMatch,
     ) -> Result<Self, String> {
-        let name = match &options.name {
-            Some(name) if is_name(name) => name.clone(),
-            Some(name) => {
-                return Err(format!(
-                    "`{name}` is not a valid name; write `{}`",
-                    to_name(name)
-                ));
-            }
-            None => to_name(&definition.family),
-        };
-
+        let name = assembly_name(definition, options)?;
         let app = roles::find_app(definition, catalog, options.app.as_deref())?;
         let mut draft = Self {
             name,
             components: Vec::new(),
             members: Vec::new(),
-            size: Map::new(),
+            // The size of the original; it is removed later if it can be derived.
+            size: original_size(definition),
             patch: Map::new(),
             lowered: Vec::new(),
             file: options.file.clone(),
@@ -81,59 +73,48 @@ impl Draft {
         };
 
         for (at, container) in definition.container_definitions.iter().enumerate() {
+            // What the container is if it gets a component of its own.
+            let role = if at == app {
+                Kind::App
+            } else {
+                roles::kind(definition, container)
+            };
             let component = match catalog_match {
-                CatalogMatch::Reuse => roles::find_component(container, catalog),
+                CatalogMatch::Reuse => draft.find_component(role, container, definition, catalog),
                 CatalogMatch::Ignore => None,
             };
 
-            let component = component.filter(|component| {
-                let is_used = draft
-                    .members
-                    .iter()
-                    .any(|member| member.component == component.name());
-
-                // A component from an earlier import of this definition is written again, not reused.
-                let kind = if at == app {
-                    Kind::App
-                } else {
-                    roles::kind(definition, container)
-                };
-
-                let generated =
-                    describe::component(component.name(), kind, container, definition, context);
-                !is_used
-                    && fits_role(component.file().kind, at == app)
-                    && component.text() != generated
-            });
-
-            let kind = match component {
-                _ if at == app => Kind::App,
-                Some(component) => component.file().kind,
-                None => roles::kind(definition, container),
-            };
-
             let member = match component {
-                Some(component) => reuse_component(component, kind, container, definition),
-                None => draft.describe_container(kind, container, definition, catalog),
+                Some(component) => {
+                    reuse_component(component, component.file().kind, container, definition)
+                }
+                None => draft.describe_container(role, container, definition, catalog),
             };
             draft.members.push(member);
         }
 
-        // Start with the size of the original; it is removed later if it can be derived.
-        if let (Some(cpu), Some(memory)) = (
-            parse_size(definition.cpu.as_deref(), true),
-            parse_size(definition.memory.as_deref(), false),
-        ) {
-            draft.size.insert("cpu".to_owned(), json!(cpu));
-            draft.size.insert("memory".to_owned(), json!(memory));
-        }
-
-        let platform = definition.runtime_platform.as_ref();
-        if platform.and_then(|platform| platform.cpu_architecture.as_deref()) == Some("ARM64") {
-            draft.size.insert("architecture".to_owned(), json!("ARM64"));
-        }
-
         Ok(draft)
+    }
+
+    /// Returns the existing component that the container can use.
+    fn find_component<'c>(
+        &self,
+        role: Kind,
+        container: &ContainerDefinition,
+        definition: &TaskDefinition,
+        catalog: &'c Catalog,
+    ) -> Option<&'c Component> {
+        let component = roles::find_component(container, catalog)?;
+        let is_used = self
+            .members
+            .iter()
+            .any(|member| member.component == component.name());
+        let fits_role = (component.file().kind == Kind::App) == (role == Kind::App);
+        // A component from an earlier import of this definition is written again, not reused.
+        let generated =
+            describe::component(component.name(), role, container, definition, &self.context);
+
+        (!is_used && fits_role && component.text() != generated).then_some(component)
     }
 
     /// Adds a new component for the container.
@@ -173,24 +154,7 @@ impl Draft {
             overrides.insert("name".to_owned(), json!(container.name));
         }
 
-        let (mut settings, mut secrets) = (Map::new(), Map::new());
-        for describe::DeclaredVariable {
-            setting, variable, ..
-        } in describe::declare_variables(container)
-        {
-            let plain = container
-                .variable(&variable)
-                .map(|value| settings.insert(setting.clone(), json!(value)));
-            let secret = container
-                .secrets
-                .iter()
-                .find(|secret| secret.name == variable);
-
-            if let (None, Some(secret)) = (plain, secret) {
-                secrets.insert(setting, json!(secret.value_from));
-            }
-        }
-
+        let (mut settings, secrets) = declared_values(container);
         if container.firelens_configuration.is_some() {
             settings.extend(log_output(definition).map(|output| ("log_output".to_owned(), output)));
         }
@@ -227,6 +191,58 @@ impl Draft {
     }
 }
 
+/// Returns the name of the assembly: the given one, or else that of the family.
+fn assembly_name(definition: &TaskDefinition, options: &ImportOptions) -> Result<String, String> {
+    match &options.name {
+        Some(name) if is_name(name) => Ok(name.clone()),
+        Some(name) => Err(format!(
+            "`{name}` is not a valid name; write `{}`",
+            to_name(name)
+        )),
+        None => Ok(to_name(&definition.family)),
+    }
+}
+
+/// Returns the section `size` with the task's CPU units, MiB of memory and architecture.
+fn original_size(definition: &TaskDefinition) -> Map<String, Value> {
+    let mut size = Map::new();
+    let cpu = definition.cpu.as_deref().and_then(parse_cpu);
+    let memory = definition.memory.as_deref().and_then(parse_memory);
+    if let (Some(cpu), Some(memory)) = (cpu, memory) {
+        size.insert("cpu".to_owned(), json!(cpu));
+        size.insert("memory".to_owned(), json!(memory));
+    }
+
+    let platform = definition.runtime_platform.as_ref();
+    if platform.and_then(|platform| platform.cpu_architecture.as_deref()) == Some("ARM64") {
+        size.insert("architecture".to_owned(), json!("ARM64"));
+    }
+    size
+}
+
+/// Returns the container's settings and secrets, if it gets a component that declares its variables.
+fn declared_values(container: &ContainerDefinition) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut settings, mut secrets) = (Map::new(), Map::new());
+    for describe::DeclaredVariable {
+        setting, variable, ..
+    } in describe::declare_variables(container)
+    {
+        let plain = container
+            .variable(&variable)
+            .map(|value| settings.insert(setting.clone(), json!(value)));
+        let secret = container
+            .secrets
+            .iter()
+            .find(|secret| secret.name == variable);
+
+        if let (None, Some(secret)) = (plain, secret) {
+            secrets.insert(setting, json!(secret.value_from));
+        }
+    }
+
+    (settings, secrets)
+}
+
 /// Converts a family to a valid name of lower-case letters, digits and `-`.
 pub(crate) fn to_name(family: &str) -> String {
     let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -248,11 +264,6 @@ pub(crate) fn to_name(family: &str) -> String {
     } else {
         name.to_owned()
     }
-}
-
-/// Returns whether a component of this kind fits the role of the container.
-fn fits_role(kind: Kind, is_app: bool) -> bool {
-    (kind == Kind::App) == is_app
 }
 
 /// Uses an existing component for the container.
@@ -333,13 +344,4 @@ fn log_output(definition: &TaskDefinition) -> Option<Value> {
         .map(|(name, text)| (name.clone(), json!(escape_references(text))));
 
     (!log.options.is_empty()).then(|| Value::Object(options.collect()))
-}
-
-fn parse_size(text: Option<&str>, is_cpu: bool) -> Option<u32> {
-    use task_definition::fargate_sizes::{parse_cpu, parse_memory};
-    if is_cpu {
-        parse_cpu(text?)
-    } else {
-        parse_memory(text?)
-    }
 }
