@@ -108,10 +108,22 @@ fn listen(
     public: Option<&PublicPort>,
     containers: &mut [ContainerWiring],
 ) -> Vec<Finding> {
+    // Ports that the user sets are taken first, so that derived ones avoid them.
     let mut taken = fixed_ports(&assembly.members);
+    let findings = take_requested(assembly, public, &mut taken, containers);
+    assign_ports(assembly, public, &mut taken, containers);
+    findings
+}
+
+/// Takes the addresses that the user sets, and reports the ones that are invalid or already taken.
+fn take_requested<'a>(
+    assembly: &'a ResolvedAssembly,
+    public: Option<&PublicPort>,
+    taken: &mut BTreeMap<u16, &'a str>,
+    containers: &mut [ContainerWiring],
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, member) in assembly.members.iter().enumerate() {
-        // Ports that the user sets are taken first, so that derived ones avoid them.
         for (setting, location, text) in requested_addresses(member) {
             let Ok(address) = text.parse::<SocketAddr>() else {
                 findings.push(rules::m21_port_conflict::invalid_address(location, &text));
@@ -133,6 +145,16 @@ fn listen(
         }
     }
 
+    findings
+}
+
+/// Assigns a free port to every address that the user does not set.
+fn assign_ports<'a>(
+    assembly: &'a ResolvedAssembly,
+    public: Option<&PublicPort>,
+    taken: &mut BTreeMap<u16, &'a str>,
+    containers: &mut [ContainerWiring],
+) {
     for (index, member) in assembly.members.iter().enumerate() {
         let public_setting = public
             .filter(|public| public.member == index)
@@ -169,8 +191,6 @@ fn listen(
             );
         }
     }
-
-    findings
 }
 
 /// Returns the ports of programs without a listen setting; no other member can get them.
