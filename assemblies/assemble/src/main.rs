@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod arguments;
 mod cli;
 mod commands;
 mod error;

@@ -12,7 +12,7 @@ use assembly::rule_config;
 use clap::Args;
 use diagnostics::{Finding, Level, LevelOverride, LevelSource, Location, RuleConfig};
 
-use crate::cli::pair;
+use crate::arguments::pair;
 use crate::error::CliError;
 use crate::project::Project;
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `ca.pem` | the CA to trust during development; its own key is discarded |
 //! | `tls.pem` | certificate and key of `localhost`: the secret `assemble-dev-tls` |
-//! | `jwks.json` | the public key that auth-filter verifies tokens with |
+//! | `jwks.json` | the public key that components verify tokens with |
 //! | `signing-key.der` | the key that `assemble dev-token` signs them with |
 
 use std::fs::{self, DirBuilder, File};

@@ -93,15 +93,19 @@ pub(super) fn print_curl_hint(target: &Target, project: &Project, ui: &dyn Messa
     ui.message(&format!("ready; try:\n  {}", command.join(" ")));
 }
 
-/// Returns an authorization header with a token, if a token filter is in front of the app.
+/// Returns an authorization header with a token, if a component of the task checks tokens.
 fn bearer(target: &Target, project: &Project) -> Option<String> {
-    let filter = target.definition.container("auth-filter")?;
+    let (container, component, token) =
+        target.components.iter().find_map(|(name, component)| {
+            let container = target.definition.container(name)?;
+            Some((container, component, component.token()?))
+        })?;
     let mut arguments = vec![own_command(), "dev-token".to_owned()];
-    if let Some(audience) = filter.variable("AUTH_FILTER_AUDIENCE") {
+    if let Some(audience) = container.variable(&component.variable(&token.audience)) {
         arguments.push(format!("--audience {audience}"));
     }
 
-    let issuer = filter.variable("AUTH_FILTER_ISSUER");
+    let issuer = container.variable(&component.variable(&token.issuer));
     if let Some(issuer) = issuer.filter(|issuer| *issuer != project.issuer()) {
         arguments.push(format!("--issuer {issuer}"));
     }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use local::{LocalRun, Role};
 
 use super::dev_token::{self, parse_duration};
-use crate::cli::{ValueArguments, pair};
+use crate::arguments::{ValueArguments, pair};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

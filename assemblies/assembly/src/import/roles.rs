@@ -77,7 +77,7 @@ fn is_known_helper(container: &ContainerDefinition) -> bool {
 }
 
 /// Repository names of telemetry agents, log routers and service-mesh proxies.
-const HELPERS: [&str; 15] = [
+const HELPERS: [&str; 14] = [
     "aws-appmesh-envoy",
     "aws-for-fluent-bit",
     "aws-otel-collector",
@@ -91,7 +91,6 @@ const HELPERS: [&str; 15] = [
     "opentelemetry-collector",
     "opentelemetry-collector-contrib",
     "splunk-otel-collector",
-    "telemetry-forwarder",
     "xray-daemon",
 ];
 
