@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 use task_definition::{ContainerDefinition, TaskDefinition, normalise};
 
 use super::account_context::{AccountContext, escape_references};
-use super::{ImportOptions, describe, overlay_diff, roles, yaml};
+use super::{ImportOptions, describe, overlay_diff, roles};
 use crate::component::{Catalog, Component, Kind};
 use crate::manifest::is_name;
 use crate::values::Values;
+use crate::yaml;
 
 /// The maximum number of rounds of deriving the task and comparing it with the original.
 const ROUNDS: usize = 4;
