@@ -6,7 +6,7 @@ use assembly::component::{ComponentFile, Local};
 use assembly::resolve::AssemblyMember;
 use assembly::{Catalog, Plan};
 use diagnostics::Severity;
-use task_definition::{ContainerDefinition, LocatedDefinition, TaskDefinition};
+use task_definition::{ContainerDefinition, ImageReference, LocatedDefinition, TaskDefinition};
 use task_runner::metadata::Origin;
 
 use crate::{Error, Messages};
@@ -83,9 +83,12 @@ impl Target {
         check_runnable(&definition, file)?;
         let component = |container: &ContainerDefinition| {
             // A component is recognised by its image, or by the container's name.
-            let found = [image_name(&container.image), &container.name]
-                .into_iter()
-                .find_map(|name| catalog.component(name)?.ok());
+            let found = [
+                ImageReference::parse(&container.image).name(),
+                &container.name,
+            ]
+            .into_iter()
+            .find_map(|name| catalog.component(name)?.ok());
             Some((container.name.clone(), found?.file().clone()))
         };
 
@@ -169,28 +172,5 @@ fn is_replaced(component: &ComponentFile) -> bool {
     matches!(component.local, Some(Local::Fallback(_)))
 }
 
-/// Returns the last path segment without tag and digest: `coins` for `registry/team/coins:1.2@sha256:…`.
-fn image_name(image: &str) -> &str {
-    let image = image.split('@').next().unwrap_or(image);
-    let last = image.rsplit('/').next().unwrap_or(image);
-    last.split(':').next().unwrap_or(last)
-}
-
 /// The region of a task definition, which does not contain one.
 const REGION: &str = "us-east-1";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_the_image_name_without_registry_tag_and_digest() {
-        assert_eq!(
-            image_name("111122223333.dkr.ecr.eu-central-1.amazonaws.com/coins:1.2"),
-            "coins"
-        );
-        // The registry's port is not a tag.
-        assert_eq!(image_name("localhost:5000/team/coins@sha256:abc"), "coins");
-        assert_eq!(image_name("coins"), "coins");
-    }
-}

@@ -7,6 +7,7 @@ use diagnostics::source::{self, Node, Source};
 use diagnostics::{Finding, Location, escape};
 use ecs_rules::{ImageFact, ImageFacts};
 use serde_json::Value;
+use task_definition::ImageReference;
 
 use crate::{decode, rules};
 
@@ -241,8 +242,7 @@ pub(crate) fn image_facts<'c>(
         }
 
         // `FROM scratch`, with the written folders declared as volumes of the image's user.
-        let name = image.rsplit('/').next().unwrap_or(image);
-        let name = name.split([':', '@']).next().unwrap_or(name);
+        let name = ImageReference::parse(image).name();
         facts.insert(name, [ImageFact::NoShell, ImageFact::OwnsVolumes]);
         if file.provides.contains_key("otlp") {
             facts.insert(name, [ImageFact::TelemetryAgent]);

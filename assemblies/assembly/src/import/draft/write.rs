@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Draft, DraftContainer};
 use crate::component::Kind;
-use crate::import::yaml;
+use crate::yaml;
 
 impl Draft {
     /// Formats the manifest.
