@@ -14,6 +14,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use coins::answer::Count;
 use coins::classify::Models;
 use coins::money::Currency;
 use coins::{Options, count_with};
@@ -145,31 +146,7 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<PhotoResult, B
     .count;
 
     let right_currency = count.currency == Some(label.currency);
-    let (mut found, mut right_coins) = (0, 0);
-    let mut mistakes = Vec::new();
-
-    for coin in &label.coins {
-        // A coin is found if the centre is within half its radius.
-        let near = count.coins.iter().find(|c| {
-            let r = coin.r.unwrap_or(c.r);
-            (c.x - coin.x).hypot(c.y - coin.y) < 0.5 * r
-        });
-
-        found += usize::from(near.is_some());
-        // A right value in the wrong currency is not right.
-        let right = right_currency && near.is_some_and(|c| c.denomination == coin.denomination);
-        right_coins += usize::from(right);
-
-        if !right {
-            let got = near.map(|c| c.denomination);
-            mistakes.push(format!(
-                "{}->{}",
-                coin.denomination,
-                got.map_or("none".into(), |d| d.to_string())
-            ));
-        }
-    }
-
+    let comparison = compare_coins(label, &count);
     let right_total = right_currency && count.total.minor == label.total;
     let listed = count
         .alternatives
@@ -178,23 +155,7 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<PhotoResult, B
         .any(|a| a.minor == label.total);
 
     if plan.verbose {
-        println!(
-            "{:42} count {:2} of {:2}{} total {:4} of {:4}{} conf {:.2} {} {}",
-            label.file,
-            count.coins.len(),
-            label.count,
-            if count.coins.len() == label.count {
-                " "
-            } else {
-                "!"
-            },
-            count.total.minor,
-            label.total,
-            if right_total { " " } else { "!" },
-            count.total.confidence,
-            if right_currency { "" } else { "WRONG CURRENCY" },
-            mistakes.join(" "),
-        );
+        print_photo(label, &count, &comparison.mistakes);
     }
 
     let timing = count.timing_ms;
@@ -209,11 +170,66 @@ fn measure(plan: &Plan, models: &Models, label: &Label) -> Result<PhotoResult, B
             count.total.confidence
         },
         coins: label.count,
-        found,
+        found: comparison.found,
         claimed: count.coins.len(),
-        right_coins,
+        right_coins: comparison.right,
         milliseconds: timing.decode + timing.detect + timing.classify,
     })
+}
+
+/// The labelled coins of a photo, compared with the coins found.
+#[derive(Default)]
+struct CoinComparison {
+    found: usize,
+    right: usize,
+    mistakes: Vec<String>,
+}
+
+fn compare_coins(label: &Label, count: &Count) -> CoinComparison {
+    let right_currency = count.currency == Some(label.currency);
+    let mut comparison = CoinComparison::default();
+
+    for coin in &label.coins {
+        // A coin is found if the centre is within half its radius.
+        let near = count.coins.iter().find(|c| {
+            let r = coin.r.unwrap_or(c.r);
+            (c.x - coin.x).hypot(c.y - coin.y) < 0.5 * r
+        });
+
+        comparison.found += usize::from(near.is_some());
+        // A right value in the wrong currency is not right.
+        let right = right_currency && near.is_some_and(|c| c.denomination == coin.denomination);
+        comparison.right += usize::from(right);
+
+        if !right {
+            let got = near.map(|c| c.denomination);
+            comparison.mistakes.push(format!(
+                "{}->{}",
+                coin.denomination,
+                got.map_or("none".into(), |d| d.to_string())
+            ));
+        }
+    }
+
+    comparison
+}
+
+fn print_photo(label: &Label, count: &Count, mistakes: &[String]) {
+    let mark = |is_right: bool| if is_right { " " } else { "!" };
+    let right_currency = count.currency == Some(label.currency);
+    println!(
+        "{:42} count {:2} of {:2}{} total {:4} of {:4}{} conf {:.2} {} {}",
+        label.file,
+        count.coins.len(),
+        label.count,
+        mark(count.coins.len() == label.count),
+        count.total.minor,
+        label.total,
+        mark(right_currency && count.total.minor == label.total),
+        count.total.confidence,
+        if right_currency { "" } else { "WRONG CURRENCY" },
+        mistakes.join(" "),
+    );
 }
 
 #[derive(Default)]

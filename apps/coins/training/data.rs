@@ -85,53 +85,21 @@ pub(crate) fn scenes(
 
 fn load_labelled(path: &Path, label: &Label) -> Result<TrainingScene, Box<dyn Error>> {
     let photo = decode(&std::fs::read(path)?, PhotoLimits::default())?;
-    let scale = photo.scale;
+    let truth = labelled_coins(label, photo.scale);
     let pyramid = Pyramid::new(photo.working);
-    let mut known: Vec<f32> = label.coins.iter().filter_map(|coin| coin.r).collect();
-
-    known.sort_by(f32::total_cmp);
-    // Some labels have no radius; the median of the photo is used.
-    let middle = known[known.len() / 2];
-    let truth: Vec<(Circle, usize, bool)> = label
-        .coins
-        .iter()
-        .map(|coin| {
-            let r = coin.r.unwrap_or(middle) / scale;
-            let (x, y) = (coin.x / scale, coin.y / scale);
-            let circle = Circle {
-                x,
-                y,
-                r,
-                coverage: 1.0,
-                contrast: 0.5,
-            };
-
-            (
-                circle,
-                metal(label.currency, coin.denomination),
-                coin.r.is_some(),
-            )
-        })
-        .collect();
 
     let mut best: Vec<Option<(f32, Circle)>> = vec![None; truth.len()];
     let (mut others, mut wrong) = (Vec::new(), Vec::new());
     for circle in detect::circles(&pyramid) {
-        let fits = |coin: &Circle, known: bool| {
-            let apart = (circle.x - coin.x).hypot(circle.y - coin.y) / coin.r;
-            // An estimated radius is less reliable, so its error counts less.
-            let wider = (circle.r / coin.r).ln().abs() * if known { 1.0 } else { 0.4 };
-            apart.max(wider)
-        };
         let nearest = truth
             .iter()
             .enumerate()
-            .map(|(i, (coin, _, known))| (i, fits(coin, *known)))
+            .map(|(i, coin)| (i, coin.distance(&circle)))
             .min_by(|a, b| a.1.total_cmp(&b.1));
 
         match nearest {
             Some((i, off)) if off < 0.07 => {
-                others.push((circle, truth[i].1));
+                others.push((circle, truth[i].metal));
                 if best[i].is_none_or(|(least, _)| off < least) {
                     best[i] = Some((off, circle));
                 }
@@ -145,8 +113,8 @@ fn load_labelled(path: &Path, label: &Label) -> Result<TrainingScene, Box<dyn Er
     let coins = truth
         .iter()
         .zip(best)
-        .filter(|((_, _, known), best)| *known || best.is_some())
-        .map(|((circle, metal, _), best)| (best.map_or(*circle, |best| best.1), *metal))
+        .filter(|(coin, best)| coin.has_known_radius || best.is_some())
+        .map(|(coin, best)| (best.map_or(coin.circle, |best| best.1), coin.metal))
         .collect();
 
     Ok(TrainingScene {
@@ -155,6 +123,45 @@ fn load_labelled(path: &Path, label: &Label) -> Result<TrainingScene, Box<dyn Er
         others,
         wrong,
     })
+}
+
+/// A coin of a label, in the scale in which circles are detected.
+struct TrueCoin {
+    circle: Circle,
+    metal: usize,
+    has_known_radius: bool,
+}
+
+impl TrueCoin {
+    /// Returns how far a circle is from this coin, in position or in size.
+    fn distance(&self, circle: &Circle) -> f32 {
+        let coin = &self.circle;
+        let apart = (circle.x - coin.x).hypot(circle.y - coin.y) / coin.r;
+        // An estimated radius is less reliable, so its error counts less.
+        let weight = if self.has_known_radius { 1.0 } else { 0.4 };
+        let wider = (circle.r / coin.r).ln().abs() * weight;
+        apart.max(wider)
+    }
+}
+
+fn labelled_coins(label: &Label, scale: f32) -> Vec<TrueCoin> {
+    let mut known: Vec<f32> = label.coins.iter().filter_map(|coin| coin.r).collect();
+    known.sort_by(f32::total_cmp);
+    // Some labels have no radius; the median of the photo is used.
+    let middle = known[known.len() / 2];
+
+    let coins = label.coins.iter().map(|coin| TrueCoin {
+        circle: Circle {
+            x: coin.x / scale,
+            y: coin.y / scale,
+            r: coin.r.unwrap_or(middle) / scale,
+            coverage: 1.0,
+            contrast: 0.5,
+        },
+        metal: metal(label.currency, coin.denomination),
+        has_known_radius: coin.r.is_some(),
+    });
+    coins.collect()
 }
 
 fn metal(currency: Currency, value: u32) -> usize {

@@ -13,9 +13,11 @@
 #![expect(clippy::print_stderr, reason = "a tool that reports its progress")]
 #![expect(clippy::expect_used, reason = "a failed training has nothing to save")]
 
-mod backward;
 mod colour;
 mod data;
+mod examples;
+mod layers;
+mod network;
 mod random;
 
 use std::error::Error;
@@ -48,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let bytes = std::fs::read(out)?;
         Models::from_bytes(bytes.as_slice().try_into()?).net
     } else {
-        Net::new(backward::train(&scenes, EPOCHS))
+        Net::new(network::train(&scenes, EPOCHS))
     };
 
     eprintln!("network ready after {:?}", start.elapsed());

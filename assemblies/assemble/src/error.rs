@@ -47,6 +47,17 @@ pub(crate) enum CliError {
     Refused(String),
 }
 
+#[cfg(feature = "up")]
+impl From<local::Error> for CliError {
+    fn from(error: local::Error) -> Self {
+        match error {
+            local::Error::File { act, path, source } => Self::File { act, path, source },
+            local::Error::Usage(message) => Self::Usage(message),
+            local::Error::Program { message, code } => Self::Program { message, code },
+        }
+    }
+}
+
 impl CliError {
     /// Returns all errors as one, or `Ok` if there are none.
     pub(crate) fn all(mut failures: Vec<Self>) -> Result<(), Self> {

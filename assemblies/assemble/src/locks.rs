@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use assembly::{Lock, LockMode};
 
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 

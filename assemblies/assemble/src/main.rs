@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod arguments;
 mod cli;
 mod commands;
 mod error;
@@ -19,9 +20,6 @@ mod readme;
 mod rule_config;
 mod udiff;
 mod ui;
-
-#[cfg(feature = "up")]
-mod dev_keys;
 
 fn main() -> ExitCode {
     // `up` re-executes this binary as a container's init process, so this runs before arguments are parsed.

@@ -8,7 +8,7 @@ use assembly::{Catalog, Plan, Prices, Values};
 use diagnostics::nearest;
 use diagnostics::source::Source;
 
-use crate::cli::{PriceArguments, ValueArguments};
+use crate::arguments::{PriceArguments, ValueArguments};
 use crate::error::CliError;
 use crate::reading;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};

@@ -12,7 +12,7 @@ use assembly::rule_config;
 use clap::Args;
 use diagnostics::{Finding, Level, LevelOverride, LevelSource, Location, RuleConfig};
 
-use crate::cli::pair;
+use crate::arguments::pair;
 use crate::error::CliError;
 use crate::project::Project;
 
@@ -201,7 +201,7 @@ fn flag(id: &str, level: Level, reason: &str) -> Result<LevelOverride, CliError>
     Ok(LevelOverride {
         location: Location::from_derivation(format!("`{option} {id}` on the command line"), None),
         rule: id,
-        level: level,
+        level,
         reason: reason.to_owned(),
         source: LevelSource::CommandLine,
         files: Vec::new(),

@@ -2,133 +2,42 @@
 
 use std::fmt::Write as _;
 
+use similar::udiff::UnifiedHunkHeader;
+use similar::{Algorithm, capture_diff_slices, group_diff_ops};
+
 /// Returns a unified diff with three lines of context, or an empty string for equal texts.
 pub(crate) fn diff(name: &str, before: &str, after: &str) -> String {
     if before == after {
         return String::new();
     }
+
     let (old, new) = (lines(before), lines(after));
-    let steps = steps(&old, &new);
+    let changes = capture_diff_slices(Algorithm::Myers, &old, &new);
+
     let mut text = format!("--- {name}\n+++ {name}\n");
-    for hunk in hunks(&steps) {
-        write_hunk(&mut text, &steps, hunk);
+    for hunk in group_diff_ops(changes, CONTEXT) {
+        let _ = writeln!(text, "{}", UnifiedHunkHeader::new(&hunk));
+        for change in hunk.iter().flat_map(|op| op.iter_changes(&old, &new)) {
+            write_line(&mut text, &change.tag().to_string(), change.value());
+        }
     }
+
     text
 }
 
-/// A line of the diff: kept, removed or added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step<'t> {
-    Kept(&'t str),
-    Removed(&'t str),
-    Added(&'t str),
-}
-
 /// Splits into lines with their ends, so that a last line without a newline differs from one with it.
+///
+/// `similar` would also split at a carriage return, which is not the end of a line to `patch`.
 fn lines(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
-fn steps<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<Step<'t>> {
-    // Equal lines at both ends are common and need no table, which is quadratic in size.
-    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let (old_rest, new_rest) = (&old[head..], &new[head..]);
-    let ends = old_rest.iter().rev().zip(new_rest.iter().rev());
-    let tail = ends.take_while(|(a, b)| a == b).count();
-    let old_middle = &old_rest[..old_rest.len() - tail];
-    let new_middle = &new_rest[..new_rest.len() - tail];
-    let mut steps: Vec<Step<'_>> = old[..head].iter().map(|line| Step::Kept(line)).collect();
-    steps.extend(between(old_middle, new_middle));
-    steps.extend(old[old.len() - tail..].iter().map(|line| Step::Kept(line)));
-    steps
-}
-
-/// Computes the edit steps from the longest common subsequence.
-fn between<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<Step<'t>> {
-    let mut longest = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
-    for i in (0..old.len()).rev() {
-        // Row and column `len()` stay 0: nothing is common with an empty rest.
-        for j in (0..new.len()).rev() {
-            longest[i][j] = if old[i] == new[j] {
-                longest[i + 1][j + 1] + 1
-            } else {
-                longest[i + 1][j].max(longest[i][j + 1])
-            };
-        }
-    }
-
-    let (mut i, mut j) = (0, 0);
-    let mut steps = Vec::new();
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old[i] == new[j] {
-            steps.push(Step::Kept(old[i]));
-            (i, j) = (i + 1, j + 1);
-        } else if j == new.len() || (i < old.len() && longest[i + 1][j] >= longest[i][j + 1]) {
-            steps.push(Step::Removed(old[i]));
-            i += 1;
-        } else {
-            steps.push(Step::Added(new[j]));
-            j += 1;
-        }
-    }
-
-    steps
-}
-
-/// Returns the ranges of steps around changes; ranges that touch are merged.
-fn hunks(steps: &[Step<'_>]) -> Vec<std::ops::Range<usize>> {
-    let mut hunks: Vec<std::ops::Range<usize>> = Vec::new();
-    for (at, step) in steps.iter().enumerate() {
-        // Only changes start or extend a hunk; the kept lines around them come with `CONTEXT`.
-        if matches!(step, Step::Kept(_)) {
-            continue;
-        }
-
-        let end = (at + 1 + CONTEXT).min(steps.len());
-        match hunks.last_mut() {
-            // Overlapping context: one hunk, as `diff -u` writes it.
-            Some(last) if at.saturating_sub(CONTEXT) <= last.end => last.end = end,
-            _ => hunks.push(at.saturating_sub(CONTEXT)..end),
-        }
-    }
-
-    hunks
-}
-
-fn write_hunk(text: &mut String, steps: &[Step<'_>], hunk: std::ops::Range<usize>) {
-    let count = |steps: &[Step<'_>], absent: fn(&Step<'_>) -> bool| {
-        steps.iter().filter(|step| !absent(step)).count()
-    };
-    let old = |steps: &[Step<'_>]| count(steps, |step| matches!(step, Step::Added(_)));
-    let new = |steps: &[Step<'_>]| count(steps, |step| matches!(step, Step::Removed(_)));
-
-    let (before, inside) = (&steps[..hunk.start], &steps[hunk]);
-    let range = |skipped: usize, lines: usize| {
-        // POSIX diff: an empty range is given by the line before it.
-        let first = skipped + usize::from(lines > 0);
-        if lines == 1 {
-            first.to_string()
-        } else {
-            format!("{first},{lines}")
-        }
-    };
-
-    let was = range(old(before), old(inside));
-    let is = range(new(before), new(inside));
-    let _ = writeln!(text, "@@ -{was} +{is} @@");
-
-    for step in inside {
-        let (sign, line) = match step {
-            Step::Kept(line) => (' ', line),
-            Step::Removed(line) => ('-', line),
-            Step::Added(line) => ('+', line),
-        };
-
-        let _ = write!(text, "{sign}{line}");
-        // GNU diff and patch mark a missing final newline this way.
-        if !line.ends_with('\n') {
-            *text += "\n\\ No newline at end of file\n";
-        }
+fn write_line(text: &mut String, sign: &str, line: &str) {
+    *text += sign;
+    *text += line;
+    // GNU diff and patch mark a missing final newline this way.
+    if !line.ends_with('\n') {
+        *text += "\n\\ No newline at end of file\n";
     }
 }
 
@@ -157,5 +66,13 @@ mod tests {
             "--- a\n+++ a\n@@ -1 +1 @@\n-x\n\\ No newline at end of file\n+x\n"
         );
         assert_eq!(diff("a", "", "x\n"), "--- a\n+++ a\n@@ -0,0 +1 @@\n+x\n");
+    }
+
+    #[test]
+    fn splits_at_newlines_only() {
+        assert_eq!(
+            diff("a", "x\ry\r", "x\ry\r\n"),
+            "--- a\n+++ a\n@@ -1 +1 @@\n-x\ry\r\n\\ No newline at end of file\n+x\ry\r\n"
+        );
     }
 }

@@ -120,6 +120,18 @@ fn lists_settings_that_the_user_must_fill_in() {
 }
 
 #[test]
+fn examples_in_a_new_manifest_are_components_of_the_project() {
+    let project = Project::new();
+    project.write("sidecars/tls/component.yaml", PROXY);
+
+    let made = project.assemble(&["new", "assembly", "plain", "--app", "web"]);
+
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let manifest = project.read("assemblies/plain.yaml");
+    assert!(manifest.contains("# ingress: [tls] #"), "{manifest}");
+}
+
+#[test]
 fn does_not_overwrite_files() {
     let project = Project::new();
     let before = project.read("assemblies/shop.yaml");

@@ -40,6 +40,7 @@ pub mod wire;
 
 mod decode;
 mod text;
+mod yaml;
 
 pub use component::Catalog;
 pub use diagnostic_context::DiagnosticContext;

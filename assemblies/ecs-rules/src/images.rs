@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use task_definition::ContainerDefinition;
+use task_definition::{ContainerDefinition, ImageReference};
 
 use self::ImageFact::{NeedsTaskRole, NoShell, Server, TelemetryAgent, WritesAtStartup};
 
@@ -48,7 +48,7 @@ impl ImageFacts {
 
     /// Returns whether a fact is known about an image.
     pub fn has(&self, image: &str, fact: ImageFact) -> bool {
-        suffixes(repository(image)).any(|suffix| {
+        suffixes(ImageReference::parse(image).repository()).any(|suffix| {
             let own = self.0.get(suffix);
             let is_own = own.is_some_and(|facts| facts.contains(&fact));
             let mut well_known = WELL_KNOWN.iter();
@@ -71,19 +71,11 @@ impl ImageFacts {
     /// Returns whether the image is known to contain neither a shell nor `curl`.
     pub(crate) fn has_no_shell(&self, image: &str) -> bool {
         // Debug variants of distroless and Chainguard images contain a shell.
-        let is_debug = tag(image).is_some_and(|tag| tag.contains("debug") || tag.ends_with("-dev"));
+        let tag = ImageReference::parse(image).tag();
+        let is_debug = tag.is_some_and(|tag| tag.contains("debug") || tag.ends_with("-dev"));
         let is_minimal = || MINIMAL_BASES.iter().any(|base| image.contains(base));
         !is_debug && (self.has(image, NoShell) || is_minimal())
     }
-}
-
-/// Returns the image without tag and digest.
-fn repository(image: &str) -> &str {
-    let reference = image.split('@').next().unwrap_or_default();
-    // Only the last step has a tag: a registry may contain a port.
-    let last = reference.rfind('/').map_or(0, |slash| slash + 1);
-    let end = reference[last..].find(':');
-    &reference[..end.map_or(reference.len(), |end| last + end)]
 }
 
 /// Returns the repository without its first steps: `a/b/c`, `b/c`, `c`.
@@ -92,13 +84,6 @@ fn suffixes(repository: &str) -> impl Iterator<Item = &str> {
     std::iter::once(0)
         .chain(after)
         .map(|start| &repository[start..])
-}
-
-/// Returns the tag of an image.
-fn tag(image: &str) -> Option<&str> {
-    let reference = image.split('@').next().unwrap_or_default();
-    let last = reference.rsplit('/').next().unwrap_or_default();
-    last.split_once(':').map(|(_, tag)| tag)
 }
 
 /// Parts of the names of images without a shell.

@@ -14,6 +14,7 @@
 //! - [`read`] reports unknown fields, missing fields and wrong types together, and keeps the locations.
 //! - [`normalise`] fills in the defaults of ECS; [`diff`] compares two definitions.
 //! - [`apply_fixes`] applies fixes to a definition, also inside a `describe-task-definition` response.
+//! - [`ImageReference`] splits an image reference into repository, tag and digest.
 //! - [`fargate_sizes`] is the table of CPU and memory combinations that Fargate supports.
 //!
 //! The crate is pure: it reads no file, no clock, no environment, and prints nothing.
@@ -31,6 +32,7 @@
 mod container;
 mod diff;
 pub mod fargate_sizes;
+mod image;
 mod normal;
 mod read;
 mod record;
@@ -41,6 +43,7 @@ mod volume;
 
 pub use container::*;
 pub use diff::{Change, diff};
+pub use image::ImageReference;
 pub use normal::normalise;
 pub use read::{
     LocatedDefinition, UNKNOWN_CONDITION, UNKNOWN_FIELD, WRONG_TYPE, apply_fixes, read, read_node,

@@ -1,6 +1,6 @@
 //! The smallest component: answers every request with its own body, or forwards it to an upstream.
 //!
-//! `tests/process.rs` runs it as a separate process.
+//! `tests/process/` runs it as a separate process.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 

@@ -73,14 +73,7 @@ impl Component for TlsProxy {
             tokio::join!(
                 report_expiry(&proxy, &process.readiness),
                 proxy.wait_until_upstream_accepts(upstream),
-                async {
-                    loop {
-                        hangup.next().await;
-                        tracing::info!("SIGHUP, reloading certificates");
-                        // `reload` logs its error.
-                        let _ = proxy.reload();
-                    }
-                },
+                reload_on_hangup(&proxy, &mut hangup),
             )
         };
 
@@ -114,6 +107,15 @@ async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListene
     TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot bind `{setting}` to {address}: {error}").into())
+}
+
+async fn reload_on_hangup(proxy: &Proxy, hangup: &mut HangupSignal) {
+    loop {
+        hangup.next().await;
+        tracing::info!("SIGHUP, reloading certificates");
+        // `reload` logs its error.
+        let _ = proxy.reload();
+    }
 }
 
 /// Reports the expiry of the certificates in `/ready`, and logs a warning once a day if one is near.

@@ -1,11 +1,12 @@
 //! A TLS proxy for an app in the same task: TLS in and HTTP or TCP to the next hop, or TCP in and TLS out.
 //!
 //! ```text
-//! client ──TLS──▶ acceptor (tls.rs) ──▶ HttpForwarder (forward.rs) ──HTTP──▶ next hop
+//! client ──TLS──▶ acceptor (tls/)  ───▶ HttpForwarder (forward.rs) ──HTTP──▶ next hop
 //!                      ▲            └──▶ TcpForwarder (tcp.rs, pipe.rs) ─TCP─▶ next hop
-//!         CertificateSet ◀── certificates, authorities (certificate.rs) ◀── reload (reload.rs)
+//!         CertificateSet ◀── certificates, authorities (certificate/) ◀── reload (reload.rs)
 //!                      ▲
-//!                 PEM text (pem.rs) ◀── settings (config.rs)
+//!                 PEM text (pem.rs) ◀── settings (config/)
+//! ```
 //!
 //! [`TlsProxy`] is the component; [`Proxy`] is for programs that embed it, and [`serve`] is its
 //! shortest form. Nothing is installed process-wide: the crypto provider is passed to rustls explicitly.
@@ -16,6 +17,7 @@ mod config;
 mod counting_stream;
 mod dev;
 mod forward;
+mod forwarded_headers;
 mod identity;
 mod pem;
 mod pipe;

@@ -54,12 +54,24 @@ fn assembler_crates_have_only_the_allowed_dependencies() {
         ("registry", &[]),
         ("task-runner", &["diagnostics", "task-definition"]),
         (
+            "local",
+            &[
+                "assembly",
+                "diagnostics",
+                "ecs-rules",
+                "registry",
+                "task-definition",
+                "task-runner",
+            ],
+        ),
+        (
             "assemble",
             &[
                 "assembly",
                 "diagnostics",
                 "ecs-client",
                 "ecs-rules",
+                "local",
                 "registry",
                 "task-definition",
                 "task-runner",

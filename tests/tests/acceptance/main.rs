@@ -6,6 +6,7 @@
     reason = "a failed precondition must fail the test"
 )]
 
+mod component_names;
 mod conformance;
 mod dependencies;
 mod documents;

@@ -21,7 +21,7 @@ use diagnostics::{Finding, Outcome, RuleConfig};
 use ecs_rules::ImageFacts;
 use ecs_rules::inputs::{Document, ParsedInput, check_input_with, read_input};
 
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::Value;
 use task_definition::{Change, diff, normalise};
 
-use crate::cli::{PriceArguments, ValueArguments};
+use crate::arguments::{PriceArguments, ValueArguments};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

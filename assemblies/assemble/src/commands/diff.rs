@@ -6,7 +6,7 @@ use serde_json::Value;
 use task_definition::Change;
 
 use super::remote;
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

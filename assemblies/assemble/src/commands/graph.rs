@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use task_definition::TaskDefinition;
 
 use super::check::is_task_definition;
-use crate::cli::{PriceArguments, ValueArguments};
+use crate::arguments::{PriceArguments, ValueArguments};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

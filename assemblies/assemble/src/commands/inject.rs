@@ -11,7 +11,7 @@ use ecs_rules::{ImageFacts, check_with};
 use serde_json::Value;
 use task_definition::{Change, TaskDefinition, diff, normalise, read};
 
-use crate::cli::{ValueArguments, pair};
+use crate::arguments::{ValueArguments, pair};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::udiff;

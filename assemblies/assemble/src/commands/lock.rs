@@ -13,7 +13,7 @@ use registry::{Client, Credentials, Error, Image, Limits, Platform};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};

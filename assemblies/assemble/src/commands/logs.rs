@@ -7,10 +7,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use clap::Args;
+use local::is_alive;
 use serde_json::Value;
 
 use super::runs::Run;
-use super::up::is_alive;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

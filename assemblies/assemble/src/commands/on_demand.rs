@@ -8,7 +8,7 @@
 use assembly::Plan;
 use clap::{Args, Subcommand};
 
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

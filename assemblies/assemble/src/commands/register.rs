@@ -4,7 +4,7 @@ use clap::Args;
 use ecs_client::Comparison;
 
 use super::remote;
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

@@ -7,7 +7,7 @@ use ecs_client::Client;
 use task_definition::TaskDefinition;
 
 use super::check::is_task_definition;
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 

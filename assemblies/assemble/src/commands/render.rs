@@ -13,7 +13,7 @@ use assembly::{Document, Plan, Prices, Sizing};
 use clap::Args;
 use diagnostics::{Finding, Outcome, Severity};
 
-use crate::cli::{PriceArguments, ValueArguments};
+use crate::arguments::{PriceArguments, ValueArguments};
 use crate::error::{CliError, format_findings};
 use crate::project::Project;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};

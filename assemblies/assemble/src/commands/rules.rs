@@ -59,7 +59,7 @@ enum Format {
 }
 
 /// A rule for manifests or for task definitions, with the texts that commands print about it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Row(&'static Rule);
 
 impl Deref for Row {

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use local::{SERVICE, TASK, is_alive, started_by};
 use serde_json::Value;
 
-use super::up::{SERVICE, TASK, is_alive, started_by};
 use crate::error::CliError;
 use crate::project::Project;
 

@@ -6,7 +6,7 @@ use assembly::{Prices, Sizing};
 use clap::{Args, ValueEnum};
 
 use super::check::is_task_definition;
-use crate::cli::{PriceArguments, ValueArguments};
+use crate::arguments::{PriceArguments, ValueArguments};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

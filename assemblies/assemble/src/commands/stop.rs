@@ -4,9 +4,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use clap::Args;
+use local::{ControlCommand, send};
 
 use super::runs::Run;
-use super::up::{ControlCommand, send};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

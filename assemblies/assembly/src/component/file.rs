@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::local::{Local, TokenSettings};
+
 /// A program that can run in a task, as its `component.yaml` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +80,29 @@ pub struct ComponentFile {
     /// Makes it the log router of the task: the other containers log through it.
     #[serde(default)]
     pub firelens: Option<Firelens>,
+}
+
+impl ComponentFile {
+    /// Returns the environment variable of a setting.
+    pub fn variable(&self, setting: &str) -> String {
+        let declaration = self.settings.get(setting);
+        let declared = declaration.and_then(|declaration| declaration.env.clone());
+        declared.unwrap_or_else(|| {
+            // The convention of the components: `limits.idle_timeout` of my-proxy is MY_PROXY_LIMITS__IDLE_TIMEOUT.
+            let name = setting.to_uppercase().replace('-', "_").replace('.', "__");
+            format!("{}{name}", self.prefix())
+        })
+    }
+
+    /// Returns the prefix of its environment variables: `MY_PROXY_`.
+    pub fn prefix(&self) -> String {
+        format!("{}_", self.name.to_uppercase().replace('-', "_"))
+    }
+
+    /// Returns the settings of the token that it requires, if it checks tokens.
+    pub fn token(&self) -> Option<&TokenSettings> {
+        self.local.as_ref()?.program()?.token.as_ref()
+    }
 }
 
 /// The role of a component in a task.
@@ -327,73 +352,6 @@ impl Router {
             Self::Fluentd => "fluentd",
         }
     }
-}
-
-/// How to run a component locally.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Local {
-    /// There is no program for it in this project.
-    Fallback(LocalFallback),
-    /// A program of this project.
-    Program(LocalProgram),
-}
-
-impl Local {
-    /// Returns the program, if there is one.
-    pub fn program(&self) -> Option<&LocalProgram> {
-        match self {
-            Self::Program(program) => Some(program),
-            Self::Fallback(_) => None,
-        }
-    }
-}
-
-/// What runs in place of a component without a local program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LocalFallback {
-    /// Nothing: the container is left out, and other containers do not wait for it.
-    Skip,
-    /// A stub that only sleeps.
-    Stub,
-}
-
-/// The local program of a component.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LocalProgram {
-    /// The binary.
-    pub binary: String,
-    /// The command that builds it.
-    #[serde(default)]
-    pub build: String,
-    /// The Debian packages that building and running it needs.
-    #[serde(default)]
-    pub setup: Vec<String>,
-    /// Settings to start it without an assembly, as the conformance tests do. Paths are relative to the root of
-    /// a project with development keys.
-    #[serde(default)]
-    pub alone: BTreeMap<String, String>,
-    /// An example request to try when it runs.
-    #[serde(default, rename = "try")]
-    pub attempt: Option<Attempt>,
-}
-
-/// An example request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Attempt {
-    /// The method.
-    pub method: String,
-    /// The path.
-    pub path: String,
-    /// The content type of the body.
-    #[serde(default)]
-    pub content_type: Option<String>,
-    /// A file with the body, relative to the root of the project.
-    #[serde(default)]
-    pub sample: Option<String>,
 }
 
 fn yes() -> bool {

@@ -7,6 +7,7 @@ use diagnostics::source::{self, Node, Source};
 use diagnostics::{Finding, Location, escape};
 use ecs_rules::{ImageFact, ImageFacts};
 use serde_json::Value;
+use task_definition::ImageReference;
 
 use crate::{decode, rules};
 
@@ -14,10 +15,12 @@ mod invalid_value;
 pub(crate) use invalid_value::InvalidValue;
 mod file;
 pub use file::{
-    Admin, AppProtocol, Attempt, Commands, ComponentFile, Firelens, Health, Kind, Local,
-    LocalFallback, LocalProgram, Permission, ProvidedInterface, RequiredInterface, Router,
-    SettingDeclaration, SettingFormat, SettingKind, Size, Stop,
+    Admin, AppProtocol, Commands, ComponentFile, Firelens, Health, Kind, Permission,
+    ProvidedInterface, RequiredInterface, Router, SettingDeclaration, SettingFormat, SettingKind,
+    Size, Stop,
 };
+mod local;
+pub use local::{Attempt, Local, LocalFallback, LocalProgram, TokenSettings};
 
 /// A component with the source of its description. Clones share the data.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,18 +67,12 @@ impl Component {
 
     /// Returns the environment variable of a setting.
     pub fn variable(&self, setting: &str) -> String {
-        let declaration = self.0.file.settings.get(setting);
-        let declared = declaration.and_then(|declaration| declaration.env.clone());
-        declared.unwrap_or_else(|| {
-            // The convention of the components: `limits.idle_timeout` of tls-proxy is TLS_PROXY_LIMITS__IDLE_TIMEOUT.
-            let name = setting.to_uppercase().replace('-', "_").replace('.', "__");
-            format!("{}{name}", self.prefix())
-        })
+        self.0.file.variable(setting)
     }
 
-    /// Returns the prefix of its environment variables: `TLS_PROXY_`.
+    /// Returns the prefix of its environment variables: `MY_PROXY_`.
     pub fn prefix(&self) -> String {
-        format!("{}_", self.name().to_uppercase().replace('-', "_"))
+        self.0.file.prefix()
     }
 
     /// Returns the text of its file.
@@ -96,23 +93,24 @@ impl Component {
     /// Reports fields that contradict each other.
     fn contradictions(&self) -> Vec<Finding> {
         let file = &self.0.file;
-        let provided = file
-            .provides
-            .iter()
-            .map(|(name, provided)| ("provides", name, &provided.setting));
-        let required = file
-            .requires
-            .iter()
-            .map(|(name, required)| ("requires", name, &required.setting));
+        let unknown_setting = |(pointer, setting): (String, &String)| {
+            let is_unknown = !file.settings.contains_key(setting);
+            let location = || self.location(&pointer);
+            is_unknown
+                .then(|| rules::m18_inconsistent_component::unknown_setting(location(), setting))
+        };
+
+        let provided = file.provides.iter();
+        let provided = provided
+            .map(|(name, provided)| (format!("/provides/{name}/setting"), &provided.setting));
+        let required = file.requires.iter();
+        let required = required
+            .map(|(name, required)| (format!("/requires/{name}/setting"), &required.setting));
         // An empty setting means a fixed address, which needs no declaration.
-        let settings = provided.chain(required);
-        let mut findings: Vec<Finding> = settings
-            .filter(|(_, _, setting)| !setting.is_empty() && !file.settings.contains_key(*setting))
-            .map(|(list, name, setting)| {
-                let location = self.location(&format!("/{list}/{name}/setting"));
-                rules::m18_inconsistent_component::unknown_setting(location, setting)
-            })
-            .collect();
+        let addresses = provided
+            .chain(required)
+            .filter(|(_, setting)| !setting.is_empty());
+        let mut findings: Vec<Finding> = addresses.filter_map(unknown_setting).collect();
 
         // Without an upstream the proxy could not be wired to the next hop.
         if file.kind == Kind::Proxy && !file.requires.contains_key(UPSTREAM) {
@@ -122,17 +120,36 @@ impl Component {
             ));
         }
 
-        if let Some(firelens) = &file.firelens
-            && !file.settings.contains_key(&firelens.output)
-        {
-            let location = self.location("/firelens/output");
-            findings.push(rules::m18_inconsistent_component::unknown_setting(
-                location,
-                &firelens.output,
-            ));
+        let output = file.firelens.iter();
+        let output = output.map(|firelens| ("/firelens/output".to_owned(), &firelens.output));
+        let token = file.token().into_iter().flat_map(|token| {
+            [
+                ("/local/token/issuer".to_owned(), &token.issuer),
+                ("/local/token/audience".to_owned(), &token.audience),
+            ]
+        });
+        findings.extend(output.chain(token).filter_map(unknown_setting));
+
+        findings.extend(self.trigger_findings());
+        for (list, settings) in file.one_of.iter().enumerate() {
+            let settings = settings.iter().enumerate();
+            let settings = settings.map(|(at, setting)| (format!("/one_of/{list}/{at}"), setting));
+            findings.extend(settings.filter_map(unknown_setting));
         }
 
-        // The event fills settings of the component, by the names of its fields.
+        if !has_valid_name(file) {
+            findings.push(rules::m04_invalid_name::invalid_name(
+                self.location("/name"),
+                &file.name,
+            ));
+        }
+        findings
+    }
+
+    /// Reports fields of `trigger` that name no setting of the component, or no field of the event.
+    fn trigger_findings(&self) -> Vec<Finding> {
+        let file = &self.0.file;
+        let mut findings = Vec::new();
         for (setting, text) in &file.trigger {
             let location = self.location(&format!("/trigger/{}", escape(setting)));
             if !file.settings.contains_key(setting) {
@@ -150,21 +167,6 @@ impl Component {
             }));
         }
 
-        for (list, settings) in file.one_of.iter().enumerate() {
-            let unknown = settings.iter().enumerate();
-            let unknown = unknown.filter(|(_, setting)| !file.settings.contains_key(*setting));
-            findings.extend(unknown.map(|(at, setting)| {
-                let location = self.location(&format!("/one_of/{list}/{at}"));
-                rules::m18_inconsistent_component::unknown_setting(location, setting)
-            }));
-        }
-
-        if !has_valid_name(file) {
-            findings.push(rules::m04_invalid_name::invalid_name(
-                self.location("/name"),
-                &file.name,
-            ));
-        }
         findings
     }
 }
@@ -240,8 +242,7 @@ pub(crate) fn image_facts<'c>(
         }
 
         // `FROM scratch`, with the written folders declared as volumes of the image's user.
-        let name = image.rsplit('/').next().unwrap_or(image);
-        let name = name.split([':', '@']).next().unwrap_or(name);
+        let name = ImageReference::parse(image).name();
         facts.insert(name, [ImageFact::NoShell, ImageFact::OwnsVolumes]);
         if file.provides.contains_key("otlp") {
             facts.insert(name, [ImageFact::TelemetryAgent]);

@@ -7,8 +7,8 @@ use task_definition::{ContainerDefinition, TaskDefinition};
 
 use super::account_context::AccountContext;
 use super::overlay_diff::have_unique_names;
-use super::yaml;
 use crate::component::Kind;
+use crate::yaml;
 
 /// Container fields that the manifest or other fields of `component.yaml` cover.
 const COVERED: [&str; 18] = [

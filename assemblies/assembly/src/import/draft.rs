@@ -1,20 +1,18 @@
-//! Builds the manifest of an import, and formats it.
-
-use std::fmt::Write as _;
+//! Builds the manifest of an import: roles, components and settings of the containers.
 
 use diagnostics::Finding;
 use diagnostics::source::Source;
 use serde_json::{Map, Value, json};
-use task_definition::{ContainerDefinition, TaskDefinition, normalise};
+use task_definition::fargate_sizes::{parse_cpu, parse_memory};
+use task_definition::{ContainerDefinition, TaskDefinition};
 
 use super::account_context::{AccountContext, escape_references};
-use super::{ImportOptions, describe, overlay_diff, roles, yaml};
+use super::{ImportOptions, describe, roles};
 use crate::component::{Catalog, Component, Kind};
 use crate::manifest::is_name;
-use crate::values::Values;
 
-/// The maximum number of rounds of deriving the task and comparing it with the original.
-const ROUNDS: usize = 4;
+mod reconcile;
+mod write;
 
 /// Whether containers may use existing components of the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,23 +58,14 @@ impl Draft {
         context: &AccountContext,
         catalog_match: CatalogMatch,
     ) -> Result<Self, String> {
-        let name = match &options.name {
-            Some(name) if is_name(name) => name.clone(),
-            Some(name) => {
-                return Err(format!(
-                    "`{name}` is not a valid name; write `{}`",
-                    to_name(name)
-                ));
-            }
-            None => to_name(&definition.family),
-        };
-
+        let name = assembly_name(definition, options)?;
         let app = roles::find_app(definition, catalog, options.app.as_deref())?;
         let mut draft = Self {
             name,
             components: Vec::new(),
             members: Vec::new(),
-            size: Map::new(),
+            // The size of the original; it is removed later if it can be derived.
+            size: original_size(definition),
             patch: Map::new(),
             lowered: Vec::new(),
             file: options.file.clone(),
@@ -84,59 +73,48 @@ impl Draft {
         };
 
         for (at, container) in definition.container_definitions.iter().enumerate() {
+            // What the container is if it gets a component of its own.
+            let role = if at == app {
+                Kind::App
+            } else {
+                roles::kind(definition, container)
+            };
             let component = match catalog_match {
-                CatalogMatch::Reuse => roles::find_component(container, catalog),
+                CatalogMatch::Reuse => draft.find_component(role, container, definition, catalog),
                 CatalogMatch::Ignore => None,
             };
 
-            let component = component.filter(|component| {
-                let is_used = draft
-                    .members
-                    .iter()
-                    .any(|member| member.component == component.name());
-
-                // A component from an earlier import of this definition is written again, not reused.
-                let kind = if at == app {
-                    Kind::App
-                } else {
-                    roles::kind(definition, container)
-                };
-
-                let generated =
-                    describe::component(component.name(), kind, container, definition, context);
-                !is_used
-                    && fits_role(component.file().kind, at == app)
-                    && component.text() != generated
-            });
-
-            let kind = match component {
-                _ if at == app => Kind::App,
-                Some(component) => component.file().kind,
-                None => roles::kind(definition, container),
-            };
-
             let member = match component {
-                Some(component) => reuse_component(component, kind, container, definition),
-                None => draft.describe_container(kind, container, definition, catalog),
+                Some(component) => {
+                    reuse_component(component, component.file().kind, container, definition)
+                }
+                None => draft.describe_container(role, container, definition, catalog),
             };
             draft.members.push(member);
         }
 
-        // Start with the size of the original; it is removed later if it can be derived.
-        if let (Some(cpu), Some(memory)) = (
-            parse_size(definition.cpu.as_deref(), true),
-            parse_size(definition.memory.as_deref(), false),
-        ) {
-            draft.size.insert("cpu".to_owned(), json!(cpu));
-            draft.size.insert("memory".to_owned(), json!(memory));
-        }
-
-        let platform = definition.runtime_platform.as_ref();
-        if platform.and_then(|platform| platform.cpu_architecture.as_deref()) == Some("ARM64") {
-            draft.size.insert("architecture".to_owned(), json!("ARM64"));
-        }
-
         Ok(draft)
+    }
+
+    /// Returns the existing component that the container can use.
+    fn find_component<'c>(
+        &self,
+        role: Kind,
+        container: &ContainerDefinition,
+        definition: &TaskDefinition,
+        catalog: &'c Catalog,
+    ) -> Option<&'c Component> {
+        let component = roles::find_component(container, catalog)?;
+        let is_used = self
+            .members
+            .iter()
+            .any(|member| member.component == component.name());
+        let fits_role = (component.file().kind == Kind::App) == (role == Kind::App);
+        // A component from an earlier import of this definition is written again, not reused.
+        let generated =
+            describe::component(component.name(), role, container, definition, &self.context);
+
+        (!is_used && fits_role && component.text() != generated).then_some(component)
     }
 
     /// Adds a new component for the container.
@@ -176,24 +154,7 @@ impl Draft {
             overrides.insert("name".to_owned(), json!(container.name));
         }
 
-        let (mut settings, mut secrets) = (Map::new(), Map::new());
-        for describe::DeclaredVariable {
-            setting, variable, ..
-        } in describe::declare_variables(container)
-        {
-            let plain = container
-                .variable(&variable)
-                .map(|value| settings.insert(setting.clone(), json!(value)));
-            let secret = container
-                .secrets
-                .iter()
-                .find(|secret| secret.name == variable);
-
-            if let (None, Some(secret)) = (plain, secret) {
-                secrets.insert(setting, json!(secret.value_from));
-            }
-        }
-
+        let (mut settings, secrets) = declared_values(container);
         if container.firelens_configuration.is_some() {
             settings.extend(log_output(definition).map(|output| ("log_output".to_owned(), output)));
         }
@@ -218,122 +179,6 @@ impl Draft {
         })
     }
 
-    /// Adds overrides and a patch for every field with a derived value that differs from the original.
-    pub(super) fn reconcile(
-        &mut self,
-        definition: &TaskDefinition,
-        catalog: &Catalog,
-        values: &Values,
-    ) -> Result<(), Vec<Finding>> {
-        let derived = self.derive(catalog, values)?;
-        self.add_unwired_settings(definition, &derived);
-
-        // An override of one container's size changes the derived sizes of the others.
-        for _ in 0..ROUNDS {
-            let derived = self.derive(catalog, values)?;
-            if !self.override_containers(definition, &derived) {
-                break;
-            }
-        }
-
-        let normal_original = normalise(definition);
-        let derived = self.derive(catalog, values)?;
-        let sides = [&derived, definition, &normalise(&derived), &normal_original];
-        let [derived, original, normal, expected] = sides.map(|task| {
-            // Containers have their overrides already; the patch is for the task's fields.
-            let mut task = json!(task);
-            task.as_object_mut()
-                .map(|fields| fields.shift_remove("containerDefinitions"));
-            task
-        });
-
-        self.patch = diff_fields(&derived, &original, &normal, &expected);
-        self.omit_derivable_size(definition, catalog, values);
-        Ok(())
-    }
-
-    /// Overrides container fields that differ, and returns whether there were any.
-    fn override_containers(
-        &mut self,
-        definition: &TaskDefinition,
-        derived: &TaskDefinition,
-    ) -> bool {
-        let derived = same_task(derived, definition);
-        let (normal, expected) = (normalise(&derived), normalise(definition));
-        let mut any = false;
-
-        for (at, member) in self.members.iter_mut().enumerate() {
-            let sides = [&derived, definition, &normal, &expected];
-            let [derived, original, normal, expected] =
-                sides.map(|task| json!(task.container_definitions[at]));
-            let over = diff_fields(&derived, &original, &normal, &expected);
-
-            any |= !over.is_empty();
-            for (field, value) in over {
-                // A difference on top of an earlier override would replace it, so use the whole value.
-                let is_repeated = member.overrides.contains_key(&field);
-                let whole = original.get(&field).cloned().unwrap_or(Value::Null);
-                member
-                    .overrides
-                    .insert(field, if is_repeated { whole } else { value });
-            }
-        }
-
-        any
-    }
-
-    /// Removes the size if the derived one is the same.
-    fn omit_derivable_size(
-        &mut self,
-        definition: &TaskDefinition,
-        catalog: &Catalog,
-        values: &Values,
-    ) {
-        let mut without = self.clone();
-        without.size.retain(|field, _| field == "architecture");
-        let same = without
-            .derive(catalog, values)
-            .is_ok_and(|derived| normalise(&derived) == normalise(definition));
-
-        if same {
-            *self = without;
-        }
-    }
-
-    /// Adds the settings of existing components that the wiring does not set, or sets to another value.
-    fn add_unwired_settings(&mut self, definition: &TaskDefinition, derived: &TaskDefinition) {
-        for (at, member) in self.members.iter_mut().enumerate() {
-            let Some(component) = &member.existing else {
-                continue;
-            };
-            let original = &definition.container_definitions[at];
-            let derived = &derived.container_definitions[at];
-
-            for (setting, declared) in &component.file().settings {
-                let variable = component.variable(setting);
-                let Some(value) = original.variable(&variable) else {
-                    continue;
-                };
-
-                if declared.secret || derived.variable(&variable) == Some(value) {
-                    continue;
-                }
-
-                // Keep the setting only if it produces the same text again.
-                let value = parse_setting(value);
-                if declared.kind.text(&value).as_deref() == original.variable(&variable) {
-                    member.settings.insert(setting.clone(), value);
-                }
-            }
-        }
-    }
-
-    fn derive(&self, catalog: &Catalog, values: &Values) -> Result<TaskDefinition, Vec<Finding>> {
-        let source = Source::new(format!("{}.yaml", self.name), self.manifest());
-        let wiring = crate::wiring(&source, catalog, values)?;
-        crate::plan::derive_definition(&wiring)
-    }
-
     /// Lowers the rules of these errors to warnings, and returns whether any was not lowered before.
     pub(super) fn lower(&mut self, errors: &[Finding]) -> bool {
         let before = self.lowered.len();
@@ -344,136 +189,58 @@ impl Draft {
         }
         self.lowered.len() > before
     }
+}
 
-    /// Formats the manifest.
-    pub(super) fn manifest(&self) -> String {
-        let mut text = format!(
-            "# yaml-language-server: $schema=schema/assembly.json\n\
-             # Imported from {}: with `--values {}` it renders to the same task definition.\n",
-            self.file, self.name
-        );
-
-        text += &yaml::entry("name", &json!(self.name), 0);
-        text += &yaml::entry("summary", &json!(format!("Imported from {}", self.file)), 0);
-        let names_of = |kind: Kind| -> Vec<&str> {
-            let members = self.members.iter().filter(|member| member.kind == kind);
-            members.map(|member| member.component.as_str()).collect()
-        };
-
-        text += &yaml::entry("app", &json!(names_of(Kind::App).first()), 0);
-        let lists = [
-            ("ingress", Kind::Proxy),
-            ("sidecars", Kind::Sidecar),
-            ("init", Kind::Init),
-        ];
-
-        for (field, kind) in lists {
-            let names = names_of(kind);
-            if !names.is_empty() {
-                text += &yaml::entry(field, &json!(names), 0);
-            }
-        }
-
-        // The default order of the assembler; any other needs `order`.
-        let default_order = [Kind::Proxy, Kind::App, Kind::Sidecar, Kind::Init]
-            .map(names_of)
-            .concat();
-        let order: Vec<&str> = self
-            .members
-            .iter()
-            .map(|member| member.component.as_str())
-            .collect();
-
-        if order != default_order {
-            text += &yaml::entry("order", &json!(order), 0);
-        }
-        text += &self.format_section("settings", |member| &member.settings);
-        text += &self.format_section("secrets", |member| &member.secrets);
-        text += "\n# The definition does not contain the number of tasks.\nservice: {}\n";
-        if !self.size.is_empty() {
-            text += &yaml::entry("size", &Value::Object(self.size.clone()), 0);
-        }
-
-        text + &self.format_overrides() + &self.format_patch() + &self.format_rules()
-    }
-
-    fn format_section(
-        &self,
-        name: &str,
-        entries: impl Fn(&DraftContainer) -> &Map<String, Value>,
-    ) -> String {
-        let members = self
-            .members
-            .iter()
-            .filter(|member| !entries(member).is_empty());
-        let lines: String = members
-            .map(|member| {
-                let value = self
-                    .context
-                    .parametrise(&Value::Object(entries(member).clone()));
-                yaml::entry(&member.component, &value, 2)
-            })
-            .collect();
-        with_heading(&format!("\n{name}:\n"), lines)
-    }
-
-    fn format_overrides(&self) -> String {
-        let mut lines = String::new();
-        for member in self
-            .members
-            .iter()
-            .filter(|member| !member.overrides.is_empty())
-        {
-            let _ = writeln!(lines, "  {}:", member.component);
-            // Consecutive fields with the same reason share a comment.
-            let mut last = "";
-            let mut fields: Vec<_> = member.overrides.iter().collect();
-            fields.sort_by_key(|(field, _)| {
-                ORDER
-                    .iter()
-                    .position(|name| name == field)
-                    .unwrap_or(ORDER.len())
-            });
-
-            for (field, value) in fields {
-                let why = why(field, value);
-                if why != last {
-                    let _ = writeln!(lines, "    # {why}");
-                }
-                last = why;
-                lines += &yaml::entry(field, &self.context.parametrise(value), 4);
-            }
-        }
-
-        let head = "\n# Derived fields that differ from the original. Remove a line to use the derived value.\noverrides:\n";
-        with_heading(head, lines)
-    }
-
-    fn format_patch(&self) -> String {
-        let lines = self.patch.iter().map(|(field, value)| {
-            let value = self.context.parametrise(value);
-            yaml::entry(field, &value, 2)
-        });
-        let head = "\n# Fields of the task that no other field of the manifest sets.\npatch:\n";
-        with_heading(head, lines.collect())
-    }
-
-    fn format_rules(&self) -> String {
-        let lines = self.lowered.iter().map(|(rule, message)| {
-            let reason = format!("as imported from {}: {message}", self.file).replace("${", "$${");
-            yaml::entry(rule, &json!({ "severity": "warning", "reason": reason }), 2)
-        });
-        let head = "\n# Errors of the original. Fix them, then remove the lines.\nrules:\n";
-        with_heading(head, lines.collect())
+/// Returns the name of the assembly: the given one, or else that of the family.
+fn assembly_name(definition: &TaskDefinition, options: &ImportOptions) -> Result<String, String> {
+    match &options.name {
+        Some(name) if is_name(name) => Ok(name.clone()),
+        Some(name) => Err(format!(
+            "`{name}` is not a valid name; write `{}`",
+            to_name(name)
+        )),
+        None => Ok(to_name(&definition.family)),
     }
 }
 
-fn with_heading(head: &str, lines: String) -> String {
-    if lines.is_empty() {
-        lines
-    } else {
-        format!("{head}{lines}")
+/// Returns the section `size` with the task's CPU units, MiB of memory and architecture.
+fn original_size(definition: &TaskDefinition) -> Map<String, Value> {
+    let mut size = Map::new();
+    let cpu = definition.cpu.as_deref().and_then(parse_cpu);
+    let memory = definition.memory.as_deref().and_then(parse_memory);
+    if let (Some(cpu), Some(memory)) = (cpu, memory) {
+        size.insert("cpu".to_owned(), json!(cpu));
+        size.insert("memory".to_owned(), json!(memory));
     }
+
+    let platform = definition.runtime_platform.as_ref();
+    if platform.and_then(|platform| platform.cpu_architecture.as_deref()) == Some("ARM64") {
+        size.insert("architecture".to_owned(), json!("ARM64"));
+    }
+    size
+}
+
+/// Returns the container's settings and secrets, if it gets a component that declares its variables.
+fn declared_values(container: &ContainerDefinition) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut settings, mut secrets) = (Map::new(), Map::new());
+    for describe::DeclaredVariable {
+        setting, variable, ..
+    } in describe::declare_variables(container)
+    {
+        let plain = container
+            .variable(&variable)
+            .map(|value| settings.insert(setting.clone(), json!(value)));
+        let secret = container
+            .secrets
+            .iter()
+            .find(|secret| secret.name == variable);
+
+        if let (None, Some(secret)) = (plain, secret) {
+            secrets.insert(setting, json!(secret.value_from));
+        }
+    }
+
+    (settings, secrets)
 }
 
 /// Converts a family to a valid name of lower-case letters, digits and `-`.
@@ -497,11 +264,6 @@ pub(crate) fn to_name(family: &str) -> String {
     } else {
         name.to_owned()
     }
-}
-
-/// Returns whether a component of this kind fits the role of the container.
-fn fits_role(kind: Kind, is_app: bool) -> bool {
-    (kind == Kind::App) == is_app
 }
 
 /// Uses an existing component for the container.
@@ -582,89 +344,4 @@ fn log_output(definition: &TaskDefinition) -> Option<Value> {
         .map(|(name, text)| (name.clone(), json!(escape_references(text))));
 
     (!log.options.is_empty()).then(|| Value::Object(options.collect()))
-}
-
-fn parse_size(text: Option<&str>, is_cpu: bool) -> Option<u32> {
-    use task_definition::fargate_sizes::{parse_cpu, parse_memory};
-    if is_cpu {
-        parse_cpu(text?)
-    } else {
-        parse_memory(text?)
-    }
-}
-
-/// Returns the original task with the derived containers, so that both are normalised with the same task fields.
-fn same_task(derived: &TaskDefinition, original: &TaskDefinition) -> TaskDefinition {
-    TaskDefinition {
-        container_definitions: derived.container_definitions.clone(),
-        ..original.clone()
-    }
-}
-
-/// Returns the overlay for the fields with different normal inputs, with the spelling of the original.
-fn diff_fields(
-    derived: &Value,
-    original: &Value,
-    normal: &Value,
-    expected: &Value,
-) -> Map<String, Value> {
-    let keys = |value: &Value| {
-        value
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.clone())
-            .collect::<Vec<_>>()
-    };
-
-    let mut all = keys(original);
-    all.extend(
-        keys(derived)
-            .into_iter()
-            .filter(|key| original.get(key).is_none()),
-    );
-
-    let different = all
-        .into_iter()
-        .filter(|key| normal.get(key) != expected.get(key));
-    different
-        .filter_map(|key| {
-            let over = overlay_diff::diff(derived.get(&key), original.get(&key))?;
-            Some((key, over))
-        })
-        .collect()
-}
-
-/// The order of overridden fields; all others follow.
-const ORDER: [&str; 8] = [
-    "name",
-    "image",
-    "cpu",
-    "memory",
-    "memoryReservation",
-    "essential",
-    "restartPolicy",
-    "dependsOn",
-];
-
-/// Returns the comment above an overridden field.
-fn why(field: &str, value: &Value) -> &'static str {
-    match (field, value) {
-        ("name", _) => "the name of the container in the original",
-        ("image", _) => "the image reference of the original",
-        ("cpu" | "memory" | "memoryReservation", Value::Null) => "the original does not set it",
-        ("cpu" | "memory" | "memoryReservation", _) => "the value of the original",
-        ("dependsOn", Value::Null) => "the original starts it without waiting",
-        ("dependsOn", _) => "the order of the original",
-        ("essential" | "restartPolicy", _) => {
-            "whether the task ends with it, and whether it is restarted"
-        }
-        ("logConfiguration", Value::Null) => "the original does not log it",
-        ("logConfiguration", _) => "its log destination",
-        ("portMappings", _) => "the port mappings of the original",
-        ("mountPoints" | "volumesFrom", _) => "the mounts of the original",
-        ("environment" | "secrets" | "environmentFiles", _) => "variables that are not settings",
-        (_, Value::Null) => "the original does not have it",
-        _ => "as in the original",
-    }
 }

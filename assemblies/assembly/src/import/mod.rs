@@ -16,6 +16,7 @@ use task_definition::{TaskDefinition, diff, normalise};
 
 use crate::component::Catalog;
 use crate::values::Values;
+use crate::yaml;
 
 pub(crate) mod account_context;
 mod describe;
@@ -23,7 +24,6 @@ pub(crate) mod draft;
 mod fargate;
 mod overlay_diff;
 pub(crate) mod roles;
-pub(crate) mod yaml;
 
 /// The options of an import.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
 //! Determines the app of a task definition and the roles of the other containers.
 
-use task_definition::{Condition, ContainerDefinition, TaskDefinition};
+use task_definition::{Condition, ContainerDefinition, ImageReference, TaskDefinition};
 
 use crate::component::{Catalog, Component, Kind};
 
@@ -71,13 +71,13 @@ fn runs_first(definition: &TaskDefinition, container: &ContainerDefinition) -> b
 
 /// Returns whether the image is a well-known sidecar, which is never the app.
 fn is_known_helper(container: &ContainerDefinition) -> bool {
-    let path = path_of(&container.image);
+    let path = ImageReference::parse(&container.image).repository();
     let last = path.rsplit('/').next().unwrap_or_default();
     path.ends_with("datadog/agent") || path.ends_with("datadoghq/agent") || HELPERS.contains(&last)
 }
 
 /// Repository names of telemetry agents, log routers and service-mesh proxies.
-const HELPERS: [&str; 15] = [
+const HELPERS: [&str; 14] = [
     "aws-appmesh-envoy",
     "aws-for-fluent-bit",
     "aws-otel-collector",
@@ -91,7 +91,6 @@ const HELPERS: [&str; 15] = [
     "opentelemetry-collector",
     "opentelemetry-collector-contrib",
     "splunk-otel-collector",
-    "telemetry-forwarder",
     "xray-daemon",
 ];
 
@@ -103,7 +102,7 @@ pub(crate) fn find_component<'c>(
     let all = catalog
         .names()
         .filter_map(|name| catalog.component(name)?.ok());
-    let image = path_of(&container.image);
+    let image = ImageReference::parse(&container.image).repository();
     let mut same =
         all.filter(|component| same_image(component, image) && fits(component, container));
     same.next()
@@ -111,7 +110,7 @@ pub(crate) fn find_component<'c>(
 
 /// Compares the last path segment for images of this project, which may be in any registry, and the path for others.
 fn same_image(component: &Component, image: &str) -> bool {
-    let own = path_of(&component.file().image);
+    let own = ImageReference::parse(&component.file().image).repository();
     let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     if component.file().container.is_none() {
         return last(own) == last(image);
@@ -137,13 +136,4 @@ fn fits(component: &Component, container: &ContainerDefinition) -> bool {
                 .variable(&component.variable(&required.setting))
                 .is_some()
         })
-}
-
-/// Returns an image reference without tag and digest.
-pub(super) fn path_of(image: &str) -> &str {
-    let image = image.split('@').next().unwrap_or(image);
-    match image.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') => path,
-        _ => image,
-    }
 }

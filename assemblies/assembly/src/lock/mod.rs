@@ -11,6 +11,7 @@ use diagnostics::source::{self, Node, Source};
 use diagnostics::{Finding, Location, escape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use task_definition::ImageReference;
 
 use crate::{decode, rules};
 
@@ -124,10 +125,10 @@ impl Lock {
 
     /// Returns the locked references of the same repository.
     fn other_tags<'l>(&'l self, image: &'l str) -> impl Iterator<Item = &'l str> {
-        let repository = reference::repository(image);
+        let repository = ImageReference::parse(image).repository();
         // Also the same tag; the caller has looked that up before.
         let others = self.file.images.keys().map(String::as_str);
-        others.filter(move |other| reference::repository(other) == repository)
+        others.filter(move |other| ImageReference::parse(other).repository() == repository)
     }
 
     /// Returns the location of an entry's field.

@@ -1,7 +1,7 @@
 //! Replaces tags by digests in a finished task definition.
 
 use diagnostics::{Finding, Location};
-use task_definition::{LocatedDefinition, TaskDefinition};
+use task_definition::{ImageReference, LocatedDefinition, TaskDefinition};
 
 use super::{Lock, is_mutable, reference};
 use crate::rules;
@@ -53,11 +53,8 @@ pub(crate) fn pin(located: &mut LocatedDefinition, lock: &Lock) -> Vec<Finding> 
 
         // The documented forms are NAME:TAG and NAME@DIGEST; agents have failed on a reference with both.
         let tag = reference::tag(&container.image).to_owned();
-        let pinned = format!(
-            "{}@{}",
-            reference::repository(&container.image),
-            locked.digest
-        );
+        let repository = ImageReference::parse(&container.image).repository();
+        let pinned = format!("{repository}@{}", locked.digest);
 
         container.image = pinned;
         container

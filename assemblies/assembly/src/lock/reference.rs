@@ -1,5 +1,7 @@
 //! The parts of an image reference that a lock needs.
 
+use task_definition::ImageReference;
+
 /// Returns whether a reference is mutable: it has a tag or nothing instead of a digest.
 pub fn is_mutable(image: &str) -> bool {
     // `@` of a digest is not among them.
@@ -7,22 +9,9 @@ pub fn is_mutable(image: &str) -> bool {
     !image.is_empty() && image.chars().all(is_plain)
 }
 
-/// Returns the part before the tag.
-pub(super) fn repository(image: &str) -> &str {
-    split(image).0
-}
-
 /// Returns the tag; the default is `latest`.
 pub(super) fn tag(image: &str) -> &str {
-    split(image).1.unwrap_or("latest")
-}
-
-/// Splits at the last colon, unless a slash follows it: then it belongs to a port.
-fn split(image: &str) -> (&str, Option<&str>) {
-    match image.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
-        _ => (image, None),
-    }
+    ImageReference::parse(image).tag().unwrap_or("latest")
 }
 
 #[cfg(test)]
@@ -31,9 +20,7 @@ mod tests {
 
     #[test]
     fn a_registry_port_is_not_a_tag() {
-        assert_eq!(repository("localhost:5000/web"), "localhost:5000/web");
         assert_eq!(tag("localhost:5000/web"), "latest");
-        assert_eq!(repository("localhost:5000/web:1.2"), "localhost:5000/web");
         assert_eq!(tag("localhost:5000/web:1.2"), "1.2");
     }
 

@@ -7,7 +7,6 @@ mod cloudformation;
 mod compose;
 mod iam;
 mod index;
-mod yaml;
 
 pub use index::{Entry, index};
 

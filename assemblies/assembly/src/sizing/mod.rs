@@ -188,7 +188,7 @@ impl Sizing {
         }
     }
 
-    /// Returns the containers that determine the size, as text: `coins (CPU)`.
+    /// Returns the containers that determine the size, as text: `web (CPU)`.
     pub fn set_by(&self) -> String {
         let constraints: Vec<String> = self
             .smaller

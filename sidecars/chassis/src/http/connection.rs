@@ -129,41 +129,24 @@ impl Connection {
             strip_hop_by_hop(request.headers_mut());
             // In flight from the complete header section until the last byte of the response body is sent.
             let in_flight = activity.begin();
-            let (head, body) = request.into_parts();
-            let body = DrainOnDrop::new(body, &head.headers);
-            let answering = service(Request::from_parts(head, box_body(body)));
+            let answering = service(drain_body_on_drop(request));
             let is_closing = Arc::clone(&is_closing);
 
             async move {
-                let mut response = answering.await;
-                // A 101 response has `Connection: upgrade`, and its connection becomes the tunnel.
-                if is_closing.load(Ordering::Relaxed)
-                    && response.status() != StatusCode::SWITCHING_PROTOCOLS
-                {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(CONNECTION, close);
-                }
-
-                Ok::<_, Infallible>(response.map(|body| TrackedBody {
-                    body,
-                    _in_flight: in_flight,
-                }))
+                let response = answering.await;
+                let is_closing = is_closing.load(Ordering::Relaxed);
+                Ok::<_, Infallible>(finish_response(response, is_closing, in_flight))
             }
         });
 
         let ended = if protocol == Protocol::Http2 {
             let coalescer = WriteCoalescer::new(io);
             let io = TokioIo::new(coalescer.clone());
-            let connection = h2(&self.limits).serve_connection(io, service);
-            self.drive(
-                Http2Connection {
-                    connection,
-                    coalescer,
-                },
-                protocol,
-                &closing,
-            )
-            .await
+            let connection = Http2Connection {
+                connection: h2(&self.limits).serve_connection(io, service),
+                coalescer,
+            };
+            self.drive(connection, protocol, &closing).await
         } else {
             let connection = h1(&self.limits).serve_connection(TokioIo::new(io), service);
             // Without this hyper would not hand over the connection after a 101.
@@ -264,6 +247,29 @@ impl From<TimeoutKind> for io::Error {
         };
         Self::new(io::ErrorKind::TimedOut, message)
     }
+}
+
+fn drain_body_on_drop(request: Request<Incoming>) -> Request<Body> {
+    let (head, body) = request.into_parts();
+    let body = DrainOnDrop::new(body, &head.headers);
+    Request::from_parts(head, box_body(body))
+}
+
+fn finish_response(
+    mut response: Response<Body>,
+    is_closing: bool,
+    in_flight: InFlightGuard,
+) -> Response<TrackedBody> {
+    // A 101 response has `Connection: upgrade`, and its connection becomes the tunnel.
+    if is_closing && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+
+    response.map(|body| TrackedBody {
+        body,
+        _in_flight: in_flight,
+    })
 }
 
 fn h1(limits: &Limits) -> http1::Builder {

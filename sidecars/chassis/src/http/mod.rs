@@ -23,6 +23,7 @@ mod timeout_body;
 mod trace;
 mod upgrade;
 mod upstream;
+mod upstream_body;
 mod vectored_join;
 mod write_coalescer;
 

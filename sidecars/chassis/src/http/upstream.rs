@@ -3,22 +3,18 @@
 use std::{
     fmt,
     net::IpAddr,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version,
     header::{CONTENT_TYPE, EXPECT, HOST, RETRY_AFTER, TE},
     uri::{Authority, PathAndQuery, Scheme},
 };
-use http_body::{Frame, SizeHint};
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -30,6 +26,7 @@ use super::{
     timeout_body::TimeoutBody,
     trace,
     upgrade::PendingUpgrade,
+    upstream_body::RequestBody,
 };
 use crate::BoxError;
 
@@ -209,40 +206,9 @@ impl Upstream {
         let host_in_target = request.uri().authority().cloned();
 
         match self.pool.protocol() {
-            UpstreamProtocol::Http1 => {
-                *request.version_mut() = Version::HTTP_11;
-                let path = self.path(request.uri());
-                let host = host_in_target.or_else(|| {
-                    let is_missing = !request.headers().contains_key(HOST);
-                    is_missing.then(|| self.authority.clone())
-                });
-
-                if let Some(host) = host
-                    && let Ok(host) = HeaderValue::from_str(host.as_str())
-                {
-                    request.headers_mut().insert(HOST, host);
-                }
-
-                if let Some(path) = path {
-                    *request.uri_mut() = path?;
-                }
-            }
+            UpstreamProtocol::Http1 => self.address_http1(&mut request, host_in_target)?,
             UpstreamProtocol::Http2 => {
-                *request.version_mut() = Version::HTTP_2;
-                let host = request.headers_mut().remove(HOST);
-                let host = host_in_target
-                    .or_else(|| host.and_then(|host| host.to_str().ok()?.parse().ok()));
-                let path = match self.path(request.uri()) {
-                    Some(path) => path?,
-                    None => request.uri().clone(),
-                };
-
-                let mut parts = path.into_parts();
-                parts.scheme = Some(Scheme::HTTP);
-                parts.authority = Some(host.unwrap_or_else(|| self.authority.clone()));
-
-                let uri = Uri::from_parts(parts);
-                *request.uri_mut() = uri.map_err(|error| UpstreamError::Failed(error.into()))?;
+                self.address_http2(&mut request, host_in_target)?;
                 if wants_trailers {
                     // `TE` is hop-by-hop and was removed; gRPC servers reject calls without it.
                     let headers = request.headers_mut();
@@ -254,6 +220,55 @@ impl Upstream {
         trace::inject(request.headers_mut());
         let body_failed = Arc::clone(body_failed);
         Ok(request.map(|body| box_body(RequestBody { body, body_failed })))
+    }
+
+    /// Writes the target in origin form and the host into `Host`.
+    fn address_http1(
+        &self,
+        request: &mut Request<Body>,
+        host_in_target: Option<Authority>,
+    ) -> Result<(), UpstreamError> {
+        *request.version_mut() = Version::HTTP_11;
+        let path = self.path(request.uri());
+        let host = host_in_target.or_else(|| {
+            let is_missing = !request.headers().contains_key(HOST);
+            is_missing.then(|| self.authority.clone())
+        });
+
+        if let Some(host) = host
+            && let Ok(host) = HeaderValue::from_str(host.as_str())
+        {
+            request.headers_mut().insert(HOST, host);
+        }
+
+        if let Some(path) = path {
+            *request.uri_mut() = path?;
+        }
+        Ok(())
+    }
+
+    /// Writes the host into the target, where HTTP/2 has it.
+    fn address_http2(
+        &self,
+        request: &mut Request<Body>,
+        host_in_target: Option<Authority>,
+    ) -> Result<(), UpstreamError> {
+        *request.version_mut() = Version::HTTP_2;
+        let host = request.headers_mut().remove(HOST);
+        let host =
+            host_in_target.or_else(|| host.and_then(|host| host.to_str().ok()?.parse().ok()));
+        let path = match self.path(request.uri()) {
+            Some(path) => path?,
+            None => request.uri().clone(),
+        };
+
+        let mut parts = path.into_parts();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(host.unwrap_or_else(|| self.authority.clone()));
+
+        let uri = Uri::from_parts(parts);
+        *request.uri_mut() = uri.map_err(|error| UpstreamError::Failed(error.into()))?;
+        Ok(())
     }
 
     /// Returns the target in origin form, appended to the base path; `None` if it needs no change.
@@ -310,36 +325,6 @@ impl UpstreamError {
 pub fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// A request body that records whether it failed.
-struct RequestBody {
-    body: Body,
-    body_failed: Arc<AtomicBool>,
-}
-
-impl http_body::Body for RequestBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if matches!(frame, Some(Err(_))) {
-            self.body_failed.store(true, Ordering::Relaxed);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {

@@ -8,7 +8,7 @@ use assembly::{Catalog, plan_under};
 use clap::Args;
 
 use super::{Starter, check_name, write};
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
 
     let mut starters = vec![Starter::new(
         format!("assemblies/{name}.yaml"),
-        manifest(arguments, &app, &required, project),
+        manifest(arguments, &app, &required, project, &catalog),
     )];
 
     // The values file is shared by all assemblies, so an existing one is kept.
@@ -191,6 +191,7 @@ fn manifest(
     app: &str,
     required: &RequiredSettings,
     project: &Project,
+    catalog: &Catalog,
 ) -> String {
     let mut text = String::new();
     if project
@@ -211,19 +212,43 @@ fn manifest(
         &mut text,
         "ingress",
         &arguments.ingress,
-        "[tls-proxy] # proxies in front of the app, outermost first",
+        &format!(
+            "[{}] # proxies in front of the app, outermost first",
+            example(catalog, Kind::Proxy)
+        ),
     );
 
     list(
         &mut text,
         "sidecars",
         &arguments.sidecar,
-        "[telemetry-forwarder] # helpers beside the app",
+        &format!(
+            "[{}] # helpers beside the app",
+            example(catalog, Kind::Sidecar)
+        ),
     );
 
     map(&mut text, "settings", &required.settings);
     map(&mut text, "secrets", &required.secrets);
     text + SERVICE
+}
+
+/// Returns a component of the catalog of this kind, as an example; one of the project rather than a third party's.
+fn example(catalog: &Catalog, kind: Kind) -> &str {
+    let components = catalog
+        .names()
+        .filter_map(|name| catalog.component(name)?.ok());
+    let candidates = components.filter(|component| component.file().kind == kind);
+    // The outermost proxy is usually the one that clients reach over TLS.
+    let best = candidates.min_by_key(|component| {
+        let file = component.file();
+        (
+            file.container.is_some(),
+            !file.provides.contains_key("https"),
+        )
+    });
+
+    best.map_or("my-component", Component::name)
 }
 
 /// Writes the chosen components, or a comment that shows the syntax.

@@ -9,7 +9,7 @@ use assembly::trigger::event::{
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use assembly::trigger::event::{Object, object_created, start};
 use clap::Args;
 
-use crate::cli::ValueArguments;
+use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

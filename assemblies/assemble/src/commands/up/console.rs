@@ -2,51 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stderr, stdout};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use diagnostics::Color;
+use local::EventSink;
 use task_definition::TaskDefinition;
 use task_runner::machine::{Health, TaskStatus};
 use task_runner::{EventKind, RunnerEvent, Stream};
-use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 
-use super::run_dir::HealthCriterion;
 use super::status::Status;
 use crate::ui::{Ui, print_line};
-
-/// Receives the events of a task.
-pub(super) trait EventSink: Send {
-    /// Called for each event.
-    fn event(&mut self, event: &RunnerEvent);
-    /// Called when there was no event for [`IDLE_INTERVAL`].
-    fn idle(&mut self) {}
-}
-
-/// Delivers events until the task has ended, and signals once when it is RUNNING and HEALTHY.
-pub(super) fn deliver(
-    handle: &Handle,
-    mut events: mpsc::Receiver<RunnerEvent>,
-    mut sink: Box<dyn EventSink>,
-    running: oneshot::Sender<()>,
-    healthy: HealthCriterion,
-) {
-    let mut running = Some(running);
-    loop {
-        match handle.block_on(async { timeout(IDLE_INTERVAL, events.recv()).await }) {
-            Ok(Some(event)) => {
-                sink.event(&event);
-                if healthy.is_reached(&event.kind) {
-                    // The receiver may be gone: not every caller waits for this.
-                    let _ = running.take().map(|running| running.send(()));
-                }
-            }
-            Ok(None) => return,
-            Err(_) => sink.idle(),
-        }
-    }
-}
 
 /// Prints lines prefixed with the container's name.
 #[derive(Debug)]
@@ -67,7 +32,7 @@ pub(super) struct ConsoleSink {
 
 impl ConsoleSink {
     /// Creates a sink with columns wide enough for the longest name.
-    pub(super) fn new(definition: &TaskDefinition, number: Option<String>, ui: &Ui) -> Self {
+    pub(super) fn new(definition: &TaskDefinition, number: Option<&str>, ui: &Ui) -> Self {
         // With several replicas their lines interleave, so there is no single status line.
         let bottom = stdout().is_terminal() && stderr().is_terminal() && number.is_none();
         let prefix = number
@@ -179,18 +144,7 @@ impl ConsoleSink {
         match &event.kind {
             EventKind::Log { stream, line } => self.line(event.container.as_deref(), *stream, line),
             EventKind::Started { pid, run, after } => {
-                let started = if *run > 1 {
-                    format!("restarted (run {run})")
-                } else {
-                    "started".to_owned()
-                };
-
-                let after = if after.is_empty() {
-                    String::new()
-                } else {
-                    format!(", after {}", after.join(", "))
-                };
-                self.note(event, Sign::Up, &format!("{started}, pid {pid}{after}"));
+                self.note(event, Sign::Up, &format_start(*pid, *run, after));
             }
             EventKind::Health {
                 health,
@@ -198,18 +152,7 @@ impl ConsoleSink {
                 output,
                 ..
             } => {
-                let output = output.lines().next().unwrap_or_default();
-                let (sign, message) = match (health, streak) {
-                    (Health::Healthy, 0) => (Sign::Well, "HEALTHY".to_owned()),
-                    (Health::Unhealthy, _) => (
-                        Sign::Bad,
-                        format!("UNHEALTHY, {}: {output}", format_failed_checks(*streak)),
-                    ),
-                    _ => (
-                        Sign::Warning,
-                        format!("{health}, {}: {output}", format_failed_checks(*streak)),
-                    ),
-                };
+                let (sign, message) = describe_health(*health, *streak, output);
                 self.note(event, sign, &message);
             }
             EventKind::Restarting { code } => {
@@ -297,7 +240,6 @@ fn hue(name: &str) -> u8 {
     [34, 35, 36, 94, 95, 96][sum as usize % 6]
 }
 
-const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// Idle calls between two notices about what a stop is waiting for.
 const IDLE_CALLS_PER_NOTICE: u32 = 5;
 
@@ -305,4 +247,36 @@ const IDLE_CALLS_PER_NOTICE: u32 = 5;
 fn format_failed_checks(count: u32) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} health check{plural} failed")
+}
+
+/// Formats the start of a container: its run from the second on, and the containers it waited for.
+fn format_start(pid: u32, run: u32, after: &[String]) -> String {
+    let started = if run > 1 {
+        format!("restarted (run {run})")
+    } else {
+        "started".to_owned()
+    };
+    let after = if after.is_empty() {
+        String::new()
+    } else {
+        format!(", after {}", after.join(", "))
+    };
+
+    format!("{started}, pid {pid}{after}")
+}
+
+/// Describes a container's health after a check: the number of failed checks in a row, and the check's output.
+fn describe_health(health: Health, streak: u32, output: &str) -> (Sign, String) {
+    let output = output.lines().next().unwrap_or_default();
+    match (health, streak) {
+        (Health::Healthy, 0) => (Sign::Well, "HEALTHY".to_owned()),
+        (Health::Unhealthy, _) => (
+            Sign::Bad,
+            format!("UNHEALTHY, {}: {output}", format_failed_checks(streak)),
+        ),
+        _ => (
+            Sign::Warning,
+            format!("{health}, {}: {output}", format_failed_checks(streak)),
+        ),
+    }
 }

@@ -1,9 +1,8 @@
 //! AWS credentials for the containers of a task.
 
+use local::Error;
 use task_runner::metadata::CredentialsSource;
 
-use super::target::Target;
-use crate::error::CliError;
 use crate::ui::Ui;
 
 /// The source of the containers' AWS credentials.
@@ -36,20 +35,19 @@ pub(super) fn parse_choice(text: &str) -> Result<CredentialsChoice, String> {
 #[cfg(feature = "aws")]
 pub(super) async fn source(
     choice: &CredentialsChoice,
-    target: &Target,
+    role: Option<String>,
     ui: &Ui,
-) -> Result<Option<CredentialsSource>, CliError> {
+) -> Result<Option<CredentialsSource>, Error> {
     use ecs_client::{CredentialSource, TaskCredentials};
 
     use task_runner::metadata::Credentials;
 
-    let role = target.definition.task_role_arn.clone();
     let source = match choice {
         CredentialsChoice::Off => return Ok(None),
         CredentialsChoice::Profile(name) => CredentialSource::Profile(name.clone()),
         CredentialsChoice::Role(chosen) => {
             let arn = chosen.clone().or_else(|| role.clone()).ok_or_else(|| {
-                CliError::Usage(
+                Error::Usage(
                     "`--credentials role`: the definition has no taskRoleArn; pass a role: role:ARN"
                         .to_owned(),
                 )
@@ -58,8 +56,7 @@ pub(super) async fn source(
         }
     };
 
-    let failure =
-        |why: String| CliError::Usage(format!("cannot get credentials for the task: {why}"));
+    let failure = |why: String| Error::Usage(format!("cannot get credentials for the task: {why}"));
     let credentials = TaskCredentials::from_source(&source)
         .await
         .map_err(failure)?;
@@ -99,15 +96,15 @@ pub(super) async fn source(
 #[expect(clippy::unused_async, reason = "the other build's waits")]
 pub(super) async fn source(
     choice: &CredentialsChoice,
-    _: &Target,
+    _: Option<String>,
     _: &Ui,
-) -> Result<Option<Source>, CliError> {
+) -> Result<Option<CredentialsSource>, Error> {
     match choice {
         CredentialsChoice::Off => Ok(None),
         CredentialsChoice::Profile(_) | CredentialsChoice::Role(_) => {
             let why =
                 "`--credentials` is not available in this build; build it with the feature `aws`";
-            Err(CliError::Usage(why.to_owned()))
+            Err(Error::Usage(why.to_owned()))
         }
     }
 }

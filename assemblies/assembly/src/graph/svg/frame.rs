@@ -147,7 +147,30 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         height: 16,
     };
 
-    // The legend lists only the kinds that occur in this diagram.
+    draw_line_kinds(diagram, scene, &mut room);
+    draw_areas(diagram, scene, &mut room);
+
+    // The second line of the legend.
+    let mut facts = format!(
+        "step 1 comes first · stops within {} s",
+        diagram.stops_within
+    );
+
+    if let Some((_, source)) = &diagram.price {
+        facts = format!("{facts} · price of {source}");
+    }
+
+    let line = Rect {
+        x: task.x,
+        y: task.bottom() + 32,
+        width: TASK,
+        height: 16,
+    };
+    scene.text_in(Style::Small, &facts, Align::Start, line);
+}
+
+/// Draws the kinds of lines that occur in the diagram.
+fn draw_line_kinds(diagram: &Diagram, scene: &mut Scene, room: &mut Rect) {
     let has = |line| diagram.edges.iter().any(|edge| edge.line == line);
     let enters = diagram
         .outside
@@ -171,9 +194,12 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
             &[(room.x, room.middle()), (room.x + 30, room.middle())],
             End::Head,
         );
-        key(scene, &mut room, 36, text);
+        key(scene, room, 36, text);
     }
+}
 
+/// Draws the kinds of areas that occur in the diagram.
+fn draw_areas(diagram: &Diagram, scene: &mut Scene, room: &mut Rect) {
     let reaches = |reach| {
         let mut ports = diagram.nodes.iter().flat_map(|node| &node.ports);
         ports.any(|port| port.reach == reach)
@@ -193,26 +219,8 @@ fn legend(sheet: &Sheet<'_>, scene: &mut Scene) {
         };
 
         scene.rect(class, area, round, None);
-        key(scene, &mut room, 28, text);
+        key(scene, room, 28, text);
     }
-
-    // The second line of the legend.
-    let mut facts = format!(
-        "step 1 comes first · stops within {} s",
-        diagram.stops_within
-    );
-
-    if let Some((_, source)) = &diagram.price {
-        facts = format!("{facts} · price of {source}");
-    }
-
-    let line = Rect {
-        x: task.x,
-        y: task.bottom() + 32,
-        width: TASK,
-        height: 16,
-    };
-    scene.text_in(Style::Small, &facts, Align::Start, line);
 }
 
 /// Draws a text of the legend and moves `room` behind it.

@@ -184,7 +184,7 @@ fn trigger_field(on_demand: &OnDemand, field: &str) -> Option<String> {
     }
 }
 
-/// Returns the Sid of a permission: `ThumbnailS3GetObject`.
+/// Returns the Sid of a permission: `WebS3GetObject`.
 fn sid(component: &Component, permission: &Permission) -> String {
     let actions = permission.actions.iter().map(|action| pascal(action));
     pascal(component.name()) + &actions.collect::<String>()

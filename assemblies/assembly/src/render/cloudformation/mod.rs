@@ -2,7 +2,7 @@
 //! cluster.
 //!
 //! The template is built as JSON (`stack.rs`) and written as YAML with a comment above each entry
-//! (`yaml.rs`). Its task definition is the same as `task-definition.json`.
+//! (`crate::yaml`). Its task definition is the same as `task-definition.json`.
 
 use crate::plan::{Plan, merge};
 
@@ -18,7 +18,6 @@ mod service;
 mod stack;
 mod target_group;
 mod task;
-mod yaml;
 
 use stack::Stack;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::yaml::{self, Comments};
+use crate::yaml::{self, Comments, Style};
 
 /// A template.
 #[derive(Debug, Default)]
@@ -108,7 +108,7 @@ impl Stack {
     ///
     /// `value` is this stack's value after the manifest's `stack:` was merged into it.
     pub(super) fn text(&self, value: &Value) -> String {
-        yaml::text(value, &self.comments)
+        yaml::document(value, Style::Template(&self.comments))
     }
 }
 

@@ -66,7 +66,11 @@ pub(super) fn add(balancer: Balancer, stack: &mut Stack, plan: &Plan) {
     let why = "The tasks. A new one gets requests after two passed checks, five seconds apart.";
     let kind = "AWS::ElasticLoadBalancingV2::TargetGroup";
     stack.resource("TargetGroup", kind, why, properties);
+    add_comments(balancer, stack);
+}
 
+/// Explains the properties whose reason is not obvious.
+fn add_comments(balancer: Balancer, stack: &mut Stack) {
     let why = "ECS deregisters a task before it stops it; requests in flight get as long as the outermost hop \
     takes to drain.";
     stack.comment("TargetGroup", "TargetGroupAttributes/0", why);

@@ -7,8 +7,8 @@
 use serde_json::{Map, Value, json};
 use task_definition::{ContainerDefinition, TaskDefinition};
 
-use super::yaml::yaml;
 use crate::plan::Plan;
+use crate::yaml::{self, Style};
 
 mod notes;
 mod secrets;
@@ -36,7 +36,8 @@ pub(super) fn compose(plan: &Plan) -> String {
         file.insert("volumes".to_owned(), volumes.into());
     }
 
-    format!("{}{}", notes::notes(plan, &network_service), yaml(&file))
+    let text = yaml::document(&Value::Object(file), Style::Compose);
+    format!("{}{text}", notes::notes(plan, &network_service))
 }
 
 /// Returns `.env.example` if the containers have secrets.

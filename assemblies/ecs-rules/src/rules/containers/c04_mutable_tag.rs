@@ -1,5 +1,5 @@
 use diagnostics::{Severity, find_placeholder};
-use task_definition::LocatedDefinition;
+use task_definition::{ImageReference, LocatedDefinition};
 
 use crate::rules::shared::containers;
 use crate::rules::{Check, Report, Rule};
@@ -44,8 +44,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             continue;
         }
 
-        // The last step only: a registry may contain a port, as in `localhost:5000/app`.
-        let tag = name.split_once(':').map(|(_, tag)| tag);
+        let tag = ImageReference::parse(&container.image).tag();
         let hint = "use a version tag or a digest";
         match tag {
             None => {

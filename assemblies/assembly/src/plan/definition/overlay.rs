@@ -1,0 +1,55 @@
+//! Merges the fields that components and users set into the derived task definition.
+
+use diagnostics::{LocationMap, escape};
+use serde_json::Value;
+
+use crate::plan::merge;
+use crate::wire::Wiring;
+
+/// Merges the components' `container:`, then the containers' overrides, then the patch of the task.
+pub(super) fn merge_overrides(wiring: &Wiring, value: &mut Value, locations: &mut LocationMap) {
+    let manifest = &wiring.assembly.manifest;
+    for (index, member) in wiring.assembly.members.iter().enumerate() {
+        let pointer = format!("/containerDefinitions/{index}");
+        let component_fields = &member.component.file().container;
+        if let (Some(container), Some(fields)) = (value.pointer_mut(&pointer), component_fields) {
+            let overlay = Value::Object(fields.clone());
+            merge::merge(
+                container,
+                &overlay,
+                &pointer,
+                "/container",
+                &mut |pointer, from| {
+                    locations.replace(pointer, member.component.location(from));
+                },
+            );
+        }
+
+        // The user's overrides come after the component's fields, so that they win.
+        let Some(overrides) = manifest.file().overrides.get(member.component.name()) else {
+            continue;
+        };
+        let from = format!("/overrides/{}", escape(member.component.name()));
+
+        if let Some(container) = value.pointer_mut(&pointer) {
+            let overlay = Value::Object(overrides.clone());
+            merge::merge(
+                container,
+                &overlay,
+                &pointer,
+                &from,
+                &mut |pointer, from| {
+                    locations.replace(pointer, manifest.location(from));
+                },
+            );
+        }
+    }
+
+    // The patch is last: it wins over everything else.
+    if let Some(patch) = &manifest.file().patch {
+        let patch = Value::Object(patch.clone());
+        merge::merge(value, &patch, "", "/patch", &mut |pointer, from| {
+            locations.replace(pointer, manifest.location(from));
+        });
+    }
+}
