@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chassis::http::client::{AddressPolicy, Client};
 use http::{Request, StatusCode, header};
 use tokio::time::sleep;
 
-use crate::client::{AddressPolicy, Network};
+use crate::client::send;
 use crate::location::{Location, Object};
 use crate::s3::Aws;
 use crate::source::http::{self as remote, FetchOptions, MAX_BACKOFF, Redirects};
@@ -20,7 +21,10 @@ use crate::{Error, ErrorKind, Picture};
 /// Access to files, web servers and S3.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
-    pub(crate) network: Network,
+    /// The client for web servers.
+    pub(crate) client: Client,
+    /// The client for S3: its endpoint is configuration and may be private, as with a VPC endpoint.
+    pub(crate) s3_client: Client,
     pub(crate) aws: Aws,
     pub(crate) budget: SpoolBudget,
     pub(crate) redirects: Redirects,
@@ -30,9 +34,8 @@ impl Access {
     /// Returns access for URLs that clients choose: redirects are refused, since they could leave the
     /// allowed prefixes.
     pub(crate) fn for_clients(&self, policy: AddressPolicy) -> Self {
-        let network = self.network.with_policy(policy);
         Self {
-            network,
+            client: self.client.with_addresses(policy),
             redirects: Redirects::Refuse,
             ..self.clone()
         }
@@ -55,13 +58,12 @@ impl Access {
         match location {
             Location::File(path) => Ok(Box::new(FileSource::open(path, traffic)?)),
             Location::Http(uri) => {
-                let client = self.network.client();
+                let client = self.client.clone();
                 remote::open(client, uri.clone(), None, options, traffic).await
             }
             Location::S3(object) => {
-                // The S3 endpoint is configuration and may be private, as with a VPC endpoint.
-                let client = self.network.with_policy(AddressPolicy::Any).client();
-                let signer = Some(self.aws.signer(&self.network));
+                let client = self.s3_client.clone();
+                let signer = Some(self.aws.signer(&client));
                 remote::open(
                     client,
                     self.aws.object_uri(object)?,
@@ -88,8 +90,7 @@ impl Access {
 
     async fn store_object(&self, object: &Object, picture: &Picture) -> Result<(), Error> {
         let uri = self.aws.object_uri(object)?;
-        let signer = self.aws.signer(&self.network);
-        let mut client = self.network.with_policy(AddressPolicy::Any).client();
+        let signer = self.aws.signer(&self.s3_client);
         let mut backoff = Duration::from_millis(100);
 
         loop {
@@ -104,7 +105,7 @@ impl Access {
                 .sign(&mut request)
                 .await
                 .map_err(|error| store_denied_error(object, &error))?;
-            let error = match client.send(&request, REQUEST_TIMEOUT).await {
+            let error = match send(&self.s3_client, request, REQUEST_TIMEOUT).await {
                 Ok(response) if response.status().is_success() => return Ok(()),
                 Ok(response) if remote::is_retryable(response.status()) => {
                     remote::response_error(&response)

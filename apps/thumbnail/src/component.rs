@@ -1,5 +1,6 @@
 //! Implements the toolkit's component interface: ports, verbs, checks, serving.
 
+use chassis::http::client::ProxySettings;
 use chassis::{BoxError, Component, Port, Problem, Process, Verb};
 use tokio::net::TcpListener;
 
@@ -48,7 +49,7 @@ impl Component for Thumbnail {
 
     fn check(config: &Config) -> Vec<Problem> {
         // Access without AWS variables: only `ca_file` is checked here.
-        let opened = config.access(Aws::from_variables(|_| None));
+        let opened = config.access(Aws::from_variables(|_| None), ProxySettings::none());
         let hint = "set the path of a PEM file of certificates";
         let problem = opened
             .err()

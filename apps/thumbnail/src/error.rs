@@ -42,19 +42,7 @@ impl Error {
 
     /// Formats the message and its causes, separated by colons.
     pub fn chain(&self) -> String {
-        let mut text = self.message.to_string();
-        let mut cause = StdError::source(self);
-        while let Some(error) = cause {
-            let message = error.to_string();
-            // Many errors repeat their cause in their own message.
-            if !text.contains(&message) {
-                text.push_str(": ");
-                text.push_str(&message);
-            }
-            cause = error.source();
-        }
-
-        text
+        chassis::format_chain(self)
     }
 }
 

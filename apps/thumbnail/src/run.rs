@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
+use chassis::http::client::ProxySettings;
 use chassis::{BoxError, Process};
 use tracing::Instrument as _;
 
@@ -26,7 +27,7 @@ pub(crate) async fn run(
     let start = Instant::now();
     let traffic = Arc::new(Traffic::default());
     let work = async {
-        let job = Job::new(&arguments, config, variable)?;
+        let job = Job::new(&arguments, config, process.proxy.clone(), variable)?;
         let result = job.execute(traffic.clone()).await;
         Ok::<_, Error>((job, result))
     };
@@ -82,6 +83,7 @@ impl Job {
     fn new(
         arguments: &[String],
         mut config: Config,
+        proxy: ProxySettings,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
         let [input, output] = match arguments {
@@ -127,7 +129,7 @@ impl Job {
         config.format = config
             .format
             .or_else(|| Format::from_file_name(&output.name()));
-        let access = config.access(Aws::from_variables(variable))?;
+        let access = config.access(Aws::from_variables(variable), proxy)?;
         Ok(Self {
             input,
             output,
@@ -239,7 +241,7 @@ mod tests {
             .iter()
             .map(|argument| (*argument).to_owned())
             .collect();
-        Job::new(&arguments, config, |name| {
+        Job::new(&arguments, config, ProxySettings::none(), |name| {
             let found = variables.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
         })

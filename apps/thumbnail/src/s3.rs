@@ -10,13 +10,14 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
+use chassis::http::client::Client;
+use chassis::http::read_limited;
 use http::{Request, Uri, header};
-use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::client::{AddressPolicy, Network};
+use crate::client::send;
 use crate::location::Object;
 use crate::{Error, ErrorKind};
 
@@ -62,10 +63,11 @@ impl Aws {
         })
     }
 
-    pub(crate) fn signer(&self, network: &Network) -> Signer {
+    /// Returns a signer; `client` fetches the credentials, so it must allow any address.
+    pub(crate) fn signer(&self, client: &Client) -> Signer {
         Signer {
             aws: self.clone(),
-            network: network.with_policy(AddressPolicy::Any),
+            client: client.clone(),
         }
     }
 }
@@ -74,13 +76,13 @@ impl Aws {
 #[derive(Debug, Clone)]
 pub(crate) struct Signer {
     aws: Aws,
-    network: Network,
+    client: Client,
 }
 
 impl Signer {
     /// Adds the signature headers.
     pub(crate) async fn sign(&self, request: &mut Request<Bytes>) -> Result<(), Error> {
-        let credentials = self.aws.credentials.current(&self.network).await?;
+        let credentials = self.aws.credentials.current(&self.client).await?;
         sign_at(request, &self.aws.region, credentials, SystemTime::now())
     }
 }
@@ -170,10 +172,10 @@ impl CredentialSource {
         }
     }
 
-    async fn current(&self, network: &Network) -> Result<Credentials, Error> {
+    async fn current(&self, client: &Client) -> Result<Credentials, Error> {
         match self {
             Self::Fixed(credentials) => Ok(credentials.clone()),
-            Self::TaskCredentials(task) => task.current(network).await,
+            Self::TaskCredentials(task) => task.current(client).await,
             Self::Missing => Err(Error::new(
                 ErrorKind::SourceDenied,
                 "no credentials for S3; assign a task role, or set AWS_ACCESS_KEY_ID \
@@ -184,7 +186,7 @@ impl CredentialSource {
 }
 
 impl TaskCredentials {
-    async fn current(&self, network: &Network) -> Result<Credentials, Error> {
+    async fn current(&self, client: &Client) -> Result<Credentials, Error> {
         // Held across the await on purpose: one caller fetches, the others wait for its result.
         let mut latest = self.latest.lock().await;
         if let Some((credentials, since)) = &*latest
@@ -193,7 +195,7 @@ impl TaskCredentials {
             return Ok(credentials.clone());
         }
 
-        let credentials = self.fetch(network).await.map_err(|error| {
+        let credentials = self.fetch(client).await.map_err(|error| {
             Error::new(ErrorKind::SourceDenied, "cannot fetch the task credentials")
                 .with_source(error.chain())
         })?;
@@ -202,7 +204,7 @@ impl TaskCredentials {
         Ok(credentials)
     }
 
-    async fn fetch(&self, network: &Network) -> Result<Credentials, Error> {
+    async fn fetch(&self, client: &Client) -> Result<Credentials, Error> {
         let invalid = |error: String| Error::new(ErrorKind::SourceDenied, error);
         let uri: Uri = self
             .endpoint
@@ -225,8 +227,7 @@ impl TaskCredentials {
             request.headers_mut().insert(header::AUTHORIZATION, token);
         }
 
-        let mut client = network.client();
-        let response = client.send(&request, REQUEST_TIMEOUT).await?;
+        let response = send(client, request, REQUEST_TIMEOUT).await?;
         if !response.status().is_success() {
             return Err(invalid(format!(
                 "the endpoint returned {}",
@@ -234,12 +235,12 @@ impl TaskCredentials {
             )));
         }
 
-        let body = Limited::new(response.into_body(), MAX_RESPONSE_BYTES);
-        let body = tokio::time::timeout(REQUEST_TIMEOUT, body.collect())
+        let body = read_limited(response.into_body(), MAX_RESPONSE_BYTES);
+        let body = tokio::time::timeout(REQUEST_TIMEOUT, body)
             .await
             .map_err(|_| invalid("timed out reading the response".into()))?
             .map_err(|error| invalid(error.to_string()))?;
-        let response_body: CredentialsResponse = serde_json::from_slice(&body.to_bytes())
+        let response_body: CredentialsResponse = serde_json::from_slice(&body)
             .map_err(|_| invalid("the response contains no credentials".into()))?;
         let CredentialsResponse {
             access_key_id,

@@ -12,16 +12,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use chassis::http::client::ProxySettings;
 use chassis::http::{Body, full, problem, trace_request};
 use chassis::{BoxError, Process};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body::Body as HttpBody;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
 
 use crate::access::Access;
-use crate::client::AddressPolicy;
 use crate::location::Location;
 use crate::query::{Query, Sources};
 use crate::report::Report;
@@ -41,7 +40,7 @@ pub async fn serve(
 ) -> Result<(), BoxError> {
     let mut limits = config.limits.clone();
     limits.drain_timeout = process.common.drain_timeout;
-    let service = Arc::new(Service::new(config, aws)?);
+    let service = Arc::new(Service::new(config, aws, process.proxy.clone())?);
     let handler = move |request: Request<Body>| {
         let service = service.clone();
         async move { service.handle(request).await }
@@ -59,13 +58,7 @@ struct Service {
 }
 
 impl Service {
-    fn new(config: Config, aws: Aws) -> Result<Self, Error> {
-        let policy = if config.insecure_private_sources {
-            AddressPolicy::Any
-        } else {
-            AddressPolicy::PublicOnly
-        };
-
+    fn new(config: Config, aws: Aws, proxy: ProxySettings) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if config.workers == 0 {
             cores
@@ -75,7 +68,9 @@ impl Service {
 
         Ok(Self {
             // Clients choose the URLs, so redirects and private addresses are restricted.
-            access: config.access(aws)?.for_clients(policy),
+            access: config
+                .access(aws, proxy)?
+                .for_clients(config.source_addresses()),
             sources: Sources::new(&config.sources)?,
             slots: Arc::new(Semaphore::new(workers + config.max_queued_requests)),
             workers: Arc::new(Semaphore::new(workers)),
@@ -83,11 +78,7 @@ impl Service {
         })
     }
 
-    async fn handle<B>(&self, request: Request<B>) -> Response<Body>
-    where
-        B: HttpBody,
-        B::Error: Into<BoxError>,
-    {
+    async fn handle(&self, request: Request<Body>) -> Response<Body> {
         match (request.method(), request.uri().path()) {
             (&Method::POST, PATH) => {
                 trace_request("POST /v1/thumbnail", request, |request| {
@@ -121,11 +112,7 @@ impl Service {
         }
     }
 
-    async fn thumbnail<B>(&self, request: Request<B>) -> Response<Body>
-    where
-        B: HttpBody,
-        B::Error: Into<BoxError>,
-    {
+    async fn thumbnail(&self, request: Request<Body>) -> Response<Body> {
         let start = Instant::now();
         let traffic = Arc::new(Traffic::default());
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
@@ -150,16 +137,12 @@ impl Service {
         }
     }
 
-    async fn picture<B>(
+    async fn picture(
         &self,
-        request: Request<B>,
+        request: Request<Body>,
         slot: OwnedSemaphorePermit,
         traffic: Arc<Traffic>,
-    ) -> Result<Picture, Error>
-    where
-        B: HttpBody,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Result<Picture, Error> {
         let query = Query::parse(request.uri().query().unwrap_or_default())?;
         let video = match (request.method(), &query.source) {
             (&Method::POST, None) => Video::Body(self.receive(request, traffic.clone()).await?),
@@ -199,15 +182,11 @@ impl Service {
         picture_on_thread(source, picture_request, (slot, worker)).await
     }
 
-    async fn receive<B>(
+    async fn receive(
         &self,
-        request: Request<B>,
+        request: Request<Body>,
         traffic: Arc<Traffic>,
-    ) -> Result<Box<dyn RangeSource>, Error>
-    where
-        B: HttpBody,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Result<Box<dyn RangeSource>, Error> {
         let budget = SpoolBudget {
             max_bytes: self.config.max_body_bytes,
             max_memory_bytes: self.config.max_memory_body_bytes,

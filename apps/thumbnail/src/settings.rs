@@ -1,21 +1,21 @@
 //! The settings of `thumbnail`.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Instant;
 
 use chassis::http::Limits;
+use chassis::http::client::{AddressPolicy, ProxySettings};
 use chassis::{HumanDuration, Problem, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
-use crate::client::{AddressPolicy, Network};
+use crate::client::new_client;
 use crate::location::Location;
 use crate::s3::Aws;
 use crate::source::http::Redirects;
 use crate::source::spool::SpoolBudget;
-use crate::{Error, ErrorKind, Fit, Format, Position, Request, Seek};
+use crate::{Error, Fit, Format, Position, Request, Seek};
 
 /// The settings of `thumbnail`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,9 @@ pub struct Config {
     pub sources: Vec<String>,
     /// Allow `src` to resolve to addresses outside the public internet.
     pub insecure_private_sources: bool,
+    /// Allow `src` to be fetched through the proxy of the environment, which must itself refuse private
+    /// addresses: it resolves the names.
+    pub insecure_proxied_sources: bool,
     /// Maximum number of pictures made concurrently; 0 for the number of cores.
     pub workers: usize,
     /// Maximum number of requests that wait for a worker; more are rejected with 503.
@@ -91,6 +94,7 @@ impl Default for Config {
             body_timeout: HumanDuration::from_secs(120),
             sources: Vec::new(),
             insecure_private_sources: false,
+            insecure_proxied_sources: false,
             workers: 0,
             max_queued_requests: 16,
             limits: Limits::default(),
@@ -168,10 +172,11 @@ impl Config {
     }
 
     /// Returns access to files, web servers and S3.
-    pub(crate) fn access(&self, aws: Aws) -> Result<Access, Error> {
-        let authorities = self.authorities()?;
+    pub(crate) fn access(&self, aws: Aws, proxy: ProxySettings) -> Result<Access, Error> {
+        let client = new_client(&self.ca_file, proxy)?;
         Ok(Access {
-            network: Network::new(AddressPolicy::Any, authorities.as_deref())?,
+            s3_client: client.clone(),
+            client,
             aws,
             budget: SpoolBudget {
                 max_bytes: self.max_fetch_bytes,
@@ -182,16 +187,15 @@ impl Config {
         })
     }
 
-    fn authorities(&self) -> Result<Option<Vec<u8>>, Error> {
-        if self.ca_file.is_empty() {
-            return Ok(None);
+    /// Returns the addresses of the URLs that clients of the service choose.
+    pub(crate) fn source_addresses(&self) -> AddressPolicy {
+        if self.insecure_private_sources {
+            AddressPolicy::Any
+        } else if self.insecure_proxied_sources {
+            AddressPolicy::PublicOrProxied
+        } else {
+            AddressPolicy::PublicOnly
         }
-        std::fs::read(Path::new(&self.ca_file))
-            .map(Some)
-            .map_err(|error| {
-                Error::new(ErrorKind::Usage, format!("cannot read `{}`", self.ca_file))
-                    .with_source(error)
-            })
     }
 
     // Not the first frame by default: many videos start with black.

@@ -1,30 +1,34 @@
-//! Sends an HTTP request over a new connection, within limits.
+//! Sends an HTTP request and reads the response, within limits.
 
-use std::net::SocketAddr;
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{HOST, USER_AGENT};
-use http::{HeaderMap, Request, StatusCode, Uri};
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::task::JoinSet;
+use tokio::net::lookup_host;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use tower_service::Service;
 
 use crate::client::Limits;
 use crate::error::ErrorKind;
-use crate::reference::split_port;
 
 /// Sends requests: https to any host, http to loopback only.
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
-    tls: Arc<ClientConfig>,
+    https: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: Client<HttpConnector<LoopbackResolver>, Full<Bytes>>,
     limits: Limits,
 }
 
@@ -59,8 +63,18 @@ impl Transport {
             .with_root_certificates(roots)
             .with_no_client_auth();
 
+        let mut tcp = HttpConnector::new();
+        // The outer connector handles `https`, and passes those URLs on.
+        tcp.enforce_http(false);
+        let mut https = HttpsConnector::from((tcp, tls));
+        https.enforce_https();
+        let builder = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .to_owned();
+
         Ok(Self {
-            tls: Arc::new(tls),
+            https: builder.build(https),
+            http: builder.build(HttpConnector::new_with_resolver(LoopbackResolver)),
             limits,
         })
     }
@@ -82,51 +96,37 @@ impl Transport {
 
     async fn send_without_timeout(
         &self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
         host: &str,
     ) -> Result<Response, ErrorKind> {
-        let is_plain_http = request.uri().scheme_str() == Some("http");
-        let tcp = connect(host, is_plain_http).await?;
-        if is_plain_http {
-            return self.exchange(tcp, request, host).await;
-        }
+        let agent = concat!("assemble/", env!("CARGO_PKG_VERSION"));
+        let agent = HeaderValue::from_static(agent);
+        request.headers_mut().insert(USER_AGENT, agent);
 
-        let name = strip_brackets(split_port(host).0).to_owned();
-        let connect_error = |source| ErrorKind::Connect {
-            host: host.to_owned(),
-            source,
+        let response = if request.uri().scheme_str() == Some("http") {
+            // The resolver gets names only.
+            if is_remote_address(request.uri()) {
+                return Err(ErrorKind::PlainHttp(host.to_owned()));
+            }
+            self.http.request(request).await
+        } else {
+            self.https.request(request).await
         };
-        let name = ServerName::try_from(name)
-            .map_err(|error| connect_error(std::io::Error::other(error)))?;
-        let tls = TlsConnector::from(self.tls.clone())
-            .connect(name, tcp)
-            .await;
 
-        self.exchange(tls.map_err(connect_error)?, request, host)
-            .await
-    }
-
-    async fn exchange<Io>(
-        &self,
-        io: Io,
-        request: Request<Full<Bytes>>,
-        host: &str,
-    ) -> Result<Response, ErrorKind>
-    where
-        Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let interrupted = |error: &dyn std::error::Error| ErrorKind::Interrupted {
+        let interrupted = |error: &(dyn Error + 'static)| ErrorKind::Interrupted {
             host: host.to_owned(),
-            cause: root_cause(error),
+            cause: root_cause(error).to_string(),
         };
-        let handshake = http1::handshake(TokioIo::new(io)).await;
-        let (mut sender, connection) = handshake.map_err(|error| interrupted(&error))?;
+        let response = response.map_err(|error| match root_cause(&error) {
+            cause if cause.is::<NotLoopback>() => ErrorKind::PlainHttp(host.to_owned()),
+            cause if error.is_connect() => ErrorKind::Connect {
+                host: host.to_owned(),
+                source: io::Error::other(cause.to_string()),
+            },
+            _ => interrupted(&error),
+        })?;
 
-        // Owns the connection's task, so that it is aborted when this function returns.
-        let mut tasks = JoinSet::new();
-        tasks.spawn(connection);
-        let response = sender.send_request(to_origin_form(request, host)).await;
-        let (parts, body) = response.map_err(|error| interrupted(&error))?.into_parts();
+        let (parts, body) = response.into_parts();
         // Limited while reading, since `Content-Length` may be absent.
         let body = Limited::new(body, self.limits.max_response_bytes)
             .collect()
@@ -139,7 +139,7 @@ impl Transport {
                     limit,
                 }
             } else {
-                interrupted(error.as_ref())
+                interrupted(&*error)
             }
         })?;
 
@@ -151,42 +151,44 @@ impl Transport {
     }
 }
 
-/// Converts a request to origin form: the path as target, the host as a header (RFC 9112, section 3.2.1).
-fn to_origin_form(mut request: Request<Full<Bytes>>, host: &str) -> Request<Full<Bytes>> {
-    let path = request.uri().path_and_query().cloned();
-    *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
-    let headers = request.headers_mut();
-    if let Ok(host) = host.parse() {
-        headers.insert(HOST, host);
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Resolves names to loopback addresses only.
+#[derive(Clone, Copy, Debug)]
+struct LoopbackResolver;
+
+/// The name of a plain http URL is that of another host.
+#[derive(Debug, thiserror::Error)]
+#[error("not a loopback address")]
+struct NotLoopback;
+
+impl Service<Name> for LoopbackResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
-    let agent = concat!("assemble/", env!("CARGO_PKG_VERSION"));
-    headers.insert(USER_AGENT, http::HeaderValue::from_static(agent));
-    request
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(async move {
+            // The connector replaces the port.
+            let mut addresses: Vec<_> = lookup_host((name.as_str(), 0)).await?.collect();
+            // By address, not by name: a hosts file can map `localhost` to another address.
+            addresses.retain(|address| address.ip().is_loopback());
+            if addresses.is_empty() {
+                return Err(NotLoopback.into());
+            }
+            Ok(addresses.into_iter())
+        })
+    }
 }
 
-async fn connect(host: &str, is_plain_http: bool) -> Result<TcpStream, ErrorKind> {
-    let connect_error = |source| ErrorKind::Connect {
-        host: host.to_owned(),
-        source,
-    };
-    let (name, port) = split_port(host);
-    let port = port.unwrap_or(if is_plain_http { 80 } else { 443 });
-    let found = lookup_host((strip_brackets(name), port))
-        .await
-        .map_err(connect_error)?;
-    let mut addresses: Vec<SocketAddr> = found.collect();
-
-    if is_plain_http {
-        // By address, not by name: a hosts file can map `localhost` to another address.
-        addresses.retain(|address| address.ip().is_loopback());
-        if addresses.is_empty() {
-            return Err(ErrorKind::PlainHttp(host.to_owned()));
-        }
-    }
-
-    TcpStream::connect(&addresses[..])
-        .await
-        .map_err(connect_error)
+fn is_remote_address(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let address: Result<IpAddr, _> = host.parse();
+    address.is_ok_and(|address| !address.is_loopback())
 }
 
 fn host_of(uri: &Uri) -> String {
@@ -195,17 +197,40 @@ fn host_of(uri: &Uri) -> String {
     authority.rsplit('@').next().unwrap_or_default().to_owned()
 }
 
-fn strip_brackets(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
-}
-
 /// Returns the innermost cause, which is the most specific.
-fn root_cause(error: &dyn std::error::Error) -> String {
+fn root_cause<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
     }
-    error.to_string()
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn sends_plain_http_to_loopback_addresses_only() {
+        let limits = Limits {
+            request_timeout: Duration::from_secs(10),
+            ..Limits::default()
+        };
+        let transport = Transport::new(limits).unwrap();
+        // Documentation address of RFC 5737: if it were not refused, connecting would time out.
+        let request = Request::get("http://192.0.2.1/v2/").body(Full::default());
+        let error = transport.send(request.unwrap()).await.unwrap_err();
+        assert!(matches!(error, ErrorKind::PlainHttp(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn resolves_names_to_loopback_addresses_only() {
+        let resolve = |name: &str| LoopbackResolver.call(name.parse().unwrap());
+        let mut allowed = resolve("localhost").await.unwrap();
+        assert!(allowed.all(|address| address.ip().is_loopback()));
+        let error = resolve("192.0.2.1").await.unwrap_err();
+        assert!(error.is::<NotLoopback>(), "{error}");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::HeaderName;
+use chassis::http::client::ProxySettings;
 use chassis::http::{self, Upstream, trace_request};
 use chassis::{BoxError, Component, Latch, Port, Problem, Process, Verb};
 use tokio::net::TcpListener;
@@ -45,7 +46,7 @@ impl Component for AuthFilter {
     }
 
     fn check(config: &Config) -> Vec<Problem> {
-        let error = config.fetcher().err().map(|error| {
+        let error = config.fetcher(ProxySettings::none()).err().map(|error| {
             let hint = "set a PEM file with the CA certificate";
             Problem::new("jwks_ca_file", error.to_string(), hint)
         });
@@ -76,9 +77,9 @@ impl Component for AuthFilter {
         name: &str,
         arguments: Vec<String>,
         config: Config,
-        _: Process,
+        process: Process,
     ) -> Result<u8, BoxError> {
-        verbs::run(name, &arguments, &config).await
+        verbs::run(name, &arguments, &config, process.proxy).await
     }
 }
 
@@ -106,7 +107,7 @@ async fn serve_with_latches(
 ) -> Result<(), BoxError> {
     tracing::info!(address = %listener.local_addr()?, upstream = config.upstream, "listening");
     let mut tasks = JoinSet::new();
-    let (credentials, keys) = build_credentials(&config, &mut tasks)?;
+    let (credentials, keys) = build_credentials(&config, process.proxy, &mut tasks)?;
     // HTTP/2 is not negotiated on cleartext, so the upstream's protocol is a setting.
     let (protocol, limits) = (config.upstream_protocol, config.upstream_limits.clone());
     let upstream = Upstream::with_protocol(protocol, &config.upstream, limits)?;
@@ -137,11 +138,12 @@ async fn serve_with_latches(
 /// `tasks`.
 fn build_credentials(
     config: &Config,
+    proxy: ProxySettings,
     tasks: &mut JoinSet<Infallible>,
 ) -> Result<(Credentials, Vec<Keys>), BoxError> {
     let mut credentials = Credentials::default();
     // One fetcher for all issuers: they share the CA certificates and the TLS configuration.
-    let fetcher = config.fetcher()?;
+    let fetcher = config.fetcher(proxy)?;
     let mut verifiers = Vec::new();
 
     for issuer in config.all_issuers() {

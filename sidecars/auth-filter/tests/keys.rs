@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use auth_filter::jws::Algorithm;
 use auth_filter::keys::{
-    FetchError, Fetcher, IgnoreReason, KeySet, KeySetError, Keys, LoadError, Origin, PlainHttp,
-    Roots, Source, Timing,
+    FetchError, Fetcher, IgnoreReason, KeySet, KeySetError, Keys, LoadError, Origin, Source, Timing,
 };
 use chassis::HumanDuration;
+use chassis::http::client::{ClientError, PlainHttp, ProxySettings, TrustStore};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ async fn rejects_tokens_of_a_removed_key() {
 async fn loads_again_when_a_load_began_before_the_rotation() {
     let (first, second) = (Signer::p256("first"), Signer::p256("second"));
     let issuer = Issuer::new(&jwks(&[&first])).await;
-    let fetcher = Fetcher::new(&Roots::Public, PlainHttp::Loopback).unwrap();
+    let fetcher = fetcher(&TrustStore::PublicRoots);
     let source = Source::new(&issuer.url(), "").unwrap();
     let timing = Timing {
         // Scheduled loads happen all the time; requested ones only once.
@@ -298,7 +298,7 @@ async fn rejects_a_configuration_of_another_issuer() {
     let issuer = Issuer::new(&json!({})).await;
     // The configuration has the issuer without the trailing slash.
     let wrong = format!("http://{}/", issuer.address);
-    let error = load(Source::new("", &wrong).unwrap(), &Roots::Public)
+    let error = load(Source::new("", &wrong).unwrap(), &TrustStore::PublicRoots)
         .await
         .unwrap_err();
     assert!(matches!(error, LoadError::Issuer { .. }), "{error:?}");
@@ -308,21 +308,21 @@ async fn rejects_a_configuration_of_another_issuer() {
 async fn limits_documents_and_follows_no_redirects() {
     let issuer = Issuer::new(&json!({"keys": []})).await;
     let source = || Source::new(&issuer.url(), "").unwrap();
-    let error = load(source(), &Roots::Public).await.unwrap_err();
+    let error = load(source(), &TrustStore::PublicRoots).await.unwrap_err();
     assert!(
         matches!(error, LoadError::Set(KeySetError::Empty(_))),
         "{error:?}"
     );
     issuer.answer("302 Found\r\nlocation: /elsewhere", "");
 
-    let error = load(source(), &Roots::Public).await.unwrap_err();
+    let error = load(source(), &TrustStore::PublicRoots).await.unwrap_err();
     let LoadError::Fetch(FetchError::Status { status, .. }) = error else {
         panic!("{error:?}")
     };
 
     assert_eq!(status, 302);
     issuer.answer("200 OK", &"x".repeat(Fetcher::MAX_BYTES + 1));
-    let error = load(source(), &Roots::Public).await.unwrap_err();
+    let error = load(source(), &TrustStore::PublicRoots).await.unwrap_err();
     assert!(
         matches!(error, LoadError::Fetch(FetchError::TooLarge(_))),
         "{error:?}"
@@ -333,7 +333,7 @@ async fn limits_documents_and_follows_no_redirects() {
         "x".repeat(2 * Fetcher::MAX_BYTES)
     ));
 
-    let error = load(source(), &Roots::Public).await.unwrap_err();
+    let error = load(source(), &TrustStore::PublicRoots).await.unwrap_err();
     assert!(
         matches!(error, LoadError::Fetch(FetchError::TooLarge(_))),
         "{error:?}"
@@ -341,9 +341,9 @@ async fn limits_documents_and_follows_no_redirects() {
     // Closed after one of five bytes.
     issuer.answer_raw("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{".into());
 
-    let error = load(source(), &Roots::Public).await.unwrap_err();
+    let error = load(source(), &TrustStore::PublicRoots).await.unwrap_err();
     assert!(
-        matches!(error, LoadError::Fetch(FetchError::Exchange { .. })),
+        matches!(error, LoadError::Fetch(FetchError::Body { .. })),
         "{error:?}"
     );
     assert_eq!(issuer.requests().len(), 5);
@@ -353,7 +353,7 @@ async fn limits_documents_and_follows_no_redirects() {
 async fn rejects_plain_http_outside_the_task() {
     // Documentation address of RFC 5737: if it were not rejected, connecting would time out.
     let source = Source::new("http://192.0.2.1/jwks", "").unwrap();
-    let error = load(source, &Roots::Public).await.unwrap_err();
+    let error = load(source, &TrustStore::PublicRoots).await.unwrap_err();
     assert!(
         matches!(error, LoadError::Fetch(FetchError::Plain(_))),
         "{error:?}"
@@ -371,7 +371,7 @@ async fn trusts_only_the_configured_ca() {
     let issuer = Issuer::with_tls(&jwks(&[&signer]), acceptor).await;
     let port = issuer.address.port();
     let source = |host: &str| Source::new(&format!("https://{host}:{port}/jwks"), "").unwrap();
-    let roots = Roots::File(file);
+    let roots = TrustStore::CaFile(file);
 
     assert_eq!(
         load(source("localhost"), &roots).await.unwrap().ids(),
@@ -379,10 +379,19 @@ async fn trusts_only_the_configured_ca() {
     );
 
     // An unknown CA, and a certificate for another name.
-    for (host, roots) in [("localhost", &Roots::Public), ("127.0.0.1", &roots)] {
+    for (host, roots) in [
+        ("localhost", &TrustStore::PublicRoots),
+        ("127.0.0.1", &roots),
+    ] {
         let error = load(source(host), roots).await.unwrap_err();
         assert!(
-            matches!(error, LoadError::Fetch(FetchError::Connect { .. })),
+            matches!(
+                error,
+                LoadError::Fetch(FetchError::Request {
+                    source: ClientError::Connect { .. },
+                    ..
+                })
+            ),
             "{host} {error:?}"
         );
     }
@@ -452,9 +461,13 @@ fn rejects_invalid_key_sets() {
     }
 }
 
-async fn load(source: Source, roots: &Roots) -> Result<KeySet, LoadError> {
-    let fetcher = Fetcher::new(roots, PlainHttp::Loopback).unwrap();
-    Origin::new(source, fetcher, Algorithm::ALL.to_vec())
+fn fetcher(roots: &TrustStore) -> Fetcher {
+    let proxy = ProxySettings::none();
+    Fetcher::new(roots.clone(), PlainHttp::LoopbackOnly, proxy).unwrap()
+}
+
+async fn load(source: Source, roots: &TrustStore) -> Result<KeySet, LoadError> {
+    Origin::new(source, fetcher(roots), Algorithm::ALL.to_vec())
         .load()
         .await
 }

@@ -9,7 +9,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -93,6 +93,41 @@ fn check_token_shows_every_check_of_a_good_token() {
     }
 
     assert!(line(&text, "passes").contains("as ada"), "{text}");
+}
+
+#[test]
+fn loads_keys_through_the_proxy_of_the_environment() {
+    let folder = Folder::new();
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = proxy.local_addr().unwrap();
+    let keys = jwks(&[&folder.signer]).to_string();
+    let serving = std::thread::spawn(move || {
+        let (stream, _) = proxy.accept().unwrap();
+        let mut reader = BufReader::new(&stream);
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let length = keys.len();
+        write!(
+            &stream,
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{keys}"
+        )
+        .unwrap();
+        line
+    });
+
+    let token = folder.signer.token(&claims());
+    let output = folder
+        .command(&["check-token", &token])
+        // The name exists only at the proxy.
+        .env("AUTH_FILTER_JWKS", "http://keys.test/jwks")
+        .env("AUTH_FILTER_INSECURE_JWKS_HTTP", "true")
+        .env("HTTP_PROXY", format!("http://{address}"))
+        .output()
+        .unwrap();
+
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let line = serving.join().unwrap();
+    assert_eq!(line, "GET http://keys.test/jwks HTTP/1.1\r\n");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{HumanDuration, Problem, Readiness, Settings, Shutdown};
+use crate::{HumanDuration, Problem, Readiness, Settings, Shutdown, http::client::ProxySettings};
 
 /// Any error that ends a component; the chassis logs it and exits 1.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -106,6 +106,8 @@ pub struct Process {
     pub readiness: Readiness,
     /// The settings every component has.
     pub common: Common,
+    /// The proxies of the environment, for a component that reaches servers outside the task.
+    pub proxy: ProxySettings,
 }
 
 /// The settings every component has, read with the component's prefix.

@@ -83,6 +83,7 @@ pub mod telemetry;
 pub use accept::accept_each;
 pub use component::{BoxError, Common, Component, Port, Process, Verb};
 pub use describe::{AdminDescription, Description, PortDescription, SettingDescription};
+pub use error::format_chain;
 pub use human_duration::{HumanDuration, ParseDurationError};
 pub use readiness::{Latch, Readiness};
 pub use run::main;

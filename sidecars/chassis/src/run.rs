@@ -17,6 +17,7 @@ use crate::{
     Shutdown, Sources, Trigger,
     admin::{self, ProbeKind},
     arguments::{self, Command},
+    http::client::ProxySettings,
     settings::{load_checked, load_common},
     signals::Signals,
     telemetry::{self, Output},
@@ -236,6 +237,7 @@ impl Lifecycle {
             shutdown: self.shutdown.clone(),
             readiness: self.readiness.clone(),
             common: self.common.clone(),
+            proxy: ProxySettings::from_environment(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::env;
 
+use chassis::http::client::ProxySettings;
 use chassis::{BoxError, Component, Port, Problem, Process, Verb};
 use tokio::net::TcpListener;
 
@@ -46,7 +47,7 @@ impl Component for TelemetryForwarder {
 
     fn check(config: &Config) -> Vec<Problem> {
         // Building the destination reads `ca_file`, the only setting that depends on a file.
-        match Destination::new(config) {
+        match Destination::new(config, ProxySettings::none()) {
             Ok(_) => Vec::new(),
             Err(error) => {
                 let hint =

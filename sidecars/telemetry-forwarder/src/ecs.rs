@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use chassis::BoxError;
+use chassis::http::client::{Client, ClientConfig};
+use http::{Request, StatusCode};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
-
-use crate::send::get;
 
 /// The part of the task metadata that becomes attributes.
 #[derive(Debug, Deserialize)]
@@ -27,10 +28,12 @@ struct Task {
 /// Fetches the task metadata, with retries, within two seconds.
 pub(crate) async fn resource_attributes(base: &str) -> Result<Vec<(String, String)>, BoxError> {
     let url = format!("{}/task", base.trim_end_matches('/'));
+    // Without a proxy: the endpoint is a link-local address of this task.
+    let client = Client::new(ClientConfig::default())?;
     let fetching = async {
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match fetch_task(&url).await {
+            match fetch_task(&client, &url).await {
                 Ok(task) => return Ok(attributes(&task)),
                 Err(error) => last = Some(error),
             }
@@ -44,9 +47,13 @@ pub(crate) async fn resource_attributes(base: &str) -> Result<Vec<(String, Strin
         .unwrap_or_else(|elapsed| Err(elapsed.into()))
 }
 
-async fn fetch_task(url: &str) -> Result<Task, BoxError> {
-    let body = get(&url.parse()?).await?;
-    Ok(serde_json::from_slice(&body)?)
+async fn fetch_task(client: &Client, url: &str) -> Result<Task, BoxError> {
+    let request = Request::get(url).body(Bytes::new())?;
+    let response = client.fetch(request, REQUEST_LIMIT).await?;
+    if response.status() != StatusCode::OK {
+        return Err(format!("{url} returned {}", response.status()).into());
+    }
+    Ok(serde_json::from_slice(response.body())?)
 }
 
 fn attributes(task: &Task) -> Vec<(String, String)> {
@@ -99,6 +106,7 @@ fn attributes(task: &Task) -> Vec<(String, String)> {
 // Four attempts when requests fail at once; `LIMIT` cuts them short when they are slow.
 const ATTEMPTS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(250);
+const REQUEST_LIMIT: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::http::client::ProxySettings;
 use chassis::http::serve as serve_http;
 use chassis::{BoxError, HumanDuration, Latch, Process, Shutdown};
 use tokio::net::TcpListener;
@@ -15,7 +16,7 @@ use crate::enrichment::Enrichment;
 use crate::otlp::Signal;
 use crate::queue::{BatchLimits, Queue};
 use crate::receive::{Budget, Intake, RequestLimits, handle};
-use crate::send::{Destination, TlsError, Worker};
+use crate::send::{Destination, EndpointError, Worker};
 
 /// The sockets of the forwarder; both accept both protocols.
 #[derive(Debug)]
@@ -29,9 +30,9 @@ pub struct Listeners {
 /// An error that ends the forwarder.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// TLS for the endpoint cannot be set up.
-    #[error("cannot use `ca_file`")]
-    Tls(#[from] TlsError),
+    /// The client for the endpoint cannot be set up.
+    #[error("cannot use the endpoint")]
+    Endpoint(#[from] EndpointError),
     /// A sender task ended early.
     #[error("a sender task failed")]
     Sender(#[source] JoinError),
@@ -55,7 +56,7 @@ pub async fn serve(
     let queue = Queue::new(config.max_queue_bytes);
     let (drain, draining) = Shutdown::pair();
     // Before anything is received, so that an unusable `ca_file` ends the process at once.
-    let mut workers = start_workers(&config, &queue, &counters, &draining)?;
+    let mut workers = start_workers(&config, process.proxy, &queue, &counters, &draining)?;
     let enrichment = Enrichment::default();
 
     // Requests are accepted meanwhile; they wait in `Enrichment::attributes`.
@@ -99,15 +100,16 @@ pub async fn serve(
 
 fn start_workers(
     config: &Config,
+    proxy: ProxySettings,
     queue: &Queue,
     counters: &Arc<Counters>,
     draining: &Shutdown,
-) -> Result<JoinSet<()>, TlsError> {
+) -> Result<JoinSet<()>, EndpointError> {
     if config.endpoint() == Ok(Endpoint::Discard) {
         tracing::warn!("`endpoint` is empty, telemetry is counted and discarded");
     }
 
-    let destination = Destination::new(config)?;
+    let destination = Destination::new(config, proxy)?;
     let batch_limits = BatchLimits {
         max_bytes: config.max_batch_bytes,
         max_items: config.max_batch_items,

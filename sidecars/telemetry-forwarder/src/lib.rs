@@ -27,4 +27,4 @@ mod show;
 pub use component::TelemetryForwarder;
 pub use config::{Compression, Config, Endpoint};
 pub use forwarder::{Error, Listeners, serve};
-pub use send::TlsError;
+pub use send::EndpointError;

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chassis::http::client::Client;
+use chassis::http::{Body, read_limited};
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::spool::{SpoolBudget, spool};
 use super::window::{FIRST_REQUEST, RangeFetcher, Window};
 use super::{RangeSource, Traffic};
-use crate::client::Client;
+use crate::client::send;
 use crate::s3::Signer;
 use crate::{Error, ErrorKind};
 
@@ -90,7 +90,7 @@ struct RemoteFile {
 
 impl RemoteFile {
     /// Returns the first response after redirects: a range or the whole file.
-    async fn first(&mut self, redirects: Redirects) -> Result<Response<Incoming>, Error> {
+    async fn first(&mut self, redirects: Redirects) -> Result<Response<Body>, Error> {
         for _ in 0..=MAX_REDIRECTS {
             let response = self.range(0, FIRST_REQUEST).await?;
             match response.status() {
@@ -154,12 +154,12 @@ impl RemoteFile {
     }
 
     /// Requests a range; retries after transient errors.
-    async fn range(&mut self, offset: u64, length: u64) -> Result<Response<Incoming>, Error> {
+    async fn range(&mut self, offset: u64, length: u64) -> Result<Response<Body>, Error> {
         let mut backoff = INITIAL_BACKOFF;
         loop {
             let request = self.request(offset, length).await?;
             self.traffic.add_request();
-            let response = self.client.send(&request, self.step_timeout()?).await;
+            let response = send(&self.client, request, self.step_timeout()?).await;
             let is_retryable = match &response {
                 Ok(response) => is_retryable(response.status()),
                 Err(error) => error.kind() == ErrorKind::SourceNetwork,
@@ -194,19 +194,20 @@ impl RemoteFile {
         Ok(request)
     }
 
-    async fn body(&self, response: Response<Incoming>, length: u64) -> Result<Bytes, Error> {
-        let body = Limited::new(response.into_body(), length as usize);
+    async fn body(&self, response: Response<Body>, length: u64) -> Result<Bytes, Error> {
         let interrupted = || {
             Error::new(
                 ErrorKind::SourceNetwork,
                 "the server closed the connection early",
             )
         };
-        let collected = timeout(self.step_timeout()?, body.collect())
-            .await
-            .map_err(|_| interrupted().with_source("timed out"))?
-            .map_err(|error| interrupted().with_source(error))?;
-        let bytes = collected.to_bytes();
+        let bytes = timeout(
+            self.step_timeout()?,
+            read_limited(response.into_body(), length as usize),
+        )
+        .await
+        .map_err(|_| interrupted().with_source("timed out"))?
+        .map_err(|error| interrupted().with_source(error))?;
         self.traffic.add_bytes(bytes.len() as u64);
         Ok(bytes)
     }

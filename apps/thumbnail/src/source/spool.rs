@@ -1,11 +1,11 @@
 //! Spools a sequential body to memory or a temporary file, for reads at any offset.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http_body::Body;
+use chassis::http::Body;
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::{FileSource, MemorySource, RangeSource, Traffic};
@@ -19,15 +19,11 @@ pub(crate) struct SpoolBudget {
 }
 
 /// Reads a whole body into memory, or into an unnamed temporary file if it is larger.
-pub(crate) async fn spool<B>(
-    body: B,
+pub(crate) async fn spool(
+    mut body: Body,
     budget: SpoolBudget,
     traffic: Arc<Traffic>,
-) -> Result<Box<dyn RangeSource>, Error>
-where
-    B: Body,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+) -> Result<Box<dyn RangeSource>, Error> {
     let too_big = || {
         Error::new(
             ErrorKind::SourceTooBig,
@@ -40,7 +36,6 @@ where
         return Err(too_big());
     }
 
-    let mut body = pin!(body);
     let mut spool = Spool::Memory(BytesMut::new());
     let mut size = 0;
 
@@ -124,13 +119,11 @@ fn storage_error(error: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Full;
-
     use super::*;
 
     async fn spool_and_read(length: usize, budget: SpoolBudget) -> Result<Vec<u8>, Error> {
         let bytes: Bytes = (0..length).map(|at| (at % 251) as u8).collect();
-        let mut source = spool(Full::new(bytes), budget, Arc::default()).await?;
+        let mut source = spool(chassis::http::full(bytes), budget, Arc::default()).await?;
         let mut buffer = vec![0; source.size() as usize];
         let mut done = 0;
         while done < buffer.len() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chassis::http::client::ProxySettings;
 use chassis::{Common, HumanDuration, Process, Readiness, Shutdown, Trigger};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -25,6 +26,10 @@ struct Service {
 
 impl Service {
     async fn start(config: Config) -> Self {
+        Self::start_with_proxy(config, ProxySettings::none()).await
+    }
+
+    async fn start_with_proxy(config: Config, proxy: ProxySettings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, shutdown) = Shutdown::pair();
@@ -32,6 +37,7 @@ impl Service {
             shutdown,
             readiness: Readiness::new(),
             common: Common::with_admin_port(0),
+            proxy,
         };
         let ended = tokio::spawn(async move {
             let aws = Aws::from_variables(|_| None);
@@ -277,6 +283,43 @@ async fn requests_only_allowed_sources() {
             .all(|request| request.path != "/secret")
     );
     service.stop().await;
+}
+
+#[tokio::test]
+async fn uses_a_proxy_for_a_source_only_where_allowed() {
+    // The proxy gets the absolute URL of plain http as the path (RFC 9112, section 3.2.2).
+    let proxy = Server::start();
+    let source = "http://media.test/videos/a";
+    proxy.serve(source, Behavior::Whole(b"no video".to_vec()));
+    let url = format!("http://{}", proxy.address);
+    let settings =
+        ProxySettings::from_variables(|name| (name == "HTTP_PROXY").then(|| url.clone()));
+    let config = Config {
+        sources: vec!["http://media.test/videos/".to_owned()],
+        ..Config::default()
+    };
+
+    let service = Service::start_with_proxy(config.clone(), settings.clone()).await;
+    assert_error(
+        &service.get(source).await,
+        StatusCode::FORBIDDEN,
+        "source_denied",
+    );
+    service.stop().await;
+    assert!(proxy.requests().is_empty());
+
+    let config = Config {
+        insecure_proxied_sources: true,
+        ..config
+    };
+    let service = Service::start_with_proxy(config, settings).await;
+    assert_error(
+        &service.get(source).await,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "not_media",
+    );
+    service.stop().await;
+    assert!(!proxy.requests().is_empty());
 }
 
 #[tokio::test]

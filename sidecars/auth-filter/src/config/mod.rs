@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use chassis::http::client::{PlainHttp, ProxySettings, SetupError, TrustStore};
 use chassis::http::{Limits, UpstreamLimits, UpstreamProtocol};
 use chassis::{HumanDuration, Secret};
 use http::HeaderName;
@@ -21,7 +22,7 @@ use crate::failure_limiter::FailureSettings;
 use crate::headers::{ClaimHeaders, claim_header_name};
 use crate::identity_token::IdentityTokenSettings;
 use crate::jws::Algorithm;
-use crate::keys::{Fetcher, Origin, PlainHttp, Roots, RootsError, Source, SourceError, Timing};
+use crate::keys::{Fetcher, Origin, Source, SourceError, Timing};
 use crate::rules::{OneOrMore, Rule, Rules};
 
 /// The settings of the filter.
@@ -237,14 +238,14 @@ impl Config {
     }
 
     /// Creates the fetcher for keys; reads the CA certificates.
-    pub fn fetcher(&self) -> Result<Fetcher, RootsError> {
-        let roots = self.jwks_ca_file.clone().map_or(Roots::Public, Roots::File);
-        let plain = if self.insecure_jwks_http {
+    pub fn fetcher(&self, proxy: ProxySettings) -> Result<Fetcher, SetupError> {
+        let ca_file = self.jwks_ca_file.clone().unwrap_or_default();
+        let plain_http = if self.insecure_jwks_http {
             PlainHttp::Anywhere
         } else {
-            PlainHttp::Loopback
+            PlainHttp::LoopbackOnly
         };
-        Fetcher::new(&roots, plain)
+        Fetcher::new(TrustStore::from_ca_file(ca_file), plain_http, proxy)
     }
 
     /// Returns how often keys are loaded and when they become stale.

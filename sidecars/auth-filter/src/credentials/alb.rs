@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use chassis::format_chain;
 use http::{HeaderName, Uri};
 use lru::LruCache;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 use crate::identity::{Credential, Identity};
 use crate::json::{lookup, parse_object};
 use crate::jws::{Algorithm, Jws, Key};
-use crate::keys::{Fetcher, format_chain};
+use crate::keys::Fetcher;
 
 /// The header with the token.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-amzn-oidc-data");

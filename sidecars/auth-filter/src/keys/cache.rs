@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chassis::format_chain;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -259,30 +260,26 @@ impl Refresher {
     }
 }
 
-/// Formats an error and its sources in one line.
-pub(crate) fn format_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// The delay after the first failed load; it doubles with each further one.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use super::super::fetch::{Fetcher, PlainHttp, Roots};
+    use chassis::http::client::{PlainHttp, ProxySettings, TrustStore};
+
+    use super::super::fetch::Fetcher;
     use super::super::origin::Source;
     use super::*;
 
     #[tokio::test]
     async fn a_scheduled_load_replaces_a_requested_one() {
         let source = Source::new("/nowhere/jwks.json", "").unwrap();
-        let fetcher = Fetcher::new(&Roots::Public, PlainHttp::Loopback).unwrap();
+        let fetcher = Fetcher::new(
+            TrustStore::PublicRoots,
+            PlainHttp::LoopbackOnly,
+            ProxySettings::none(),
+        )
+        .unwrap();
         let timing = Timing {
             refresh_interval: Duration::from_hours(1),
             min_refresh_interval: Duration::from_hours(1),

@@ -11,8 +11,7 @@ mod fetch;
 mod origin;
 mod set;
 
-pub(crate) use cache::format_chain;
 pub use cache::{Keys, Refresher, Timing};
-pub use fetch::{FetchError, Fetcher, PlainHttp, Roots, RootsError};
+pub use fetch::{FetchError, Fetcher};
 pub use origin::{LoadError, Origin, Source, SourceError};
 pub use set::{IgnoreReason, IgnoredKey, KeySet, KeySetError};

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::time::SystemTime;
 
-use chassis::BoxError;
+use chassis::http::client::ProxySettings;
+use chassis::{BoxError, format_chain};
 use serde_json::{Value, json};
 
 use super::report::Report;
@@ -11,9 +12,13 @@ use crate::claims::{TokenPolicy, unverified_issuer};
 use crate::config::Config;
 use crate::json::{lookup, parse_object};
 use crate::jws::{Algorithm, Header, Jws, JwsError, Key};
-use crate::keys::{KeySet, format_chain};
+use crate::keys::KeySet;
 
-pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxError> {
+pub(super) async fn report(
+    token: &str,
+    config: &Config,
+    proxy: ProxySettings,
+) -> Result<Report, BoxError> {
     let read;
     let token = if token == "-" {
         read = from_stdin()?;
@@ -57,7 +62,7 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
         }
     };
 
-    let origin = config.origin(issuer, config.fetcher()?)?;
+    let origin = config.origin(issuer, config.fetcher(proxy)?)?;
     let set = match origin.load().await {
         Ok(set) => set,
         Err(error) => {

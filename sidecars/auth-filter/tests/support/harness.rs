@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auth_filter::Config;
+use chassis::http::client::ProxySettings;
 use chassis::{Common, Process, Readiness, Shutdown, Trigger};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -107,6 +108,7 @@ impl Running {
             shutdown,
             readiness: readiness.clone(),
             common,
+            proxy: ProxySettings::none(),
         };
         let serving = auth_filter::serve(config, listener, process);
         let task = tokio::spawn(async move { serving.await.unwrap() });

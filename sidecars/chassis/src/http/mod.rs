@@ -5,17 +5,21 @@
 //!                 (server.rs)           trace_request(…)       (upstream.rs)
 //! ```
 //!
-//! Bodies stream both ways; [`read_limited`] reads a whole one.
+//! Bodies stream both ways; [`read_limited`] reads a whole one. Servers outside the task are reached
+//! with [`client`].
 
 mod activity;
 mod body;
+pub mod client;
 mod connection;
 mod drain_on_drop;
 mod headers;
+mod idle;
 mod limits;
 mod metered_io;
 mod pool;
 mod server;
+mod timeout_body;
 mod trace;
 mod upgrade;
 mod upstream;

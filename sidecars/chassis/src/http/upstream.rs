@@ -22,9 +22,11 @@ use super::{
     Body, UpstreamLimits, UpstreamProtocol, box_body,
     headers::join_cookies,
     pool::{Pool, SendError},
-    problem, strip_hop_by_hop, trace,
+    problem, strip_hop_by_hop,
+    timeout_body::TimeoutBody,
+    trace,
     upgrade::PendingUpgrade,
-    upstream_body::{RequestBody, TimeoutBody},
+    upstream_body::RequestBody,
 };
 use crate::BoxError;
 

@@ -4,23 +4,38 @@ use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use chassis::format_chain;
+use chassis::http::client::{
+    Client, ClientConfig, ClientError, ClientLimits, ProxySettings, SetupError, TrustStore,
+    check_url,
+};
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
-use http_body_util::Full;
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 
-use super::connection::{Connection, FullResponse, Target, TlsError};
 use super::retry::retry_after;
 use super::{Prepared, SendOutcome, Splittable};
 use crate::config::{Compression, Config};
 use crate::otlp::Signal;
 use crate::otlp::wire::{Records, Value};
 
+/// Why the client for the endpoint cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The certificate authorities or the proxy cannot be used.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The URL has no host that a server can have.
+    #[error(transparent)]
+    Url(#[from] ClientError),
+}
+
 /// An OTLP/HTTP server.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSink {
-    connection: Connection,
-    base_path: String,
+    client: Client,
+    base: String,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// The gzip level, if compression is enabled.
     gzip: Option<u32>,
@@ -28,10 +43,35 @@ pub(crate) struct HttpSink {
 }
 
 impl HttpSink {
-    pub(super) fn new(base: &Uri, config: &Config) -> Result<Self, TlsError> {
+    pub(super) fn new(
+        base: Uri,
+        config: &Config,
+        proxy: ProxySettings,
+    ) -> Result<Self, EndpointError> {
+        check_url(&base)?;
+        // The file is not needed for plain http, so it need not exist then.
+        let trust = if base.scheme() == Some(&Scheme::HTTPS) {
+            TrustStore::from_ca_file(&config.ca_file)
+        } else {
+            TrustStore::PublicRoots
+        };
+        let client = Client::new(ClientConfig {
+            trust,
+            proxy,
+            limits: ClientLimits {
+                // `export_timeout` limits the whole exchange, so these must not end it earlier.
+                response_timeout: config.export_timeout.duration(),
+                stall_timeout: config.export_timeout.duration(),
+                // One per signal; each worker sends one request at a time.
+                max_idle_connections: Signal::ALL.len(),
+                ..ClientLimits::default()
+            },
+            ..ClientConfig::default()
+        })?;
+
         Ok(Self {
-            connection: Connection::new(Target::new(base, &config.ca_file)?),
-            base_path: base.path().trim_end_matches('/').to_owned(),
+            client,
+            base: base.to_string().trim_end_matches('/').to_owned(),
             headers: config.header_pairs().unwrap_or_default(),
             gzip: (config.compression == Compression::Gzip).then_some(config.compression_level),
             timeout: config.export_timeout.duration(),
@@ -55,7 +95,7 @@ impl HttpSink {
         })
     }
 
-    pub(super) async fn send(&mut self, signal: Signal, prepared: &Prepared) -> SendOutcome {
+    pub(super) async fn send(&self, signal: Signal, prepared: &Prepared) -> SendOutcome {
         let request = match self.request(signal, prepared) {
             Ok(request) => request,
             Err(error) => {
@@ -66,22 +106,18 @@ impl HttpSink {
             }
         };
 
-        match self.connection.send(request, self.timeout).await {
+        match self.client.fetch(request, self.timeout).await {
             Ok(response) => classify(&response, SystemTime::now()),
             Err(error) => SendOutcome::Retry {
                 after: None,
-                reason: format_chain(&*error),
+                reason: format_chain(&error),
             },
         }
     }
 
-    fn request(
-        &self,
-        signal: Signal,
-        prepared: &Prepared,
-    ) -> Result<Request<Full<Bytes>>, http::Error> {
-        let path = format!("{}{}", self.base_path, signal.path());
-        let mut request = Request::post(path).body(Full::new(prepared.body.clone()))?;
+    fn request(&self, signal: Signal, prepared: &Prepared) -> Result<Request<Bytes>, http::Error> {
+        let url = format!("{}{}", self.base, signal.path());
+        let mut request = Request::post(url).body(prepared.body.clone())?;
         let headers = request.headers_mut();
         headers.insert(
             CONTENT_TYPE,
@@ -99,22 +135,22 @@ impl HttpSink {
 }
 
 /// Classifies a response by the OTLP/HTTP specification: success, retryable, or permanent.
-fn classify(response: &FullResponse, now: SystemTime) -> SendOutcome {
-    let reason = || match describe(&response.body) {
-        Some(text) => format!("{}: {text}", response.status),
-        None => response.status.to_string(),
+fn classify(response: &Response<Bytes>, now: SystemTime) -> SendOutcome {
+    let reason = || match describe(response.body()) {
+        Some(text) => format!("{}: {text}", response.status()),
+        None => response.status().to_string(),
     };
 
-    match response.status {
+    match response.status() {
         status if status.is_success() => {
-            let (rejected, message) = partial_success(&response.headers, &response.body);
+            let (rejected, message) = partial_success(response.headers(), response.body());
             SendOutcome::Delivered { rejected, message }
         }
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => SendOutcome::Retry {
-            after: retry_after(response.headers.get(RETRY_AFTER), now),
+            after: retry_after(response.headers().get(RETRY_AFTER), now),
             reason: reason(),
         },
         // A single item may be the cause; splitting isolates it.
@@ -198,14 +234,6 @@ fn sanitize(text: &[u8]) -> String {
         .collect()
 }
 
-fn format_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
 const JSON: &[u8] = b"application/json";
 const USER_AGENT_VALUE: &str = concat!("sidecar-telemetry-forwarder/", env!("CARGO_PKG_VERSION"));
 
@@ -214,12 +242,8 @@ mod tests {
     use super::*;
 
     fn response(status: u16, body: &'static [u8]) -> SendOutcome {
-        let status = StatusCode::from_u16(status).unwrap();
-        let response = FullResponse {
-            status,
-            headers: HeaderMap::new(),
-            body: Bytes::from_static(body),
-        };
+        let mut response = Response::new(Bytes::from_static(body));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
         classify(&response, SystemTime::UNIX_EPOCH)
     }
 

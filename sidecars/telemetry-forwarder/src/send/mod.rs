@@ -8,7 +8,6 @@
 //!                                    delivered, or dropped and counted ◀────┘
 //! ```
 
-mod connection;
 mod file;
 mod http;
 mod retry;
@@ -17,13 +16,13 @@ mod worker;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chassis::http::client::ProxySettings;
 
 use crate::config::{Config, Endpoint};
 use crate::counters::ItemOutcome;
 use crate::otlp::Signal;
 
-pub use connection::TlsError;
-pub(crate) use connection::get;
+pub use http::EndpointError;
 pub(crate) use worker::Worker;
 
 /// The outcome of one attempt.
@@ -50,7 +49,7 @@ pub(crate) enum Splittable {
     No,
 }
 
-/// The destination of telemetry; each clone opens a separate connection.
+/// The destination of telemetry; clones share their idle connections.
 #[derive(Debug, Clone)]
 pub(crate) enum Destination {
     Discard,
@@ -68,11 +67,11 @@ pub(crate) struct Prepared {
 
 impl Destination {
     /// Creates the destination of the settings; reads the certificate authorities.
-    pub(crate) fn new(config: &Config) -> Result<Self, TlsError> {
+    pub(crate) fn new(config: &Config, proxy: ProxySettings) -> Result<Self, EndpointError> {
         Ok(match config.endpoint().unwrap_or(Endpoint::Discard) {
             Endpoint::Discard => Self::Discard,
             Endpoint::File(path) => Self::File(file::FileSink::new(path)),
-            Endpoint::Http(base) => Self::Http(Box::new(http::HttpSink::new(&base, config)?)),
+            Endpoint::Http(base) => Self::Http(Box::new(http::HttpSink::new(base, config, proxy)?)),
         })
     }
 

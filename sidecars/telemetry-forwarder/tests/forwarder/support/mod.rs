@@ -7,6 +7,7 @@ pub(crate) mod sink;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use chassis::http::client::ProxySettings;
 use chassis::{Common, HumanDuration, Process, Readiness, Shutdown, Trigger};
 use telemetry_forwarder::{Config, Error, Listeners, serve};
 use tokio::net::TcpListener;
@@ -46,6 +47,7 @@ impl TestForwarder {
             shutdown,
             readiness: readiness.clone(),
             common,
+            proxy: ProxySettings::none(),
         };
         let ready = readiness.latch("listeners");
         let task = tokio::spawn(serve(config, listeners, metadata, process, ready));
