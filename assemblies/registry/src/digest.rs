@@ -1,6 +1,9 @@
 //! The digest of an image.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
@@ -21,7 +24,32 @@ pub struct ParseDigestError(String);
 impl Digest {
     /// Computes the digest of bytes.
     pub fn from_content(bytes: &[u8]) -> Self {
-        let hash = Sha256::digest(bytes);
+        Self::from_hash(&Sha256::digest(bytes))
+    }
+
+    /// Computes the digest of a file's content and its length in bytes.
+    pub fn from_file(path: &Path) -> io::Result<(Self, u64)> {
+        let mut hasher = Sha256::new();
+        let mut input = File::open(path)?;
+        let mut buffer = vec![0; 64 * 1024];
+        let mut length = 0;
+
+        loop {
+            let count = input.read(&mut buffer)?;
+            if count == 0 {
+                return Ok((Self::from_hash(&hasher.finalize()), length));
+            }
+            hasher.update(&buffer[..count]);
+            length += count as u64;
+        }
+    }
+
+    /// Returns the 64 digits without `sha256:`.
+    pub fn hex(&self) -> &str {
+        self.0.trim_start_matches("sha256:")
+    }
+
+    fn from_hash(hash: &[u8]) -> Self {
         let mut text = "sha256:".to_owned();
         for byte in hash {
             text.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));

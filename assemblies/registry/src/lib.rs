@@ -10,6 +10,8 @@
 //! Plain http is allowed to loopback only, redirects are not followed for manifests, and every wait and
 //! size has a limit.
 //!
+//! [`layout`] writes, reads and unpacks images as OCI layouts, [`program`] builds the image of one static program.
+//!
 //! Start reading at [`Client::resolve`]. [`Reference`] parses image names, [`Credentials`] reads docker's
 //! `config.json` and runs its credential helpers.
 
@@ -18,7 +20,9 @@ mod client;
 mod credentials;
 mod digest;
 mod error;
+pub mod layout;
 mod manifest;
+pub mod program;
 mod reference;
 mod transport;
 

@@ -1,0 +1,99 @@
+//! OCI image layouts: images as a directory, without a daemon.
+//!
+//! ```text
+//! files ─▶ LayerBuilder ─▶ Layer ┐
+//!                     ImageConfig ┴─▶ Image ─▶ Layout::write ─▶ oci-layout, index.json, blobs/sha256/…
+//! ```
+//!
+//! The same input gives the same bytes: entries are sorted, owners and times are explicit, JSON has a fixed
+//! field order. Format: OCI image specification 1.1, image-layout.md, layer.md and config.md.
+
+mod archive;
+mod config;
+mod descriptor;
+mod image;
+mod layer;
+mod read;
+mod unpack;
+mod write;
+
+pub use archive::import;
+pub use config::{ContainerConfig, History, ImageConfig, RootFs};
+pub use descriptor::{Descriptor, ImageManifest, Index, PlatformFields, media_type};
+pub use image::Image;
+pub use layer::{Compression, Layer, LayerBuilder, Owner};
+pub use read::Layout;
+pub use unpack::{OwnerMap, UnpackError, UnpackLimits, Unpacker};
+pub use write::write;
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::digest::Digest;
+
+/// An error of reading or writing an image layout.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// A file or directory could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was attempted: `read`, `write`, `create`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A layer could not be compressed or archived.
+    #[error("cannot build a layer: {0}")]
+    Layer(io::Error),
+    /// A path inside an image is empty, absolute with `..`, or longer than tar allows.
+    #[error("`{0}` is not a path inside an image")]
+    Path(String),
+    /// A document is not the JSON that the specification requires.
+    #[error("{}: {source}", path.display())]
+    Json {
+        /// The document.
+        path: PathBuf,
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// The directory has no `oci-layout` file of version 1.0.0.
+    #[error("{} is not an OCI image layout; `oci-layout` is missing or of another version", .0.display())]
+    NotALayout(PathBuf),
+    /// The file is neither a saved image nor a packed layout.
+    #[error("{} is not an image archive; save one with `docker save` or `podman save`", .0.display())]
+    NotAnArchive(PathBuf),
+    /// The archive is larger than any image that fits a task.
+    #[error("{} contains more than 16 GiB or 10,000 files", .0.display())]
+    ArchiveTooLarge(PathBuf),
+    /// An archive's manifest names a file that the archive does not contain.
+    #[error("the archive has no file `{0}`, which its manifest names")]
+    MissingFile(String),
+    /// A blob that a manifest refers to is missing.
+    #[error("{} has no blob {digest}", path.display())]
+    MissingBlob {
+        /// The layout.
+        path: PathBuf,
+        /// The digest of the blob.
+        digest: Digest,
+    },
+    /// A blob's content does not match its digest or size.
+    #[error("the blob {digest} in {} was altered: its content has another digest or size", path.display())]
+    AlteredBlob {
+        /// The layout.
+        path: PathBuf,
+        /// The digest that the blob should have.
+        digest: Digest,
+    },
+    /// The layout has no image for a platform.
+    #[error("{} has no image for {platform}; it has {}", path.display(), available.join(", "))]
+    NoPlatform {
+        /// The layout.
+        path: PathBuf,
+        /// The requested platform.
+        platform: String,
+        /// The platforms of the layout.
+        available: Vec<String>,
+    },
+}

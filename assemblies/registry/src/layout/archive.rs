@@ -1,0 +1,218 @@
+//! Reads image archives: `docker save`, `podman save` (both formats), and a layout packed with tar.
+//!
+//! An archive becomes a layout directory, so that everything else reads one form only. Docker's format is
+//! described in the Docker Engine API ("Image tarball format"): `manifest.json` names a configuration and layers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tar::{Archive, EntryType};
+
+use super::LayoutError;
+use super::config::ImageConfig;
+use super::descriptor::{Descriptor, ImageManifest, Index, media_type};
+use super::image::to_json;
+use super::read::{Layout, parse};
+use super::unpack::decompress;
+use super::write::file;
+use crate::digest::Digest;
+
+/// Most bytes that an archive may contain: those of an image that fits a task's default ephemeral storage.
+const MAX_BYTES: u64 = 16 << 30;
+/// Most files of an archive. Docker writes three for each layer, and an image has at most 127 layers.
+const MAX_FILES: usize = 10_000;
+
+/// An image in `manifest.json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SavedImage {
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    layers: Vec<String>,
+}
+
+/// Extracts an archive, plain or compressed, into `folder` and opens it as a layout.
+pub fn import(archive: &Path, folder: &Path) -> Result<Layout, LayoutError> {
+    let files = Files::extract(archive, folder)?;
+
+    if files.path("oci-layout").is_some() {
+        files.move_into_layout(folder)?;
+    } else if let Some(manifest) = files.path("manifest.json") {
+        let text = fs::read(manifest).map_err(file("read", manifest))?;
+        let images: Vec<SavedImage> = parse(manifest, &text)?;
+        files.convert(&images, folder)?;
+    } else {
+        return Err(LayoutError::NotAnArchive(archive.to_owned()));
+    }
+
+    fs::remove_dir_all(&files.folder).map_err(file("remove", &files.folder))?;
+    Layout::open(folder)
+}
+
+/// The files of an archive, extracted under numbers, so that their names never become paths.
+struct Files {
+    folder: PathBuf,
+    by_name: HashMap<String, PathBuf>,
+    links: HashMap<String, String>,
+}
+
+impl Files {
+    fn extract(archive: &Path, folder: &Path) -> Result<Self, LayoutError> {
+        let unreadable = |source| LayoutError::File {
+            action: "read",
+            path: archive.to_owned(),
+            source,
+        };
+        let extracted = folder.join("extracted");
+        fs::create_dir_all(&extracted).map_err(file("create", &extracted))?;
+        let mut files = Self {
+            folder: extracted,
+            by_name: HashMap::new(),
+            links: HashMap::new(),
+        };
+
+        let input = File::open(archive).map_err(unreadable)?;
+        let mut tar = Archive::new(decompress(input).map_err(unreadable)?);
+        let mut remaining = MAX_BYTES;
+
+        for entry in tar.entries().map_err(unreadable)? {
+            let mut entry = entry.map_err(unreadable)?;
+            let name = entry.path().map_err(unreadable)?;
+            let name = name.to_string_lossy().trim_start_matches("./").to_owned();
+            let path = files.folder.join(files.by_name.len().to_string());
+
+            match entry.header().entry_type() {
+                EntryType::Regular => {
+                    let mut output = File::create(&path).map_err(file("create", &path))?;
+                    let copied = io::copy(&mut (&mut entry).take(remaining + 1), &mut output);
+                    let copied = copied.map_err(unreadable)?;
+                    remaining = remaining
+                        .checked_sub(copied)
+                        .ok_or_else(|| LayoutError::ArchiveTooLarge(archive.to_owned()))?;
+                    files.by_name.insert(name, path);
+                }
+                // podman saves a layer that occurs twice as a link to the first one.
+                EntryType::Symlink | EntryType::Link => {
+                    let target = entry.link_name().map_err(unreadable)?.unwrap_or_default();
+                    let target = target.to_string_lossy().into_owned();
+                    files.links.insert(name, target);
+                }
+                _ => {}
+            }
+
+            if files.by_name.len() + files.links.len() > MAX_FILES {
+                return Err(LayoutError::ArchiveTooLarge(archive.to_owned()));
+            }
+        }
+
+        Ok(files)
+    }
+
+    /// Returns the extracted file; follows one link, since nothing saves links to links.
+    fn path(&self, name: &str) -> Option<&Path> {
+        let direct = self.by_name.get(name);
+        let linked = || {
+            let target = self.links.get(name)?;
+            let target = target.trim_start_matches("../");
+            self.by_name.get(target)
+        };
+        direct.or_else(linked).map(PathBuf::as_path)
+    }
+
+    fn move_into_layout(&self, folder: &Path) -> Result<(), LayoutError> {
+        let blobs = folder.join("blobs/sha256");
+        fs::create_dir_all(&blobs).map_err(file("create", &blobs))?;
+
+        for (name, path) in &self.by_name {
+            let target = match name.strip_prefix("blobs/sha256/") {
+                // Only a digest becomes a file name; the blob is verified when it is read.
+                Some(hex) if format!("sha256:{hex}").parse::<Digest>().is_ok() => blobs.join(hex),
+                None if matches!(name.as_str(), "oci-layout" | "index.json") => folder.join(name),
+                _ => continue,
+            };
+            fs::rename(path, &target).map_err(file("write", &target))?;
+        }
+
+        Ok(())
+    }
+
+    /// Writes the images of Docker's format as a layout.
+    fn convert(&self, images: &[SavedImage], folder: &Path) -> Result<(), LayoutError> {
+        let blobs = folder.join("blobs/sha256");
+        fs::create_dir_all(&blobs).map_err(file("create", &blobs))?;
+        let mut manifests = Vec::new();
+
+        for image in images {
+            let config_path = self.require(&image.config)?;
+            let text = fs::read(config_path).map_err(file("read", config_path))?;
+            let config: ImageConfig = parse(config_path, &text)?;
+            let layers = image
+                .layers
+                .iter()
+                .map(|name| self.layer(name, &blobs))
+                .collect::<Result<Vec<_>, _>>()?;
+
+            let manifest = to_json(&ImageManifest {
+                schema_version: 2,
+                media_type: Some(media_type::MANIFEST.to_owned()),
+                config: write_blob(&blobs, media_type::CONFIG, &text)?,
+                layers,
+                annotations: BTreeMap::new(),
+            });
+            let mut descriptor = write_blob(&blobs, media_type::MANIFEST, &manifest)?;
+            descriptor.platform = Some(config.platform());
+            if let Some(tag) = image.repo_tags.iter().flatten().next() {
+                let key = "org.opencontainers.image.ref.name".to_owned();
+                descriptor.annotations.insert(key, tag.clone());
+            }
+            manifests.push(descriptor);
+        }
+
+        let write = |name: &str, content: &[u8]| {
+            let path = folder.join(name);
+            fs::write(&path, content).map_err(file("write", &path))
+        };
+        write("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        write("index.json", &to_json(&Index::new(manifests)))
+    }
+
+    /// Hashes a layer while it is copied to its place; layers of Docker's format are plain tar, or gzip.
+    fn layer(&self, name: &str, blobs: &Path) -> Result<Descriptor, LayoutError> {
+        let path = self.require(name)?;
+        let mut input = File::open(path).map_err(file("read", path))?;
+        let mut start = [0; 2];
+        let is_gzip = input.read_exact(&mut start).is_ok() && start == [0x1f, 0x8b];
+
+        let (digest, size) = Digest::from_file(path).map_err(file("read", path))?;
+        let target = blobs.join(digest.hex());
+        fs::copy(path, &target).map_err(file("write", &target))?;
+
+        Ok(Descriptor {
+            media_type: if is_gzip {
+                media_type::LAYER_GZIP.to_owned()
+            } else {
+                media_type::LAYER.to_owned()
+            },
+            digest: digest.to_string(),
+            size,
+            annotations: BTreeMap::new(),
+            platform: None,
+        })
+    }
+
+    fn require(&self, name: &str) -> Result<&Path, LayoutError> {
+        self.path(name)
+            .ok_or_else(|| LayoutError::MissingFile(name.to_owned()))
+    }
+}
+
+fn write_blob(blobs: &Path, media_type: &str, content: &[u8]) -> Result<Descriptor, LayoutError> {
+    let descriptor = Descriptor::from_content(media_type, content);
+    let path = blobs.join(descriptor.digest.trim_start_matches("sha256:"));
+    fs::write(&path, content).map_err(file("write", &path))?;
+    Ok(descriptor)
+}
