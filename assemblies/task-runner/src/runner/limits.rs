@@ -53,7 +53,18 @@ impl Runner {
             let resident = processes.resident(&pids);
             let report = &mut managed.report;
 
-            report.peak_memory = report.peak_memory.max(resident);
+            // Shared file pages can lift resident memory above a limit that the kernel enforces, since it charges
+            // them to the cgroup that read them first. Above the limit only the proportional size is meaningful.
+            let is_over = managed
+                .definition
+                .memory
+                .is_some_and(|limit| resident > mebibytes(limit));
+            let used = if is_over {
+                resident.min(proportional(&pids))
+            } else {
+                resident
+            };
+            report.peak_memory = report.peak_memory.max(used);
             // A descendant reaped by init takes its CPU time along, so the sum can drop.
             let cpu_time = processes.cpu_time(&pids);
             managed.current_cpu_time = cpu_time.max(managed.current_cpu_time);
