@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use diagnostics::source::Source;
-use diagnostics::Color;
+use diagnostics::{Color, Location};
 use ecs_rules::check;
-use task_definition::{Place, normalise, read};
+use task_definition::{normalise, read};
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
     for finding in findings {
         let drawn = finding.render(Color::Yes);
         assert!(drawn.len() < 100_000, "a finding of {} bytes", drawn.len());
-        if let Place::Text { line, .. } = finding.place {
+        if let Location::Text { line, .. } = finding.location {
             assert!(line <= lines, "line {line} of {lines}");
         }
     }
