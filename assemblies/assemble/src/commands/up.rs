@@ -172,7 +172,8 @@ fn start(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliErr
     let (options, output) = (arguments.to_options(), Output::new(ui, arguments.json));
     let directory = local::Project::new(project.root().to_owned(), dev_token::issuer(project));
 
-    // The environment tells a background process its run's name, and a replica its number: neither starts another one.
+    // Background processes and replicas get their name or number from the environment; they start no further
+    // process of their kind.
     if (arguments.detach || arguments.wait) && !options.role.is_background() {
         return Ok(local::run_detached(&options, &directory, &output)?);
     }

@@ -17,7 +17,7 @@ use super::descriptor::{Descriptor, ImageManifest, Index, media_type};
 use super::image::to_json;
 use super::read::{Layout, parse};
 use super::unpack::decompress;
-use super::write::file;
+use super::write::{file, write_blob, write_index};
 use crate::digest::Digest;
 
 /// Most bytes that an archive may contain: those of an image that fits a task's default ephemeral storage.
@@ -156,14 +156,17 @@ impl Files {
                 .map(|name| self.layer(name, &blobs))
                 .collect::<Result<Vec<_>, _>>()?;
 
+            let config_blob = Descriptor::from_content(media_type::CONFIG, &text);
+            write_blob(&blobs, &config_blob, &text)?;
             let manifest = to_json(&ImageManifest {
                 schema_version: 2,
                 media_type: Some(media_type::MANIFEST.to_owned()),
-                config: write_blob(&blobs, media_type::CONFIG, &text)?,
+                config: config_blob,
                 layers,
                 annotations: BTreeMap::new(),
             });
-            let mut descriptor = write_blob(&blobs, media_type::MANIFEST, &manifest)?;
+            let mut descriptor = Descriptor::from_content(media_type::MANIFEST, &manifest);
+            write_blob(&blobs, &descriptor, &manifest)?;
             descriptor.platform = Some(config.platform());
             if let Some(tag) = image.repo_tags.iter().flatten().next() {
                 let key = "org.opencontainers.image.ref.name".to_owned();
@@ -172,15 +175,10 @@ impl Files {
             manifests.push(descriptor);
         }
 
-        let write = |name: &str, content: &[u8]| {
-            let path = folder.join(name);
-            fs::write(&path, content).map_err(file("write", &path))
-        };
-        write("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        write("index.json", &to_json(&Index::new(manifests)))
+        write_index(folder, &Index::new(manifests))
     }
 
-    /// Hashes a layer while it is copied to its place; layers of Docker's format are plain tar, or gzip.
+    /// Copies a layer to its blob; layers of Docker's format are plain tar, or gzip.
     fn layer(&self, name: &str, blobs: &Path) -> Result<Descriptor, LayoutError> {
         let path = self.require(name)?;
         let mut input = File::open(path).map_err(file("read", path))?;
@@ -208,11 +206,4 @@ impl Files {
         self.path(name)
             .ok_or_else(|| LayoutError::MissingFile(name.to_owned()))
     }
-}
-
-fn write_blob(blobs: &Path, media_type: &str, content: &[u8]) -> Result<Descriptor, LayoutError> {
-    let descriptor = Descriptor::from_content(media_type, content);
-    let path = blobs.join(descriptor.digest.trim_start_matches("sha256:"));
-    fs::write(&path, content).map_err(file("write", &path))?;
-    Ok(descriptor)
 }

@@ -38,18 +38,24 @@ pub fn write(folder: &Path, name: &str, images: &[Image]) -> Result<Descriptor, 
         "org.opencontainers.image.ref.name".to_owned(),
         name.to_owned(),
     );
-    let index = to_json(&Index::new(vec![top.clone()]));
-    replace(
-        &folder.join("oci-layout"),
-        br#"{"imageLayoutVersion":"1.0.0"}"#,
-    )?;
-    replace(&folder.join("index.json"), &index)?;
+    write_index(folder, &Index::new(vec![top.clone()]))?;
     remove_others(&blobs, &kept)?;
 
     Ok(top)
 }
 
-fn write_blob(blobs: &Path, descriptor: &Descriptor, content: &[u8]) -> Result<(), LayoutError> {
+/// Writes the marker of a layout and its index, which makes the blobs visible.
+pub(super) fn write_index(folder: &Path, index: &Index) -> Result<(), LayoutError> {
+    let marker = br#"{"imageLayoutVersion":"1.0.0"}"#;
+    replace(&folder.join("oci-layout"), marker)?;
+    replace(&folder.join("index.json"), &to_json(index))
+}
+
+pub(super) fn write_blob(
+    blobs: &Path,
+    descriptor: &Descriptor,
+    content: &[u8],
+) -> Result<(), LayoutError> {
     let path = blobs.join(hex(&descriptor.digest));
     // Compared by content: an altered blob of the same size is repaired.
     let is_intact = fs::read(&path).is_ok_and(|existing| existing == content);
