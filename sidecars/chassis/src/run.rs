@@ -252,13 +252,10 @@ impl Lifecycle {
         let mut component = pin!(component);
         let readiness = self.readiness.clone();
         let answering = async {
-            if let Some(listener) = admin
-                && let Err(error) = admin::answer(listener, readiness).await
-            {
-                tracing::error!(%error, "`admin` stopped answering");
+            match admin {
+                Some(listener) => admin::answer(listener, readiness).await,
+                None => std::future::pending().await,
             }
-            // Without the admin endpoints the component goes on; its health check then fails.
-            std::future::pending::<()>().await;
         };
 
         let stopping = self.stop();
