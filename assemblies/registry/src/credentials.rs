@@ -22,6 +22,9 @@ pub struct Credentials {
     auths: BTreeMap<String, Auth>,
     cred_helpers: BTreeMap<String, String>,
     creds_store: Option<String>,
+    /// Logins from elsewhere, by registry; never in the file.
+    #[serde(skip)]
+    logins: BTreeMap<String, Login>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -85,8 +88,18 @@ impl Credentials {
         }
     }
 
+    /// Returns the credentials with a login for a registry, which has precedence over the others.
+    pub fn with_login(mut self, registry: &str, login: Login) -> Self {
+        self.logins.insert(registry.to_owned(), login);
+        self
+    }
+
     /// Returns the login for a registry: of its helper, of the default store, or in the file.
     pub(crate) async fn login(&self, reference: &Reference) -> Result<Option<Login>, ErrorKind> {
+        if let Some(login) = self.logins.get(reference.registry()) {
+            return Ok(Some(login.clone()));
+        }
+
         let names = config_keys(reference);
         let own = names.iter().find_map(|name| self.cred_helpers.get(name));
         if let Some(helper) = own.or(self.creds_store.as_ref()) {
