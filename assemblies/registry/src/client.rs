@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
+
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind};
 use crate::proxy::ProxySettings;
@@ -60,6 +63,18 @@ impl Client {
             credentials,
             limits,
         })
+    }
+
+    /// Sends a request to an API beside a registry, such as that of Amazon ECR, once and within the limits.
+    pub async fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, ErrorKind> {
+        let response = self.transport.send(request.map(Full::new)).await?;
+        let mut answer = http::Response::new(response.body);
+        *answer.status_mut() = response.status;
+        *answer.headers_mut() = response.headers;
+        Ok(answer)
     }
 
     /// Returns the client with a login for a registry, which has precedence over its other credentials.

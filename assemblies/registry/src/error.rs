@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::digest::Digest;
+use crate::ecr::EcrRegistry;
 use crate::layout::LayoutError;
 use crate::reference::{ParseReferenceError, Reference};
 
@@ -233,9 +234,10 @@ impl ErrorKind {
     pub(crate) fn denied_error(reference: &Reference, user: Option<String>) -> Self {
         let host = reference.registry();
         // ECR has no permanent passwords: its tokens are valid for 12 hours.
-        let hint = match private_ecr_region(host) {
-            Some(region) => format!(
-                "run `aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {host}`; the login is valid for 12 hours"
+        let hint = match EcrRegistry::parse(host) {
+            Some(registry) => format!(
+                "run `aws ecr get-login-password --region {} | docker login --username AWS --password-stdin {host}`; the login is valid for 12 hours",
+                registry.region()
             ),
             None => format!("check the name of the image, or run `docker login {host}`"),
         };
@@ -246,11 +248,4 @@ impl ErrorKind {
             hint,
         }
     }
-}
-
-/// Returns the region of `ACCOUNT.dkr.ecr.REGION.amazonaws.com`.
-fn private_ecr_region(host: &str) -> Option<&str> {
-    // Works for `amazonaws.com.cn` as well.
-    let rest = host.split_once(".dkr.ecr.")?.1;
-    Some(rest.split_once(".amazonaws.com")?.0)
 }

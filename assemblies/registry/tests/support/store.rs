@@ -15,8 +15,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use registry::Digest;
-use registry::layout::{Compression, ContainerConfig, History, Image, ImageConfig, LayerBuilder};
-use registry::layout::{Layout, Owner, RootFs};
+use registry::layout::{Compression, Image, ImageConfig, LayerBuilder, Layout, Owner};
 use tokio::net::TcpListener;
 
 /// A request as the registry received it.
@@ -254,31 +253,37 @@ pub(crate) fn with_header(status: u16, name: &str, value: &str) -> Answer {
     builder.body(body).unwrap()
 }
 
-/// Writes a layout with one image; `content` is that of its two layers.
-pub(crate) fn layout(folder: &Path, content: &[u8], platforms: &[&str]) -> Layout {
-    let images: Vec<Image> = platforms
-        .iter()
-        .map(|architecture| {
-            let layers = [content, architecture.as_bytes()].map(|content| {
-                let mut layer = LayerBuilder::new();
-                layer.file("program", content, 0o755, Owner::ROOT).unwrap();
-                layer.build(Compression::None).unwrap()
-            });
-            let config = ImageConfig {
-                architecture: (*architecture).to_owned(),
-                os: "linux".to_owned(),
-                created: None,
-                author: None,
-                config: Some(ContainerConfig::default()),
-                rootfs: RootFs::default(),
-                history: Vec::<History>::new(),
-            };
-            Image::new(config, layers.into(), BTreeMap::new())
-        })
-        .collect();
+/// Writes a layout with an image for each architecture; the content is that of its larger layer.
+pub(crate) fn layout(folder: &Path, content: &[u8], architectures: &[&str]) -> Layout {
+    let image = |architecture: &&str| {
+        let layers = [content, architecture.as_bytes()].map(|content| {
+            let mut layer = LayerBuilder::new(0);
+            let outcome = layer.file("/program", content.to_vec(), 0o755, Owner::ROOT);
+            outcome.unwrap();
+            layer.finish(Compression::Gzip).unwrap()
+        });
+        let config = ImageConfig {
+            architecture: (*architecture).to_owned(),
+            os: "linux".to_owned(),
+            ..ImageConfig::default()
+        };
+        Image::new(config, layers.into(), BTreeMap::new())
+    };
 
+    let images: Vec<Image> = architectures.iter().map(image).collect();
     registry::layout::write(folder, "1", &images).unwrap();
     Layout::open(folder).unwrap()
+}
+
+/// Returns bytes that do not compress.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let next = || {
+        // The generator of Numerical Recipes; any other would do.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
 }
 
 /// Forwards connections, and cuts all of them once after a number of bytes in one direction.
