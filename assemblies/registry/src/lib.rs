@@ -10,7 +10,7 @@
 //! Plain http is allowed to loopback only, redirects are not followed for manifests, and every wait and
 //! size has a limit.
 //!
-//! [`push`] uploads a layout. All requests to a repository go through a session (`session.rs`), which logs in, retries
+//! [`push`] uploads a layout, and [`prune`] selects the images that nothing names any more. All requests to a repository go through a session (`session.rs`), which logs in, retries
 //! and shares the token.
 //!
 //! [`layout`] writes, reads and unpacks images as OCI layouts, [`program`] builds the image of one static program.
@@ -29,8 +29,10 @@ mod login;
 mod manifest;
 pub mod program;
 mod proxy;
+pub mod prune;
 pub mod push;
 mod reference;
+mod repository;
 mod resolve;
 mod session;
 mod transport;

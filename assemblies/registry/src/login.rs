@@ -80,7 +80,7 @@ impl Session {
         }
 
         let request = if let Some(Login::IdentityToken(token)) = login {
-            // The OAuth 2.0 flow of docker's token protocol (RFC 6749, section 6), whose scopes are one list.
+            // The OAuth 2.0 flow of docker's token protocol (RFC 6749, section 6); its scopes are one list.
             let mut form = vec![format!("scope={}", encode(&scopes.join(" ")))];
             form.extend(parameters.into_iter().skip(scopes.len()));
             form.push("grant_type=refresh_token&client_id=assemble".to_owned());

@@ -19,7 +19,7 @@ use crate::transport::{Body, Response};
 pub(crate) enum Access {
     /// Read, with the scope that the registry asks for.
     Pull,
-    /// Read and write, and read the repositories whose blobs are mounted.
+    /// Read and write, and read the repositories that blobs are mounted from.
     Push { mount_from: Vec<String> },
     /// Read and delete.
     Delete,
@@ -143,7 +143,7 @@ impl Session {
         let header = self.renew(current.generation, &response).await?;
         let response = self.send(call, header.as_deref()).await?;
         if response.status == StatusCode::UNAUTHORIZED {
-            return Err(self.denied().await);
+            return Err(self.login_error().await);
         }
 
         Ok(response)
@@ -304,7 +304,7 @@ impl Session {
     /// Converts the statuses that any request can get to errors.
     pub(crate) async fn check_status(&self, response: Response) -> Result<Response, ErrorKind> {
         match response.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.denied().await),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.login_error().await),
             StatusCode::NOT_FOUND => Err(ErrorKind::NotFound {
                 host: self.host(),
                 message: error_message(&response),
@@ -314,7 +314,7 @@ impl Session {
     }
 
     /// Returns the error of a refused login.
-    pub(crate) async fn denied(&self) -> ErrorKind {
+    pub(crate) async fn login_error(&self) -> ErrorKind {
         self.denied_error(self.authorization.lock().await.user.clone())
     }
 

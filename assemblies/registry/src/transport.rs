@@ -156,7 +156,7 @@ impl Transport {
                 host: host.to_owned(),
                 source: io::Error::other(cause.to_string()),
             },
-            _ => interrupted(host, &error),
+            _ => interruption(host, &error),
         })
     }
 
@@ -179,7 +179,7 @@ impl Transport {
                     limit,
                 }
             } else {
-                interrupted(host, &*error)
+                interruption(host, &*error)
             }
         })?;
 
@@ -238,7 +238,7 @@ fn host_of(uri: &Uri) -> String {
 }
 
 /// Creates the error of a connection that closed during the exchange.
-pub(crate) fn interrupted(host: &str, error: &(dyn Error + 'static)) -> ErrorKind {
+pub(crate) fn interruption(host: &str, error: &(dyn Error + 'static)) -> ErrorKind {
     ErrorKind::Interrupted {
         host: host.to_owned(),
         cause: root_cause(error).to_string(),

@@ -55,7 +55,7 @@ impl Source {
     pub(super) fn read(layout: &Layout) -> Result<Self, ErrorKind> {
         let [top] = &layout.index().manifests[..] else {
             let count = layout.index().manifests.len();
-            return Err(unsupported(
+            return Err(unsupported_error(
                 layout,
                 &format!("{count} images instead of one"),
             ));
@@ -96,11 +96,11 @@ impl Source {
         depth: usize,
     ) -> Result<(), ErrorKind> {
         if descriptor.size > MAX_MANIFEST_BYTES {
-            return Err(unsupported(layout, "a manifest of more than 4 MiB"));
+            return Err(unsupported_error(layout, "a manifest of more than 4 MiB"));
         }
         // Bounds the recursion as well: an index can refer to indexes.
         if depth > MAX_DEPTH || self.manifests.len() >= MAX_MANIFESTS {
-            return Err(unsupported(layout, "more indexes than an image has"));
+            return Err(unsupported_error(layout, "more indexes than an image has"));
         }
 
         let content = layout.blob(descriptor)?;
@@ -136,7 +136,7 @@ impl Source {
             return Ok(());
         }
         if self.blobs.len() >= MAX_BLOBS {
-            return Err(unsupported(layout, "more layers than an image has"));
+            return Err(unsupported_error(layout, "more layers than an image has"));
         }
 
         let blob = FileBlob {
@@ -147,7 +147,7 @@ impl Source {
         };
         match std::fs::metadata(&blob.path) {
             Ok(metadata) if metadata.len() == blob.size => {}
-            Ok(_) => return Err(blob.altered()),
+            Ok(_) => return Err(blob.altered_error()),
             Err(_) => {
                 let (path, digest) = (blob.layout, blob.digest);
                 return Err(LayoutError::MissingBlob { path, digest }.into());
@@ -174,7 +174,10 @@ impl Source {
             .iter()
             .find(|blob| blob.digest.as_str() == config.digest);
         let Some(blob) = found.filter(|blob| blob.size <= MAX_MANIFEST_BYTES) else {
-            return Err(unsupported(layout, "a configuration of more than 4 MiB"));
+            return Err(unsupported_error(
+                layout,
+                "a configuration of more than 4 MiB",
+            ));
         };
         let content = std::fs::read(&blob.path).map_err(|error| blob.unreadable(error))?;
         let config: Config = serde_json::from_slice(&content).map_err(invalid)?;
@@ -191,11 +194,11 @@ impl FileBlob {
         if digest == self.digest && size == self.size {
             Ok(())
         } else {
-            Err(self.altered())
+            Err(self.altered_error())
         }
     }
 
-    fn altered(&self) -> ErrorKind {
+    fn altered_error(&self) -> ErrorKind {
         let (path, digest) = (self.layout.clone(), self.digest.clone());
         LayoutError::AlteredBlob { path, digest }.into()
     }
@@ -217,7 +220,7 @@ fn parse_digest(descriptor: &Descriptor) -> Result<Digest, ErrorKind> {
     digest.map_err(|_| LayoutError::Path(descriptor.digest.clone()).into())
 }
 
-fn unsupported(layout: &Layout, reason: &str) -> ErrorKind {
+fn unsupported_error(layout: &Layout, reason: &str) -> ErrorKind {
     ErrorKind::UnsupportedLayout {
         path: layout.folder().to_owned(),
         reason: reason.to_owned(),

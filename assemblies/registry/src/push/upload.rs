@@ -76,7 +76,7 @@ impl Session {
             match failure {
                 Failure::Final(kind) => return Err(kind),
                 Failure::Renewed if renewals < MAX_RENEWALS => renewals += 1,
-                Failure::Renewed => return Err(self.denied().await),
+                Failure::Renewed => return Err(self.login_error().await),
                 Failure::Temporary(kind, requested) => {
                     let Some(wait) = self.retry_wait(attempt, requested) else {
                         return Err(kind);
@@ -179,7 +179,7 @@ impl Session {
     }
 
     /// Returns the absolute URL of a `Location`, which may be relative (RFC 9110, section 10.2.2).
-    fn resolve_location(&self, base: &str, location: &str) -> Result<String, ErrorKind> {
+    pub(crate) fn resolve_location(&self, base: &str, location: &str) -> Result<String, ErrorKind> {
         let base: Uri = self.parse_url(base)?;
         let scheme = base.scheme_str().unwrap_or("https");
         let authority = base.authority().map_or("", |authority| authority.as_str());
@@ -212,7 +212,7 @@ impl Session {
             .is_some_and(|kind| kind.starts_with("text/html"));
         let host = self.host();
         match response.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.denied().await,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.login_error().await,
             // Before the page of a proxy: its limit is what to change.
             StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::UploadTooLarge { host, bytes },
             status if is_html => {

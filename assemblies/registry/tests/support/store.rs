@@ -91,12 +91,12 @@ impl Store {
         format!("{}/{name}", self.address)
     }
 
-    pub(crate) fn recorded(&self) -> Vec<Recorded> {
+    pub(crate) fn recorded_requests(&self) -> Vec<Recorded> {
         self.requests.lock().unwrap().clone()
     }
 
     pub(crate) fn count(&self, method: &Method, part: &str) -> usize {
-        let recorded = self.recorded();
+        let recorded = self.recorded_requests();
         recorded
             .iter()
             .filter(|request| request.is(method, part))
