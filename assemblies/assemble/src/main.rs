@@ -17,6 +17,8 @@ mod project;
 mod reading;
 #[cfg(test)]
 mod readme;
+#[cfg(feature = "lock")]
+mod registries;
 mod rule_config;
 mod udiff;
 mod ui;

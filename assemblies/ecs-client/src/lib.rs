@@ -12,6 +12,7 @@
 //! - [`register`] and [`latest`] pass the JSON document itself, as [`TaskDefinition::to_json`] writes it
 //!   (`document.rs`), so no field is lost in a conversion to the SDK's types.
 //! - [`run`] starts a task and waits until it stops.
+//! - [`RequestSigner`] signs requests to APIs without an SDK here, such as that of Amazon ECR.
 //! - [`Error`] has messages for users, without details of the transport.
 //!
 //! Only this crate depends on the AWS SDK. It prints nothing.
@@ -24,6 +25,7 @@ mod document;
 mod error;
 mod register;
 mod run;
+mod signed;
 
 pub use client::Client;
 pub use credentials::{CredentialSource, TaskCredentials};
@@ -33,3 +35,4 @@ pub use run::{
     ContainerExit, Override, PublicAddress, RunRequest, StartedTask, StoppedTask, Wait, run, start,
     wait,
 };
+pub use signed::RequestSigner;

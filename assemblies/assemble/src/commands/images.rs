@@ -1,0 +1,35 @@
+//! `assemble images`: the container images of a project.
+
+use clap::{Args, Subcommand};
+
+use crate::error::CliError;
+use crate::project::Project;
+use crate::ui::Ui;
+
+#[cfg(feature = "aws")]
+mod ecr;
+mod logins;
+mod progress;
+mod push;
+mod targets;
+
+/// Arguments of `images`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: ImagesCommand,
+}
+
+/// The subcommands; each has a file.
+#[derive(Debug, Subcommand)]
+enum ImagesCommand {
+    /// Push built images to the registry that the values name, and lock their digests.
+    Push(push::Arguments),
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
+    match &arguments.command {
+        ImagesCommand::Push(arguments) => push::run(arguments, project, ui),
+    }
+}

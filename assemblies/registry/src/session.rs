@@ -1,0 +1,379 @@
+//! The requests to one repository, which share a token.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderName};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::Full;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+
+use crate::client::Client;
+use crate::error::ErrorKind;
+use crate::reference::Reference;
+use crate::transport::{Body, Response};
+
+/// What a session may do in its repository; the scope of its token.
+#[derive(Clone, Debug)]
+pub(crate) enum Access {
+    /// Read, with the scope that the registry asks for.
+    Pull,
+    /// Read and write, and read the repositories that blobs are mounted from.
+    Push { mount_from: Vec<String> },
+    /// Read and delete.
+    Delete,
+}
+
+/// The requests to one repository.
+#[derive(Debug)]
+pub(crate) struct Session {
+    client: Client,
+    reference: Reference,
+    pub(crate) access: Access,
+    authorization: Mutex<Authorization>,
+}
+
+/// The current `Authorization` header.
+#[derive(Clone, Debug, Default)]
+struct Authorization {
+    header: Option<String>,
+    /// The number of logins so far: a request that was refused with an older header need not log in again.
+    generation: u64,
+    /// The user, for error messages.
+    user: Option<String>,
+}
+
+/// A request without its `Authorization` header.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(HeaderName, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Call {
+    /// Creates a request without a body.
+    pub(crate) fn new(method: Method, url: String) -> Self {
+        Self {
+            method,
+            url,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn build(
+        &self,
+        url: Uri,
+        authorization: Option<&str>,
+    ) -> Result<Request<()>, http::Error> {
+        let mut request = Request::builder().method(&self.method).uri(url);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if let Some(authorization) = authorization {
+            let mut value = HeaderValue::from_str(authorization)?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+
+        request.body(())
+    }
+}
+
+impl Session {
+    /// Creates a session; sends nothing yet.
+    pub(crate) fn new(client: Client, reference: Reference, access: Access) -> Self {
+        Self {
+            client,
+            reference,
+            access,
+            authorization: Mutex::default(),
+        }
+    }
+
+    /// Returns the reference.
+    pub(crate) fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// Returns the URL of a path in the repository.
+    pub(crate) fn url(&self, path: &str) -> String {
+        let scheme = if self.reference.is_local() {
+            "http"
+        } else {
+            "https"
+        };
+        let (host, repository) = (self.reference.host(), self.reference.repository());
+        format!("{scheme}://{host}/v2/{repository}/{path}")
+    }
+
+    /// Reads a document or a small blob.
+    pub(crate) async fn fetch(&self, path: &str, accept: &str) -> Result<Response, ErrorKind> {
+        let call = Call::new(Method::GET, self.url(path)).with(ACCEPT, accept);
+        let response = self.call(&call).await?;
+        let response = self.check_status(response).await?;
+
+        // A manifest behind a redirect would not be authenticated by the registry's certificate.
+        if response.status.is_redirection() && path.starts_with("blobs/") {
+            return self.follow_redirects(response, accept).await;
+        }
+        if response.status != StatusCode::OK {
+            return Err(self.status(&response));
+        }
+
+        Ok(response)
+    }
+
+    /// Sends a request, logs in if the registry requires it, and sends it again.
+    pub(crate) async fn call(&self, call: &Call) -> Result<Response, ErrorKind> {
+        let current = self.authorization.lock().await.clone();
+        let response = self.send(call, current.header.as_deref()).await?;
+        if response.status != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+
+        let header = self.renew(current.generation, &response).await?;
+        let response = self.send(call, header.as_deref()).await?;
+        if response.status == StatusCode::UNAUTHORIZED {
+            return Err(self.login_error().await);
+        }
+
+        Ok(response)
+    }
+
+    /// Sends a request with a large body once; `sent` returns the number of bytes that were sent so far.
+    ///
+    /// A response with the status 401 has renewed the token, and the request can be sent again.
+    pub(crate) async fn upload(
+        &self,
+        call: &Call,
+        body: Body,
+        sent: impl Fn() -> u64,
+    ) -> Result<Response, ErrorKind> {
+        let current = self.authorization.lock().await.clone();
+        let url = self.parse_url(&call.url)?;
+        let header = current.header.filter(|_| self.is_registry(&url));
+        let request = call.build(url, header.as_deref());
+        let request = request.map_err(|error| self.invalid_response(&error.to_string()))?;
+
+        let request = request.map(|()| body);
+        let response = self.client.transport.upload(request, sent).await?;
+        if response.status == StatusCode::UNAUTHORIZED {
+            self.renew(current.generation, &response).await?;
+        }
+
+        Ok(response)
+    }
+
+    async fn send(&self, call: &Call, header: Option<&str>) -> Result<Response, ErrorKind> {
+        let url = self.parse_url(&call.url)?;
+        let header = header.filter(|_| self.is_registry(&url));
+        let request = call.build(url, header);
+        let request = request.map_err(|error| self.invalid_response(&error.to_string()))?;
+        self.send_with_retries(request.map(|()| Full::new(call.body.clone())))
+            .await
+    }
+
+    /// Returns whether a URL is at the registry: no other host must see the credentials.
+    fn is_registry(&self, url: &Uri) -> bool {
+        url.authority()
+            .is_some_and(|authority| authority.as_str() == self.reference.host())
+    }
+
+    /// Follows the redirects of a blob; its digest is known, so its location does not matter.
+    async fn follow_redirects(
+        &self,
+        mut response: Response,
+        accept: &str,
+    ) -> Result<Response, ErrorKind> {
+        // Storage backends redirect once or twice; the limit ends a loop.
+        for _ in 0..MAX_REDIRECTS {
+            let Some(url) = response.header("location").map(str::to_owned) else {
+                break;
+            };
+
+            // Storage URLs are presigned, and their hosts must not see the credentials.
+            let call = Call::new(Method::GET, url).with(ACCEPT, accept);
+            response = self.send(&call, None).await?;
+            if response.status == StatusCode::OK {
+                return Ok(response);
+            }
+
+            if !response.status.is_redirection() {
+                break;
+            }
+        }
+
+        Err(self.status(&response))
+    }
+
+    /// Sends a request and retries within the limits while the registry is busy or failing.
+    pub(crate) async fn send_with_retries(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response, ErrorKind> {
+        let mut attempt = 0;
+        loop {
+            let outcome = self.client.transport.send(request.clone()).await;
+            let (error, requested) = match outcome {
+                Ok(response) if is_retryable(response.status) => self.busy(&response),
+                // Every request of this client can be repeated: uploads that were started twice expire.
+                Err(error @ ErrorKind::Interrupted { .. }) => (error, None),
+                outcome => return outcome,
+            };
+
+            let Some(wait) = self.retry_wait(attempt, requested) else {
+                return Err(error);
+            };
+            attempt += 1;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Returns the error of a busy or failing registry, and the wait that it requests.
+    pub(crate) fn busy(&self, response: &Response) -> (ErrorKind, Option<Duration>) {
+        let wait = response.header("retry-after").and_then(retry_after);
+        let error = if response.status == StatusCode::TOO_MANY_REQUESTS {
+            let host = self.host();
+            ErrorKind::RateLimited { host, wait }
+        } else {
+            self.status(response)
+        };
+
+        (error, wait)
+    }
+
+    /// Returns the wait before the next attempt; `None` if the limits allow no more.
+    pub(crate) fn retry_wait(&self, attempt: u32, requested: Option<Duration>) -> Option<Duration> {
+        let limits = self.client.limits;
+        if attempt >= limits.max_retries {
+            return None;
+        }
+
+        match requested {
+            // A longer wait is reported instead, so that the command does not seem to hang.
+            Some(wait) => (wait <= limits.max_retry_wait).then_some(wait),
+            // Random, so that clients that failed together do not come back together.
+            None => {
+                let wait = INITIAL_RETRY_WAIT * 2_u32.pow(attempt.min(6));
+                let wait = wait.mul_f64(0.5 + fastrand::f64() / 2.0);
+                Some(wait.min(limits.max_retry_wait))
+            }
+        }
+    }
+
+    /// Logs in for the challenge of a response, unless another request has done so since `generation`.
+    async fn renew(
+        &self,
+        generation: u64,
+        response: &Response,
+    ) -> Result<Option<String>, ErrorKind> {
+        // Held while the token server responds: requests in parallel must not fetch a token each.
+        let mut current = self.authorization.lock().await;
+        if current.generation == generation {
+            let login = self.client.credentials.login(&self.reference).await?;
+            current.user = login.as_ref().map(|login| login.user().to_owned());
+            current.header = self.authorize(response, login.as_ref()).await?;
+            current.generation += 1;
+        }
+
+        Ok(current.header.clone())
+    }
+
+    /// Parses a URL of a registry: https, or http for a local registry.
+    pub(crate) fn parse_url(&self, url: &str) -> Result<Uri, ErrorKind> {
+        let uri: Uri = url
+            .parse()
+            .map_err(|_| self.invalid_response("an invalid URL"))?;
+        match (uri.scheme_str(), uri.host()) {
+            (Some("https"), Some(_)) => Ok(uri),
+            (Some("http"), Some(_)) if self.reference.is_local() => Ok(uri),
+            (Some("http"), Some(host)) => Err(ErrorKind::PlainHttp(host.to_owned())),
+            _ => Err(self.invalid_response("a URL that is not https")),
+        }
+    }
+
+    /// Converts the statuses that any request can get to errors.
+    pub(crate) async fn check_status(&self, response: Response) -> Result<Response, ErrorKind> {
+        match response.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.login_error().await),
+            StatusCode::NOT_FOUND => Err(ErrorKind::NotFound {
+                host: self.host(),
+                message: error_message(&response),
+            }),
+            _ => Ok(response),
+        }
+    }
+
+    /// Returns the error of a refused login.
+    pub(crate) async fn login_error(&self) -> ErrorKind {
+        self.denied_error(self.authorization.lock().await.user.clone())
+    }
+
+    pub(crate) fn denied_error(&self, user: Option<String>) -> ErrorKind {
+        ErrorKind::denied_error(&self.reference, user)
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self, response: &Response) -> Result<T, ErrorKind> {
+        serde_json::from_slice(&response.body).map_err(|error| {
+            let kind = response.header("content-type").unwrap_or("no type");
+            let kind: String = kind.chars().take(60).collect();
+            match error.classify() {
+                serde_json::error::Category::Data => self.invalid_response(&error.to_string()),
+                _ => self.invalid_response(&format!("{kind}, not JSON")),
+            }
+        })
+    }
+
+    pub(crate) fn status(&self, response: &Response) -> ErrorKind {
+        ErrorKind::Status {
+            host: self.host(),
+            status: response.status.as_u16(),
+            message: error_message(response),
+        }
+    }
+
+    pub(crate) fn invalid_response(&self, reason: &str) -> ErrorKind {
+        ErrorKind::InvalidResponse {
+            host: self.host(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.reference.registry().to_owned()
+    }
+}
+
+/// Returns whether a request with this status may succeed later.
+pub(crate) fn is_retryable(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+/// Returns the first error message in a response, safe for display.
+pub(crate) fn error_message(response: &Response) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(&response.body).ok()?;
+    let message = value.pointer("/errors/0/message")?.as_str()?;
+    let plain = message.chars().filter(|c| !c.is_control());
+    Some(plain.take(200).collect())
+}
+
+/// Parses `Retry-After`: seconds or an HTTP date.
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+const MAX_REDIRECTS: usize = 5;
+const INITIAL_RETRY_WAIT: Duration = Duration::from_millis(500);
