@@ -20,6 +20,8 @@ mod readme;
 #[cfg(feature = "lock")]
 mod registries;
 mod rule_config;
+#[cfg(any(feature = "aws", feature = "lock", feature = "up"))]
+mod runtime;
 mod udiff;
 mod ui;
 

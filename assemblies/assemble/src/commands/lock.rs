@@ -18,6 +18,7 @@ use crate::error::CliError;
 use crate::project::Project;
 use crate::registries;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};
+use crate::runtime;
 use crate::ui::Ui;
 
 /// Arguments of `lock`.
@@ -133,11 +134,7 @@ fn resolve(
     ui: &Ui,
 ) -> Result<BTreeMap<String, LockedImage>, CliError> {
     let client = registries::client()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::Usage(format!("cannot start the async runtime: {error}")))?;
-    let outcomes = runtime.block_on(resolve_all(&client, images, ui));
+    let outcomes = runtime::new()?.block_on(resolve_all(&client, images, ui));
     let (mut resolved, mut errors) = (BTreeMap::new(), Vec::new());
 
     for outcome in outcomes {
