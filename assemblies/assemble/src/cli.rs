@@ -69,6 +69,11 @@ pub(crate) enum Verb {
     /// Push container images, and delete old ones.
     #[cfg(feature = "lock")]
     Images(commands::images::Arguments),
+    /// Explain why a task stopped.
+    Why(commands::why::Arguments),
+    /// Print the IAM policy that a verb needs.
+    #[cfg(feature = "aws")]
+    Permissions(commands::permissions::Arguments),
     /// Resolve image tags to digests and update the lock file.
     #[cfg(feature = "lock")]
     Lock(commands::lock::Arguments),

@@ -58,6 +58,13 @@ impl Ui {
         }
     }
 
+    /// Prints a question, even with `--quiet`. The answer follows on the same line.
+    #[cfg(feature = "aws")]
+    #[expect(clippy::unused_self, reason = "all output goes through `Ui`")]
+    pub(crate) fn ask(&self, question: &str) {
+        let _ = stderr().write_all(question.as_bytes());
+    }
+
     /// Returns whether only results and errors are printed.
     #[cfg_attr(
         not(any(feature = "up", feature = "lock")),

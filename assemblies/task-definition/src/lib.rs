@@ -15,6 +15,7 @@
 //! - [`normalise`] fills in the defaults of ECS; [`diff`] compares two definitions.
 //! - [`apply_fixes`] applies fixes to a definition, also inside a `describe-task-definition` response.
 //! - [`ImageReference`] splits an image reference into repository, tag and digest.
+//! - [`stop_reasons`] is a table of the reasons why tasks stop, with cause and next step.
 //! - [`fargate_sizes`] is the table of CPU and memory combinations that Fargate supports.
 //!
 //! The crate is pure: it reads no file, no clock, no environment, and prints nothing.
@@ -38,6 +39,7 @@ mod read;
 mod record;
 mod run_task;
 mod service;
+pub mod stop_reasons;
 mod task;
 mod volume;
 

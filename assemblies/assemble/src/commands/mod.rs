@@ -20,9 +20,12 @@ pub(crate) mod render;
 pub(crate) mod rules;
 pub(crate) mod schema;
 pub(crate) mod size;
+pub(crate) mod why;
 
 #[cfg(feature = "aws")]
 pub(crate) mod diff;
+#[cfg(feature = "aws")]
+pub(crate) mod permissions;
 #[cfg(feature = "aws")]
 pub(crate) mod register;
 #[cfg(feature = "aws")]
@@ -74,7 +77,10 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         #[cfg(feature = "aws")]
         Verb::Register(arguments) => register::run(&arguments, &project()?, ui),
         #[cfg(feature = "aws")]
-        Verb::Run(arguments) => run::run(&arguments, ui),
+        Verb::Run(arguments) => Ok(run::run(&arguments, &project()?, ui)),
+        #[cfg(feature = "aws")]
+        Verb::Permissions(arguments) => permissions::run(&arguments, &project()?, ui),
+        Verb::Why(arguments) => why::run(&arguments, ui),
         #[cfg(feature = "lock")]
         Verb::Images(arguments) => images::run(&arguments, &project()?, ui),
         #[cfg(feature = "lock")]

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use local::{LocalRun, Role};
 
-use super::dev_token::{self, parse_duration};
-use crate::arguments::{ValueArguments, pair};
+use super::dev_token;
+use crate::arguments::{ValueArguments, pair, parse_duration};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;

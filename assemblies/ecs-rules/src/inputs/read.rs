@@ -297,6 +297,12 @@ fn translate(source_map: &SourceMap, findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 impl Document {
+    /// Returns the JSON pointers of values that are unknown until something else fills them in: a template's parameters,
+    /// or attributes that are not in the file.
+    pub fn unknown_values(&self) -> impl Iterator<Item = &str> {
+        self.unknowns.iter().map(|unknown| unknown.pointer.as_str())
+    }
+
     /// Sets the location of the whole document.
     pub(super) fn set_location(&mut self, location: Location) {
         // The empty pointer is the fallback for every value without a location.

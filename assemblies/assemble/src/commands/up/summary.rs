@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use task_definition::stop_reasons::{self, StopReason};
 use task_runner::{ContainerReport, TaskReport};
 
+use crate::commands::why;
 use crate::project::Project;
 use crate::ui::Ui;
 
@@ -48,6 +50,10 @@ pub(super) fn print(finished: &TaskReport, folder: &Path, project: &Project, ui:
         text.extend(cause.last_lines.iter().map(|line| format!("  {line}")));
     }
 
+    if let Some(reason) = explain(finished) {
+        text.push(why::format(reason).trim_end().to_owned());
+    }
+
     if finished.dropped_events > 0 {
         text.push(format!(
             "{} lines were not printed because they came too fast",
@@ -60,6 +66,25 @@ pub(super) fn print(finished: &TaskReport, folder: &Path, project: &Project, ui:
 
     // One call, so that output of a process that ends at the same moment cannot split it.
     ui.message(&text.join("\n"));
+}
+
+/// Explains the end of a task that failed, as ECS would report it.
+fn explain(finished: &TaskReport) -> Option<&'static StopReason> {
+    let cause = finished.cause.as_ref()?;
+    let container = finished
+        .containers
+        .iter()
+        .find(|container| container.name == *cause)?;
+    if container.exit_code == Some(0) {
+        return None;
+    }
+
+    let code = container.exit_code.map(stop_reasons::exit_code_text);
+    let text = format!("{} {}", finished.stopped_reason, code.unwrap_or_default());
+    let found = stop_reasons::explain(&text)?;
+    // The summary says already that an essential container exited.
+    let is_general = |pattern: &&str| pattern.starts_with("essential container");
+    (!found.patterns.iter().any(|pattern| is_general(&pattern))).then_some(found)
 }
 
 fn row(container: &ContainerReport) -> [String; COLUMNS] {
