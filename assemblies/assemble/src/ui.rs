@@ -59,7 +59,10 @@ impl Ui {
     }
 
     /// Returns whether only results and errors are printed.
-    #[cfg_attr(not(feature = "up"), expect(dead_code, reason = "only `up` asks"))]
+    #[cfg_attr(
+        not(any(feature = "up", feature = "lock")),
+        expect(dead_code, reason = "only verbs that run other programs ask")
+    )]
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }

@@ -74,11 +74,11 @@ pub(super) fn write(
     let folder = settings.folder.join(name);
     let platforms: Vec<String> = drafts.iter().map(Draft::platform).collect();
     if let Some((digest, sizes)) = unchanged(&folder, reference, &drafts) {
-        ui.message(&format!("{} is up to date", folder.display()));
+        ui.message(&format!("{name} is up to date"));
         return Ok(built(name, digest, platforms, &sizes));
     }
 
-    ui.message(&format!("compressing {}", folder.display()));
+    ui.message(&format!("compressing {name}"));
     let failed = |error: LayoutError| failure(name, &error);
     let images = drafts
         .into_iter()
