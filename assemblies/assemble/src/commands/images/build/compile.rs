@@ -111,6 +111,8 @@ fn set_flags(command: &mut Command, workspace: &Workspace, toolchain: &Toolchain
         .map(str::to_owned)
         .collect();
     flags.push("-Ctarget-feature=+crt-static".to_owned());
+    let options = toolchain.link_options(target).iter();
+    flags.extend(options.map(|option| (*option).to_owned()));
 
     let prefixes = path_prefixes(workspace, toolchain);
     for (from, to) in &prefixes {
@@ -127,6 +129,10 @@ fn set_flags(command: &mut Command, workspace: &Workspace, toolchain: &Toolchain
         let mut flags = env::var(&variable)
             .or_else(|_| env::var(name))
             .unwrap_or_default();
+        if name == "CFLAGS" {
+            // A panic of Rust does not pass through C, so that the tables to unwind C are never read.
+            flags += " -fno-asynchronous-unwind-tables";
+        }
         for (from, to) in &prefixes {
             flags += &format!(" -ffile-prefix-map={}={to}", from.display());
         }

@@ -64,6 +64,8 @@ pub(super) struct Toolchain {
     host: String,
     /// `1.95.0`.
     pub(super) version: String,
+    /// The minor version of the C library 2.x that programs for this machine are linked with, if it is glibc.
+    glibc: Option<u32>,
 }
 
 impl Toolchain {
@@ -90,7 +92,20 @@ impl Toolchain {
             sysroot: run(&["--print", "sysroot"])?.trim().into(),
             host: field("host:"),
             version: field("release:"),
+            glibc: read_glibc(),
         })
+    }
+
+    /// Returns the linker options that make programs for a target smaller.
+    pub(super) fn link_options(&self, target: Target) -> &'static [&'static str] {
+        // Relative relocations as a bitmap: 40 kB of a compressed program. The start code of a static program must know
+        // the format (glibc 2.36), and the linker (rustc's own, which it uses for x86-64).
+        let is_known = self.glibc.is_some_and(|minor| minor >= 36);
+        if target == Target::Amd64 && self.host == target.triple() && is_known {
+            &["-Clink-arg=-Wl,-z,pack-relative-relocs"]
+        } else {
+            &[]
+        }
     }
 
     /// Checks that programs for a target can be compiled; the error has the commands that install the rest.
@@ -146,6 +161,13 @@ impl Toolchain {
     }
 }
 
+/// Returns x of glibc 2.x. `getconf` belongs to glibc; other C libraries have none or another answer.
+fn read_glibc() -> Option<u32> {
+    let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let version = String::from_utf8(output.ok()?.stdout).ok()?;
+    version.trim().strip_prefix("glibc 2.")?.parse().ok()
+}
+
 fn is_on_path(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
@@ -161,6 +183,7 @@ mod tests {
             sysroot: "/nowhere".into(),
             host: "riscv64gc-unknown-linux-gnu".to_owned(),
             version: "1.95.0".to_owned(),
+            glibc: None,
         };
         let error = toolchain
             .check(Target::Arm64)
