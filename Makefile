@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 export A INPUT OUTPUT OTLP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build assemble up test lint drift bench fuzz require-rust
+.PHONY: help setup build assemble up images test lint drift bench fuzz require-rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ up: ## run an assembly locally, as Fargate would: make up A=coins-secure
 	    --env "thumbnail:THUMBNAIL_OUTPUT=$$(place "$${OUTPUT:-$$picture}")"; \
 	[ -z "$$OTLP" ] || set -- "$$@" --value "otlp=$$OTLP"; \
 	exec target/debug/assemble up "$$@" $(ARGS)
+
+# ARGS are further arguments: make images ARGS="--compression gzip".
+images: require-rust ## build the image of every component; fails if one is over its budget
+	@tests/setup build
+	@$(CARGO) build --locked --quiet -p assemble --no-default-features --features lock
+	@target/debug/assemble images build $(ARGS)
 
 # Fetches the crates of all platforms: a test reads the dependency graph from cargo, offline.
 test: ## run every test; names what it skips

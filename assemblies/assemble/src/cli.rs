@@ -77,6 +77,9 @@ pub(crate) enum Verb {
     /// Resolve image tags to digests and update the lock file.
     #[cfg(feature = "lock")]
     Lock(commands::lock::Arguments),
+    /// Build container images, without Docker.
+    #[cfg(feature = "lock")]
+    Images(commands::images::Arguments),
     /// Run an assembly or a task definition locally.
     #[cfg(feature = "up")]
     Up(commands::up::Arguments),

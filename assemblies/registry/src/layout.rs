@@ -9,6 +9,7 @@
 //! field order. Format: OCI image specification 1.1, image-layout.md, layer.md and config.md.
 
 mod archive;
+mod base;
 mod config;
 mod descriptor;
 mod image;
@@ -18,10 +19,13 @@ mod unpack;
 mod write;
 
 pub use archive::import;
+pub use base::BaseImage;
+pub(crate) use base::BaseLayer;
 pub use config::{ContainerConfig, History, ImageConfig, RootFs};
 pub use descriptor::{Descriptor, ImageManifest, Index, PlatformFields, media_type};
 pub use image::Image;
-pub use layer::{Compression, Layer, LayerBuilder, Owner};
+pub(crate) use image::to_json;
+pub use layer::{Compression, Layer, LayerArchive, LayerBuilder, Owner};
 pub use read::Layout;
 pub use unpack::{OwnerMap, UnpackError, UnpackLimits, Unpacker};
 pub use write::write;
@@ -70,6 +74,11 @@ pub enum LayoutError {
     /// An archive's manifest names a file that the archive does not contain.
     #[error("the archive has no file `{0}`, which its manifest names")]
     MissingFile(String),
+    /// The configuration of a base image does not name the layers of its manifest.
+    #[error(
+        "the configuration of the base image does not name the layers of its manifest; save the image again"
+    )]
+    InvalidBase,
     /// A blob that a manifest refers to is missing.
     #[error("{} has no blob {digest}", path.display())]
     MissingBlob {

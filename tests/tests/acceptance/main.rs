@@ -10,6 +10,7 @@ mod component_names;
 mod conformance;
 mod dependencies;
 mod documents;
+mod images;
 mod local_runs;
 mod oracles;
 mod readme;

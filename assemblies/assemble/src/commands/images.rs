@@ -1,4 +1,4 @@
-//! `assemble images`: the container images of a project.
+//! `assemble images`: the images that the documents name.
 
 use clap::{Args, Subcommand};
 
@@ -6,6 +6,7 @@ use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
 
+mod build;
 #[cfg(feature = "aws")]
 mod ecr;
 mod logins;
@@ -20,9 +21,11 @@ pub(crate) struct Arguments {
     command: ImagesCommand,
 }
 
-/// The subcommands; each has a file.
+/// The subcommands; each has a file in `images/`.
 #[derive(Debug, Subcommand)]
 enum ImagesCommand {
+    /// Build images of components or of any static program, without Docker.
+    Build(build::Arguments),
     /// Push built images to the registry that the values name, and lock their digests.
     Push(push::Arguments),
 }
@@ -30,6 +33,7 @@ enum ImagesCommand {
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     match &arguments.command {
+        ImagesCommand::Build(arguments) => build::run(arguments, project, ui),
         ImagesCommand::Push(arguments) => push::run(arguments, project, ui),
     }
 }

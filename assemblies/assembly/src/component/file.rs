@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::byte_size::ByteSize;
 use super::local::{Local, TokenSettings};
 
 /// A program that can run in a task, as its `component.yaml` describes it.
@@ -26,6 +27,9 @@ pub struct ComponentFile {
     pub summary: String,
     /// The image; may contain `${…}`.
     pub image: String,
+    /// The largest compressed size of the image that `assemble images build` accepts: `3.2 MB`.
+    #[serde(default)]
+    pub image_budget: Option<ByteSize>,
     /// The interfaces it provides.
     #[serde(default)]
     pub provides: BTreeMap<String, ProvidedInterface>,

@@ -11,6 +11,8 @@ use task_definition::ImageReference;
 
 use crate::{decode, rules};
 
+pub(crate) mod byte_size;
+pub use byte_size::{ByteSize, ParseByteSizeError};
 mod invalid_value;
 pub(crate) use invalid_value::InvalidValue;
 mod file;

@@ -133,6 +133,27 @@ impl Layout {
         }
     }
 
+    /// Verifies size and digest of a blob without keeping it in memory.
+    pub fn verify(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
+        let digest: Digest = descriptor
+            .digest
+            .parse()
+            .map_err(|_| LayoutError::Path(descriptor.digest.clone()))?;
+        let path = self.folder.join("blobs/sha256").join(digest.hex());
+
+        match Digest::from_file(&path) {
+            Ok((actual, size)) if actual == digest && size == descriptor.size => Ok(()),
+            Ok(_) => Err(LayoutError::AlteredBlob {
+                path: self.folder.clone(),
+                digest,
+            }),
+            Err(_) => Err(LayoutError::MissingBlob {
+                path: self.folder.clone(),
+                digest,
+            }),
+        }
+    }
+
     /// Reads a blob as JSON.
     fn document<T: DeserializeOwned>(&self, descriptor: &Descriptor) -> Result<T, LayoutError> {
         let content = self.blob(descriptor)?;

@@ -5,8 +5,10 @@ use std::io;
 use std::path::Path;
 
 use super::LayoutError;
+use super::base::BaseLayer;
 use super::descriptor::{Descriptor, Index};
 use super::image::{Image, to_json};
+use crate::digest::Digest;
 
 /// Writes a layout that contains the image in all its platforms, with `name` as its reference.
 ///
@@ -21,6 +23,11 @@ pub fn write(folder: &Path, name: &str, images: &[Image]) -> Result<Descriptor, 
     for (descriptor, content) in images.iter().flat_map(Image::blobs) {
         write_blob(&blobs, descriptor, content)?;
         kept.push(hex(&descriptor.digest).to_owned());
+    }
+
+    for layer in images.iter().flat_map(Image::base) {
+        copy_blob(&blobs, layer)?;
+        kept.push(hex(&layer.descriptor.digest).to_owned());
     }
 
     let mut top = if let [image] = images {
@@ -63,6 +70,28 @@ pub(super) fn write_blob(
         Ok(())
     } else {
         replace(&path, content)
+    }
+}
+
+/// Copies a layer of a base image, whose content is verified on the way.
+fn copy_blob(blobs: &Path, layer: &BaseLayer) -> Result<(), LayoutError> {
+    let path = blobs.join(hex(&layer.descriptor.digest));
+    let is_intact = |path: &Path| {
+        Digest::from_file(path).is_ok_and(|(digest, length)| {
+            digest.as_str() == layer.descriptor.digest && length == layer.descriptor.size
+        })
+    };
+    if is_intact(&path) {
+        return Ok(());
+    }
+
+    let temporary = path.with_extension("tmp");
+    fs::copy(&layer.path, &temporary).map_err(file("copy", &layer.path))?;
+    if is_intact(&temporary) {
+        fs::rename(&temporary, &path).map_err(file("write", &path))
+    } else {
+        let _ = fs::remove_file(&temporary);
+        Err(layer.altered())
     }
 }
 
