@@ -66,7 +66,7 @@ pub(crate) enum Verb {
     /// Run a registered task on Fargate and wait until it stops.
     #[cfg(feature = "aws")]
     Run(commands::run::Arguments),
-    /// Push container images, and delete old ones.
+    /// Build, push and inspect container images, without Docker.
     #[cfg(feature = "lock")]
     Images(commands::images::Arguments),
     /// Explain why a task stopped.
@@ -77,9 +77,6 @@ pub(crate) enum Verb {
     /// Resolve image tags to digests and update the lock file.
     #[cfg(feature = "lock")]
     Lock(commands::lock::Arguments),
-    /// Build container images, without Docker.
-    #[cfg(feature = "lock")]
-    Images(commands::images::Arguments),
     /// Run an assembly or a task definition locally.
     #[cfg(feature = "up")]
     Up(commands::up::Arguments),

@@ -53,6 +53,7 @@ pub(super) fn find(
                     arguments: stub
                         .map(|(kind, ports)| kind.arguments(ports))
                         .unwrap_or_default(),
+                    called_as: target.called_as(&container.name),
                     folder: folder.clone(),
                     image: None,
                 };

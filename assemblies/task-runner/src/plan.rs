@@ -55,6 +55,9 @@ pub struct Program {
     pub binary: PathBuf,
     /// Arguments before those of the definition.
     pub arguments: Vec<String>,
+    /// The words that call the program in the definition, where it is one of several in an image: `/tools` and
+    /// `proxy`. It replaces all of them. Otherwise empty, and it replaces the first word of `entryPoint`.
+    pub called_as: Vec<String>,
     /// The working directory.
     pub folder: PathBuf,
     /// The image that contains it; `None` for a program of this host.
@@ -80,6 +83,8 @@ impl Program {
         Self {
             binary: words.next().unwrap_or_default().into(),
             arguments: words.collect(),
+            // The whole command is in `arguments`, and the image has the program it calls.
+            called_as: Vec::new(),
             folder: container.working_directory.as_ref().map_or_else(
                 || image.folder.clone(),
                 |folder| Path::new("/").join(folder),

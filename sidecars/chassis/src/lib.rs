@@ -61,7 +61,7 @@
 //! Where to start reading: [`Component`] for the contract, `run.rs` for the lifecycle of a process,
 //! `settings/` for how a value gets into a `Config`, `http/server.rs` for the accept loop,
 //! `http/connection.rs` for how one connection is served.
-//! Only [`main`] installs anything process-wide: the parts in [`http`] work in any tokio program.
+//! Only [`main`] and [`main_with`] install anything process-wide: the parts in [`http`] work in any tokio program.
 
 mod accept;
 mod admin;
@@ -87,7 +87,7 @@ pub use error::format_chain;
 pub use human_duration::{HumanDuration, ParseDurationError};
 pub use listen::{BindError, bind};
 pub use readiness::{Latch, Readiness};
-pub use run::main;
+pub use run::{main, main_with};
 pub use secret::Secret;
 pub use settings::{LoadedSettings, Problem, Settings, SettingsError, Sources, load};
 pub use shutdown::{Shutdown, Trigger};

@@ -12,7 +12,8 @@ mod environment;
 mod file;
 mod running;
 pub use file::{
-    Architecture, ContainerSize, EnvironmentFile, ManifestFile, OnDemand, Service, Target, TaskSize,
+    Architecture, ContainerSize, EnvironmentFile, Images, ManifestFile, OnDemand, Service, Target,
+    TaskSize,
 };
 pub use running::{Cooldown, Deployment, LoadBalancer, OnFailure, Spot};
 

@@ -79,7 +79,10 @@ pub fn plan(wiring: Wiring, mut diagnostics: DiagnosticContext) -> Result<Plan, 
                 .any(|known| known.rule == "M22" && known.location == finding.location)
     };
     let members = wiring.assembly.members.iter();
-    let images = members.map(|member| (&member.component, member.image.as_str()));
+    let images = members.map(|member| {
+        let bundle = member.bundle.as_ref();
+        (&member.component, member.image.as_str(), bundle)
+    });
     let mut definition_findings = ecs_rules::check_with(&located, &image_facts(images));
 
     definition_findings.retain(|finding| !is_duplicate(finding));

@@ -45,6 +45,15 @@ pub(crate) fn unknown_setting(location: Location, setting: &str) -> Finding {
     )
 }
 
+/// Reports a member of a bundle whose image is made by others, so that no program of this project contains it.
+pub(crate) fn third_party_member(location: Location, name: &str) -> Finding {
+    RULE.finding(
+        location,
+        format!("`{name}` cannot be in a bundle: its image is a third-party one"),
+        "remove it from `members`; a bundle contains components without `container`",
+    )
+}
+
 /// Reports a proxy without the requirement `upstream`.
 pub(crate) fn proxy_without_upstream(location: Location, name: &str) -> Finding {
     RULE.finding(
