@@ -67,9 +67,8 @@ impl RequestSigner {
             missing(self.service, &source.unwrap_or(&error).to_string())
         })?;
 
-        let invalid = |error: &dyn std::fmt::Display| Error::Unreachable {
-            operation: self.service,
-            detail: format!("the request cannot be signed: {error}"),
+        let invalid = |error: &dyn std::fmt::Display| {
+            Error::InvalidRequest(format!("a request to {} cannot be signed: {error}", self.service))
         };
         let mut request = http::Request::post(format!("{}/", self.endpoint))
             .header("content-type", "application/x-amz-json-1.1")
@@ -105,9 +104,8 @@ impl RequestSigner {
     }
 }
 
-fn missing(operation: &'static str, detail: &str) -> Error {
+fn missing(service: &str, detail: &str) -> Error {
     Error::MissingCredentials {
-        operation,
-        detail: detail.to_owned(),
+        detail: format!("{service}: {detail}"),
     }
 }

@@ -18,6 +18,7 @@ use super::targets::{Target, TargetArguments};
 use crate::commands::lock::{self, format_images};
 use crate::error::CliError;
 use crate::project::Project;
+use crate::runtime;
 use crate::registries;
 use crate::ui::Ui;
 
@@ -63,11 +64,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     // Read first: a lock file with errors must not be noticed only after the push.
     let before = project.lock(&values, "example")?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::Usage(format!("cannot start the async runtime: {error}")))?;
-    let (pushed, failures) = runtime.block_on(push_all(arguments, &images, ui))?;
+    let (pushed, failures) = runtime::new()?.block_on(push_all(arguments, &images, ui))?;
     print(&pushed, arguments.format, ui);
 
     let file = project.lock_file(&values, "example");
