@@ -71,11 +71,11 @@ pub async fn check_account(
         return Ok(());
     }
 
-    Err(Error::WrongAccount(AccountMismatch {
+    Err(Error::WrongAccount(Box::new(AccountMismatch {
         caller,
         region: region.to_owned(),
         expected: expected.clone(),
-    }))
+    })))
 }
 
 /// Returns the account and region of an ARN, if it has both.

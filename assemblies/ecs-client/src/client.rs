@@ -35,7 +35,7 @@ impl Client {
     /// Creates a client with a chosen profile, region or endpoint. Gets credentials at once, so that the error is not
     /// that of a later call.
     pub async fn log_in(login: &Login) -> Result<Self, Error> {
-        Ok(Self::from_session(&login.connect().await?))
+        Self::from_session(&login.connect().await?)
     }
 
     /// Creates a client for an emulator such as moto, with dummy credentials.
@@ -54,20 +54,20 @@ impl Client {
                 aws_credential_types::provider::SharedCredentialsProvider::new(credentials),
             )
             .build();
-        Ok(Self::from_session(&session))
+        Self::from_session(&session)
     }
 
-    fn from_session(session: &Session) -> Self {
+    fn from_session(session: &Session) -> Result<Self, Error> {
         let endpoint = session.endpoint_url();
-        let region = session.region.to_string();
-        Self {
+        let region = session.region()?.to_string();
+        Ok(Self {
             ecs: aws_sdk_ecs::Client::new(&session.config),
             sts: aws_sdk_sts::Client::new(&session.config),
             logs: LogsEndpoint::new(&session.config, &region),
             region,
             endpoint,
             origin: session.origin.clone(),
-        }
+        })
     }
 
     /// Returns the region.

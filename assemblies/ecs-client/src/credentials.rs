@@ -8,6 +8,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tokio::sync::Mutex;
 
+use crate::error::Error;
 use crate::login::{Login, Origin, Session};
 
 /// The source of a task's credentials.
@@ -46,7 +47,9 @@ impl TaskCredentials {
         let session = login.load().await.map_err(|error| error.to_string())?;
         let provider = match source {
             CredentialSource::Profile(_) => session.provider.clone(),
-            CredentialSource::Role(arn) => assume(arn, &session).await,
+            CredentialSource::Role(arn) => assume(arn, &session)
+                .await
+                .map_err(|error| error.to_string())?,
         };
 
         Ok(Self {
@@ -94,13 +97,13 @@ impl TaskCredentials {
     }
 }
 
-async fn assume(arn: &str, session: &Session) -> SharedCredentialsProvider {
+async fn assume(arn: &str, session: &Session) -> Result<SharedCredentialsProvider, Error> {
     // The session name appears in CloudTrail.
     let role = AssumeRoleProvider::builder(arn)
         .session_name("assemble-up")
-        .region(session.region.clone())
+        .region(session.region()?.clone())
         .configure(&session.config);
-    SharedCredentialsProvider::new(role.build().await)
+    Ok(SharedCredentialsProvider::new(role.build().await))
 }
 
 /// The SDKs renew credentials five minutes before they expire, so these must be renewed earlier.

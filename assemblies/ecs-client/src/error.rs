@@ -66,17 +66,13 @@ pub enum Error {
         detail: String,
     },
     /// AWS does not accept the credentials.
-    #[error(
-        "{service} rejected the credentials of {origin} for {operation}: {message} ({code}); {advice}"
-    )]
+    #[error("{service} rejected the credentials of {origin} for {operation}: {message}; {advice}")]
     RejectedCredentials {
         /// The API.
         service: &'static str,
         /// The API operation.
         operation: &'static str,
-        /// The error code.
-        code: String,
-        /// The message of AWS.
+        /// The message and the code of AWS.
         message: String,
         /// Where the credentials come from.
         origin: String,
@@ -109,7 +105,7 @@ pub enum Error {
     },
     /// The credentials are of another account, or the region is another one.
     #[error("{0}")]
-    WrongAccount(AccountMismatch),
+    WrongAccount(Box<AccountMismatch>),
     /// The arguments of a run are not valid.
     #[error("{0}")]
     InvalidRequest(String),
@@ -251,8 +247,7 @@ impl Error {
                 return Self::RejectedCredentials {
                     service,
                     operation,
-                    code,
-                    message,
+                    message: format!("{message} ({code})"),
                     origin: origin.to_string(),
                     advice: origin.advice(),
                 };

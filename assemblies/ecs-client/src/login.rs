@@ -34,7 +34,7 @@ pub struct Login {
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) config: SdkConfig,
-    pub(crate) region: Region,
+    pub(crate) region: Option<Region>,
     pub(crate) origin: Origin,
     pub(crate) provider: SharedCredentialsProvider,
 }
@@ -49,6 +49,7 @@ impl Login {
     /// Loads the configuration and gets credentials, so that a login that fails does so before any call.
     pub(crate) async fn connect(&self) -> Result<Session, Error> {
         let session = self.load().await?;
+        session.region()?;
         session
             .provider
             .provide_credentials()
@@ -75,10 +76,9 @@ impl Login {
         }
 
         let config = loader.load().await;
-        // The SDK reports this only at the first call, and less clearly.
-        let region = config.region().cloned().ok_or(Error::MissingRegion)?;
+        let region = config.region().cloned();
         let chain = match &self.profile {
-            Some(name) => Some(from_profile(name, &config, &region)),
+            Some(name) => Some(from_profile(name, &config)),
             None => config.credentials_provider(),
         };
 
@@ -104,9 +104,9 @@ impl Login {
 }
 
 /// Returns the provider of a named profile. The SDK's default chain prefers the keys of the environment even then.
-fn from_profile(name: &str, config: &SdkConfig, region: &Region) -> SharedCredentialsProvider {
+fn from_profile(name: &str, config: &SdkConfig) -> SharedCredentialsProvider {
     let mut provider = ProviderConfig::without_region()
-        .with_region(Some(region.clone()))
+        .with_region(config.region().cloned())
         .with_timeout_config(timeouts());
     if let Some(client) = config.http_client() {
         provider = provider.with_http_client(client);
@@ -120,6 +120,11 @@ fn from_profile(name: &str, config: &SdkConfig, region: &Region) -> SharedCreden
 }
 
 impl Session {
+    /// Returns the region. The SDK reports a missing one only at the first call, and less clearly.
+    pub(crate) fn region(&self) -> Result<&Region, Error> {
+        self.region.as_ref().ok_or(Error::MissingRegion)
+    }
+
     /// Returns the endpoint that is configured for ECS, if it is not that of the region.
     pub(crate) fn endpoint_url(&self) -> Option<String> {
         let key = ServiceConfigKey::builder()

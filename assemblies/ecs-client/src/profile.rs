@@ -34,6 +34,10 @@ pub(crate) enum ProfileKind {
 impl Profile {
     /// Reads the chosen profile, else that of `AWS_PROFILE`, else `default`; `None` if there is none and none was
     /// chosen.
+    #[expect(
+        clippy::default_trait_access,
+        reason = "the type is in a crate that aws-config does not export"
+    )]
     pub(crate) async fn read(chosen: Option<&str>) -> Result<Option<Self>, Error> {
         let env = Env::real();
         let chosen_name = chosen.map(str::to_owned);
@@ -51,9 +55,10 @@ impl Profile {
         let name = set.selected_profile();
         let is_chosen = chosen.is_some() || env.get("AWS_PROFILE").is_ok_and(|it| !it.is_empty());
         if set.get_profile(name).is_none() {
-            return match is_chosen {
-                true => Err(unknown(name, &set)),
-                false => Ok(None),
+            return if is_chosen {
+                Err(unknown(name, &set))
+            } else {
+                Ok(None)
             };
         }
 

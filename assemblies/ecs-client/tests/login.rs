@@ -1,6 +1,11 @@
 //! Tests of every source of credentials, in child processes, since environment variables are global to a process.
 
-#![allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a failing helper fails the test, and the child prints its result"
+)]
 
 #[path = "support/identity.rs"]
 mod identity;
@@ -56,6 +61,10 @@ impl Home {
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ENDPOINT_URL", &self.services.url)
             .env("AWS_EC2_METADATA_DISABLED", "true");
+        // The credentials of a task need no region.
+        if kind == "task" {
+            command.env_remove("AWS_REGION");
+        }
         if let Some(profile) = profile {
             command.env("ECS_CLIENT_TEST_PROFILE", profile);
         }

@@ -17,7 +17,7 @@ use ecs_client::{
     wait,
 };
 use serde_json::{Value, json};
-use support::{FakeEcs, Response, definition};
+use support::{CUT, FakeEcs, Response, definition};
 
 const TASK: &str = "arn:aws:ecs:eu-central-1:111122223333:task/main/0123";
 const REVISION: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:3";
@@ -653,4 +653,45 @@ async fn stops_every_task() {
         tasks,
         [json!(format!("{TASK}a")), json!(format!("{TASK}b"))]
     );
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_starts_no_second_task() {
+    let ecs = ecs_after(vec![(CUT, String::new()), (CUT, String::new())]);
+    let client = Client::emulator(&ecs.url).await.unwrap();
+    assert_eq!(run_one(&client, &request()).await.exit_code, Some(0));
+    let tokens = ecs.values("RunTask", "clientToken");
+    assert_eq!(tokens.len(), 3);
+    assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
+}
+
+#[tokio::test]
+async fn cut_connections_and_429_do_not_end_the_wait() {
+    let ecs = FakeEcs::start(|operation, _, before| match operation {
+        "RunTask" => task("PROVISIONING", json!([])),
+        "DescribeTasks" if before < 4 => (CUT, String::new()),
+        "DescribeTasks" if before < 8 => (429, "<html>slow down</html>".to_owned()),
+        "DescribeTasks" => task("STOPPED", json!([{ "name": "app", "exitCode": 7 }])),
+        _ => (CUT, String::new()),
+    });
+    let client = Client::emulator(&ecs.url).await.unwrap();
+    // The definition cannot be read either, so all containers count as essential.
+    assert_eq!(run_one(&client, &request()).await.exit_code, Some(7));
+}
+
+#[tokio::test]
+async fn names_the_permission_that_is_missing_at_each_call() {
+    for denied in ["RunTask", "DescribeTasks"] {
+        let ecs = FakeEcs::start(move |operation, _, _| match operation {
+            operation if operation == denied => {
+                refused("AccessDeniedException", "User: me is not authorized")
+            }
+            _ => task("PROVISIONING", json!([])),
+        });
+        let client = Client::emulator(&ecs.url).await.unwrap();
+        let error = run(&client, &request()).await.unwrap_err().to_string();
+        let hint = format!("must allow {denied}: see `assemble permissions`");
+        assert!(error.contains(&hint), "{error}");
+        assert_eq!(ecs.count(denied), 1, "a refusal is final");
+    }
 }

@@ -50,7 +50,9 @@ fn with_exit_codes(text: String) -> String {
         let rest = rest.trim_start_matches([' ', ':', '=', '"']);
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         if digits > 0 {
-            codes += &format!(" exit code {}.", &rest[..digits]);
+            codes += " exit code ";
+            codes += &rest[..digits];
+            codes.push('.');
         }
     }
     text + &codes
@@ -90,9 +92,10 @@ mod tests {
     #[test]
     fn every_entry_is_complete() {
         for reason in STOP_REASONS {
-            let is_lower = |pattern: &&str| **pattern == pattern.to_lowercase();
+            let is_lower = |pattern: &str| pattern == pattern.to_lowercase();
             assert!(
-                !reason.patterns.is_empty() && reason.patterns.iter().all(|p| is_lower(&p)),
+                !reason.patterns.is_empty()
+                    && reason.patterns.iter().all(|pattern| is_lower(pattern)),
                 "{reason:?}"
             );
             assert!(

@@ -12,7 +12,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Id or ARN of a task, or the text of a reason; `-` reads the text from stdin.
-    #[arg(value_name = "TASK|TEXT", required = true, num_args = 1.., allow_hyphen_values = true)]
+    #[arg(value_name = "TASK|TEXT", required = true, num_args = 1..)]
     what: Vec<String>,
     /// Cluster of the task, by name or ARN [default: that of the ARN, or `default`].
     #[cfg(feature = "aws")]
@@ -43,16 +43,12 @@ pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
 
 /// Prints the explanation of a text. Returns 1 if there is none.
 fn print(text: &str, ui: &Ui) -> u8 {
-    match explain(text) {
-        Some(reason) => {
-            ui.data(&format(reason));
-            0
-        }
-        None => {
-            ui.message(&format!("this reason is unknown; {UNKNOWN_REASON}"));
-            1
-        }
-    }
+    let Some(reason) = explain(text) else {
+        ui.message(&format!("this reason is unknown; {UNKNOWN_REASON}"));
+        return 1;
+    };
+    ui.data(&format(reason));
+    0
 }
 
 /// Formats a reason: cause, next step, source.
@@ -102,14 +98,11 @@ fn task(arguments: &Arguments, task: &str, ui: &Ui) -> Result<u8, CliError> {
         Ok(ecs_client::find_task(api, cluster, task).await?)
     })?;
 
-    let stopped = match found {
-        Some(stopped) => stopped,
-        None => {
-            return Err(CliError::Refused(format!(
-                "there is no task {task} in cluster `{cluster}`; ECS forgets stopped tasks after about an hour: pass \
-                 the text of the reason instead, from an event of the service or of EventBridge"
-            )));
-        }
+    let Some(stopped) = found else {
+        return Err(CliError::Refused(format!(
+            "there is no task {task} in cluster `{cluster}`; ECS forgets stopped tasks after about an hour: pass \
+             the text of the reason instead, from an event of the service or of EventBridge"
+        )));
     };
     ui.data(&run::summary(&stopped));
     if stopped.stop_code.is_none() && stopped.stopped_reason.is_none() {

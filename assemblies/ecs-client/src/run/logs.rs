@@ -97,10 +97,11 @@ impl Stream {
         let prefix = option("awslogs-stream-prefix")?;
         let name = &container.name;
         Some(Self {
-            container: match is_single {
-                true => name.clone(),
+            container: if is_single {
+                name.clone()
+            } else {
                 // The first characters of a task's id distinguish it in practice.
-                false => format!("{} {name}", task.get(..8).unwrap_or(task)),
+                format!("{} {name}", task.get(..8).unwrap_or(task))
             },
             group: option("awslogs-group")?,
             stream: format!("{prefix}/{name}/{task}"),

@@ -137,6 +137,18 @@ impl Drop for Moto {
 /// A response of the fake ECS: a status and a body.
 pub(crate) type Response = (u16, String);
 
+/// The status for which the connection is closed without a response.
+pub(crate) const CUT: u16 = 0;
+
+/// Returns the response of STS to GetCallerIdentity.
+pub(crate) fn identity(account: &str) -> Response {
+    let text = format!(
+        "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::{account}:user/me</Arn>\
+         <UserId>me</UserId><Account>{account}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+    );
+    (200, text)
+}
+
 /// A recorded request: the operation, its body, and the `authorization` header.
 pub(crate) type Recorded = (String, Value, String);
 
@@ -175,6 +187,10 @@ impl FakeEcs {
                     .lock()
                     .unwrap()
                     .push((operation, body, authorization));
+                // A cut connection.
+                if status == CUT {
+                    continue;
+                }
                 // HTML simulates the error page of a proxy.
                 let kind = if text.starts_with('<') {
                     "text/html"
@@ -259,6 +275,16 @@ fn request(stream: &TcpStream) -> Option<Recorded> {
 
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
+    // STS takes forms instead of JSON.
+    if let Some(form) = std::str::from_utf8(&body)
+        .ok()
+        .filter(|_| operation.is_empty())
+    {
+        let action = form
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("Action="));
+        action.unwrap_or_default().clone_into(&mut operation);
+    }
     Some((
         operation,
         serde_json::from_slice(&body).unwrap_or(Value::Null),

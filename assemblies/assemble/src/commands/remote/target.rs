@@ -61,9 +61,10 @@ impl Target {
             expected: ExpectedAccount {
                 account: get("account").or_else(|| role_account(&definition)),
                 region: get("region"),
-                origin: match files.is_empty() {
-                    true => format!("`{what}`"),
-                    false => format!("`{what}` with {}", files.join(" and ")),
+                origin: if files.is_empty() {
+                    format!("`{what}`")
+                } else {
+                    format!("`{what}` with {}", files.join(" and "))
                 },
                 remedy: "pass the values of that account (`--values NAME`)".to_owned(),
             },

@@ -92,13 +92,15 @@ impl Arguments {
             task_definition: self.what.clone(),
             subnets: self.subnets.clone(),
             security_groups: self.security_groups.clone(),
-            public_address: match self.public_address {
-                true => PublicAddress::Yes,
-                false => PublicAddress::No,
+            public_address: if self.public_address {
+                PublicAddress::Yes
+            } else {
+                PublicAddress::No
             },
-            capacity: match self.spot {
-                true => Capacity::Spot,
-                false => Capacity::OnDemand,
+            capacity: if self.spot {
+                Capacity::Spot
+            } else {
+                Capacity::OnDemand
             },
             count: usize::from(self.count),
             cpu: self.cpu.clone(),
@@ -119,9 +121,10 @@ impl Arguments {
                 Until::Healthy => WaitUntil::Healthy,
                 Until::Stopped => WaitUntil::Stopped,
             },
-            logs: match self.logs {
-                true => FollowLogs::Yes,
-                false => FollowLogs::No,
+            logs: if self.logs {
+                FollowLogs::Yes
+            } else {
+                FollowLogs::No
             },
             ..Wait::default()
         }

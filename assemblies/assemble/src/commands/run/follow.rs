@@ -38,7 +38,7 @@ pub(super) async fn run(
 
     loop {
         tokio::select! {
-            outcomes = &mut wait => return finish(&outcomes?, connection, ui),
+            outcomes = &mut wait => return Ok(finish(&outcomes?, connection, ui)),
             code = signals.next() => {
                 if code == SIGINT && matches!(question, Question::NotAsked) && stdin().is_terminal() {
                     question = Question::Asked(ask(ui));
@@ -79,7 +79,15 @@ async fn start(
 
     loop {
         tokio::select! {
-            started = &mut start => return Ok((started?, interrupted)),
+            started = &mut start => return match (started, interrupted) {
+                (Ok(started), _) => Ok((started, interrupted)),
+                // The attempts ended because of the signal; the message names what was started.
+                (Err(error), Some(_)) => {
+                    ui.message(&error.to_string());
+                    Ok((Vec::new(), interrupted))
+                }
+                (Err(error), None) => Err(error.into()),
+            },
             code = signals.next() => {
                 interrupted = Some(code);
                 sender.send_replace(true);
@@ -105,9 +113,9 @@ fn print(progress: &Progress<'_>, ui: &Ui) {
     }
 }
 
-fn finish(outcomes: &[TaskOutcome], connection: &Connection, ui: &Ui) -> Result<u8, CliError> {
+fn finish(outcomes: &[TaskOutcome], connection: &Connection, ui: &Ui) -> u8 {
     if connection.is_dry_run() {
-        return Ok(0);
+        return 0;
     }
     report::finish(outcomes, ui)
 }

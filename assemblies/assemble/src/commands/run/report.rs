@@ -4,11 +4,10 @@ use ecs_client::{StoppedTask, TaskOutcome};
 use task_definition::stop_reasons::{exit_code_text, explain};
 
 use crate::commands::why;
-use crate::error::CliError;
 use crate::ui::Ui;
 
 /// Prints all tasks and returns the exit code of the first one that failed.
-pub(super) fn finish(outcomes: &[TaskOutcome], ui: &Ui) -> Result<u8, CliError> {
+pub(super) fn finish(outcomes: &[TaskOutcome], ui: &Ui) -> u8 {
     let mut code = 0;
     for outcome in outcomes {
         let task_code = match outcome {
@@ -29,7 +28,7 @@ pub(super) fn finish(outcomes: &[TaskOutcome], ui: &Ui) -> Result<u8, CliError> 
             code = task_code;
         }
     }
-    Ok(code)
+    code
 }
 
 /// Returns the exit code of a task; 125 if no essential container ran.

@@ -80,11 +80,16 @@ fn explain(finished: &TaskReport) -> Option<&'static StopReason> {
     }
 
     let code = container.exit_code.map(stop_reasons::exit_code_text);
-    let text = format!("{} {}", finished.stopped_reason, code.unwrap_or_default());
+    let reason = container.reason.as_deref().unwrap_or_default();
+    let text = format!(
+        "{reason} {} {}",
+        finished.stopped_reason,
+        code.unwrap_or_default()
+    );
     let found = stop_reasons::explain(&text)?;
     // The summary says already that an essential container exited.
-    let is_general = |pattern: &&str| pattern.starts_with("essential container");
-    (!found.patterns.iter().any(|pattern| is_general(&pattern))).then_some(found)
+    let is_general = |pattern: &str| pattern.starts_with("essential container");
+    (!found.patterns.iter().any(|pattern| is_general(pattern))).then_some(found)
 }
 
 fn row(container: &ContainerReport) -> [String; COLUMNS] {
@@ -172,6 +177,33 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    fn failed(reason: Option<&str>, code: i32) -> TaskReport {
+        TaskReport {
+            stop_code: None,
+            stopped_reason: "Essential container in task exited".to_owned(),
+            cause: Some("app".to_owned()),
+            was_running: true,
+            containers: vec![ContainerReport {
+                name: "app".to_owned(),
+                exit_code: Some(code),
+                reason: reason.map(str::to_owned),
+                ..ContainerReport::default()
+            }],
+            dropped_events: 0,
+        }
+    }
+
+    #[test]
+    fn explains_a_failure_as_ecs_would_report_it() {
+        let memory = Some("OutOfMemoryError: Container killed due to memory usage");
+        let cause = |report: TaskReport| explain(&report).map(|reason| reason.cause);
+        assert!(cause(failed(memory, 137)).is_some_and(|cause| cause.contains("more memory")));
+        assert!(cause(failed(None, 139)).is_some_and(|cause| cause.contains("SIGSEGV")));
+        // An exit code of the program's own says nothing, and success needs no explanation.
+        assert_eq!(cause(failed(None, 3)), None);
+        assert_eq!(cause(failed(None, 0)), None);
+    }
 
     #[test]
     fn shows_no_signal_for_a_container_that_never_ran() {
