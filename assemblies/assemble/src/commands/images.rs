@@ -10,6 +10,7 @@ use crate::ui::Ui;
 mod ecr;
 mod logins;
 mod progress;
+mod prune;
 mod push;
 mod targets;
 
@@ -25,11 +26,14 @@ pub(crate) struct Arguments {
 enum ImagesCommand {
     /// Push built images to the registry that the values name, and lock their digests.
     Push(push::Arguments),
+    /// Delete images from the registry that no lock file, task definition or service names.
+    Prune(prune::Arguments),
 }
 
 /// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     match &arguments.command {
         ImagesCommand::Push(arguments) => push::run(arguments, project, ui),
+        ImagesCommand::Prune(arguments) => prune::run(arguments, project, ui),
     }
 }
