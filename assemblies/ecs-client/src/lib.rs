@@ -16,6 +16,7 @@
 //! - [`register`] and [`latest`] pass the JSON document itself, as [`TaskDefinition::to_json`] writes it
 //!   (`document.rs`), so no field is lost in a conversion to the SDK's types.
 //! - [`run`] starts tasks and waits until they stop.
+//! - [`images_in_use`] lists the images of recent task definitions and services.
 //! - [`AwsVerb::policy`] returns the permissions that a verb of the command line needs.
 //! - [`RequestSigner`] signs requests to APIs without an SDK here, such as that of Amazon ECR.
 //! - [`Error`] has messages for users, without details of the transport.
@@ -30,6 +31,7 @@ mod client;
 mod credentials;
 mod document;
 mod error;
+mod in_use;
 mod login;
 mod permissions;
 mod profile;
@@ -45,6 +47,7 @@ pub use api::{Api, Call, Operation};
 pub use client::Client;
 pub use credentials::{CredentialSource, TaskCredentials};
 pub use error::{Error, Failure};
+pub use in_use::images_in_use;
 pub use login::Login;
 pub use permissions::{AwsVerb, PERMISSIONS, Permission, Resources, Scope};
 pub use recorder::{Offline, Recorder};

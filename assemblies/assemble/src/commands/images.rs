@@ -11,6 +11,7 @@ mod build;
 mod ecr;
 mod logins;
 mod progress;
+mod prune;
 mod push;
 mod targets;
 
@@ -28,6 +29,8 @@ enum ImagesCommand {
     Build(build::Arguments),
     /// Push built images to the registry that the values name, and lock their digests.
     Push(push::Arguments),
+    /// Delete images from the registry that no lock file, task definition or service names.
+    Prune(prune::Arguments),
 }
 
 /// Runs the subcommand.
@@ -35,5 +38,6 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     match &arguments.command {
         ImagesCommand::Build(arguments) => build::run(arguments, project, ui),
         ImagesCommand::Push(arguments) => push::run(arguments, project, ui),
+        ImagesCommand::Prune(arguments) => prune::run(arguments, project, ui),
     }
 }

@@ -15,6 +15,8 @@ use registry::layout::{Compression, Image, ImageConfig, LayerBuilder, Owner};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::support::{CommandOutput, Project};
+
 const PROGRAM: &str = "/usr/bin/docker-registry";
 
 /// A running registry with empty storage, ended on drop.
@@ -30,8 +32,17 @@ impl Debian {
         Self::start_with(test, "")
     }
 
+    /// Starts a registry that refuses to delete, which is the default of docker-registry.
+    pub(crate) fn start_read_only(test: &str) -> Option<Self> {
+        Self::start_configured(test, "", "false")
+    }
+
     /// Starts the registry with more lines in the section `http` of its configuration and after it.
     pub(crate) fn start_with(test: &str, more: &str) -> Option<Self> {
+        Self::start_configured(test, more, "true")
+    }
+
+    fn start_configured(test: &str, more: &str, deletion: &str) -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
             // Not `eprintln!`: libtest hides the captured output of passing tests.
             let _ = writeln!(
@@ -45,7 +56,7 @@ impl Debian {
         let config = folder.path().join("config.yml");
         let text = format!(
             "version: 0.1\nlog: {{ level: info, formatter: text }}\nstorage:\n  filesystem: {{ rootdirectory: '{}' }}\n  \
-             delete: {{ enabled: true }}\nhttp:\n  addr: '127.0.0.1:0'\n{more}",
+             delete: {{ enabled: {deletion} }}\nhttp:\n  addr: '127.0.0.1:0'\n{more}",
             folder.path().join("store").display()
         );
         fs::write(&config, text).unwrap();
@@ -225,4 +236,38 @@ fn header(lines: &[String], name: &str) -> Option<String> {
     let pairs = lines.iter().filter_map(|line| line.split_once(": "));
     let mut found = pairs.filter(|(key, _)| key.eq_ignore_ascii_case(name));
     found.next().map(|(_, value)| value.to_owned())
+}
+
+/// Creates a project for this registry, with a built image of `web`.
+pub(crate) fn project(registry: &str) -> Project {
+    let project = Project::new();
+    let values = format!("account: '111122223333'\nregion: eu-central-1\nregistry: '{registry}'\n");
+    project.write("assemblies/values/example.yaml", values);
+    write_layout(&project.root().join(".assemble/images/web"), "first");
+    project
+}
+
+/// Runs the command without docker's credentials of the user; `variables` come on top.
+pub(crate) fn assemble(
+    project: &Project,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> CommandOutput {
+    let output = Command::new(env!("CARGO_BIN_EXE_assemble"))
+        .args(arguments)
+        .current_dir(project.root())
+        .env("NO_COLOR", "1")
+        .env("DOCKER_CONFIG", project.root())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env_remove("HTTPS_PROXY")
+        .env_remove("https_proxy")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+
+    CommandOutput {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
 }

@@ -3,10 +3,11 @@
 //! Requests have the form of the JSON 1.1 protocol; operations and fields are those of the Amazon ECR API Reference,
 //! version 2015-09-21.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ecs_client::RequestSigner;
-use registry::{Client, EcrRegistry, Login};
+use registry::{Client, Digest, EcrRegistry, Login};
 use serde_json::{Value, json};
 
 use crate::error::CliError;
@@ -67,7 +68,7 @@ impl Ecr {
         })
     }
 
-    /// Creates a repository whose tags cannot move and whose images are scanned. An existing one is left as it is.
+    /// Creates a repository with immutable tags and scan on push. An existing one is left as it is.
     pub(super) async fn create_repository(&self, name: &str) -> Result<RepositoryState, CliError> {
         // No lifecycle policy: those that count images delete images that run (aws/containers-roadmap#1078).
         let body = json!({
@@ -83,6 +84,75 @@ impl Ecr {
             }
             Err(refusal) => Err(refusal.into_error("CreateRepository")),
         }
+    }
+
+    /// Returns the digests of all images of a repository, each once; none if it does not exist.
+    pub(super) async fn list_images(&self, name: &str) -> Result<Vec<Digest>, CliError> {
+        let mut digests = BTreeSet::new();
+        let mut token: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let mut body = json!({
+                "registryId": self.registry.account(),
+                "repositoryName": name,
+                "maxResults": 1000,
+            });
+            if let Some(token) = &token {
+                body["nextToken"] = json!(token);
+            }
+
+            let page = match self.try_call("ListImages", &body).await? {
+                Ok(page) => page,
+                Err(refusal) if refusal.code == "RepositoryNotFoundException" => {
+                    return Ok(Vec::new());
+                }
+                Err(refusal) => return Err(refusal.into_error("ListImages")),
+            };
+            let images = page["imageIds"].as_array().into_iter().flatten();
+            let found = images.filter_map(|image| image["imageDigest"].as_str()?.parse().ok());
+            digests.extend(found);
+
+            token = page["nextToken"].as_str().map(str::to_owned);
+            if token.is_none() {
+                return Ok(digests.into_iter().collect());
+            }
+        }
+
+        let message = format!("the repository `{name}` has more than 10,000 images");
+        Err(CliError::Refused(message))
+    }
+
+    /// Deletes images with all their tags. Those that do not exist are no error.
+    pub(super) async fn delete_images(
+        &self,
+        name: &str,
+        digests: &[Digest],
+    ) -> Result<(), CliError> {
+        for group in digests.chunks(DELETED_AT_ONCE) {
+            let images = group
+                .iter()
+                .map(|digest| json!({ "imageDigest": digest.as_str() }));
+            let body = json!({
+                "registryId": self.registry.account(),
+                "repositoryName": name,
+                "imageIds": images.collect::<Vec<_>>(),
+            });
+            let answer = self.call("BatchDeleteImage", body).await?;
+
+            let failures = answer["failures"].as_array().into_iter().flatten();
+            let mut failures = failures.filter(|failure| failure["failureCode"] != "ImageNotFound");
+            if let Some(failure) = failures.next() {
+                let text = |name: &str| failure[name].as_str().unwrap_or_default().to_owned();
+                let digest = failure.pointer("/imageId/imageDigest");
+                return Err(CliError::Refused(format!(
+                    "Amazon ECR did not delete {name}@{}: {} ({}); images before it were deleted",
+                    digest.and_then(Value::as_str).unwrap_or_default(),
+                    text("failureReason"),
+                    text("failureCode")
+                )));
+            }
+        }
+
+        Ok(())
     }
 
     async fn call(&self, operation: &str, body: Value) -> Result<Value, CliError> {
@@ -172,5 +242,9 @@ impl Refusal {
     }
 }
 
+/// Pages of up to 1,000 images.
+const MAX_PAGES: usize = 10;
+/// The limit of BatchDeleteImage (Amazon ECR API Reference).
+const DELETED_AT_ONCE: usize = 100;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LAST_WAIT: Duration = Duration::from_millis(1_600);

@@ -1,15 +1,15 @@
 //! `assemble images push`: uploads built images, and locks their digests.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use assembly::Lock;
 use assembly::lock::LockedImage;
 use clap::{Args, ValueEnum};
+use registry::Digest;
 use registry::layout::Layout;
 use registry::push::{ExistingTag, Progress, PushOptions, PushedImage};
-use registry::{Client, Digest};
 use serde_json::json;
 
 use super::logins;
@@ -94,10 +94,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
 }
 
 /// Opens the layouts of all images. All errors are reported together.
-fn open_layouts(
-    targets: Vec<Target>,
-    folder: &std::path::Path,
-) -> Result<Vec<(Target, Layout)>, CliError> {
+fn open_layouts(targets: Vec<Target>, folder: &Path) -> Result<Vec<(Target, Layout)>, CliError> {
     let (mut images, mut failures) = (Vec::new(), Vec::new());
     for target in targets {
         logins::reference(&target)?;
@@ -130,7 +127,11 @@ async fn push_all(
     ui: &Ui,
 ) -> Result<(Vec<Pushed>, Vec<String>), CliError> {
     let targets: Vec<Target> = images.iter().map(|(target, _)| target.clone()).collect();
-    let client = prepare(arguments, &targets, ui).await?;
+    let (client, apis) = logins::log_in(registries::client()?, &targets, ui).await?;
+    if arguments.create_repositories {
+        apis.create_repositories(&targets, ui).await?;
+    }
+
     let (mut pushed, mut failures) = (Vec::new(), Vec::new());
     // By registry: the repository that has a blob.
     let mut known: BTreeMap<String, BTreeMap<Digest, String>> = BTreeMap::new();
@@ -163,43 +164,6 @@ async fn push_all(
     }
 
     Ok((pushed, failures))
-}
-
-/// Creates the client, logs in, and creates repositories if requested.
-#[cfg(feature = "aws")]
-async fn prepare(arguments: &Arguments, targets: &[Target], ui: &Ui) -> Result<Client, CliError> {
-    use super::ecr::RepositoryState;
-
-    let (client, apis) = logins::log_in(registries::client()?, targets, ui).await?;
-    if !arguments.create_repositories {
-        return Ok(client);
-    }
-
-    for target in targets {
-        let reference = logins::reference(target)?;
-        let host = reference.registry();
-        let Some(api) = apis.iter().find(|api| api.host() == host) else {
-            return Err(CliError::Usage(format!(
-                "--create-repositories is for Amazon ECR, with AWS credentials; `{host}` is another registry, or \
-                 there are none"
-            )));
-        };
-        let repository = reference.repository();
-        if api.create_repository(repository).await? == RepositoryState::Created {
-            ui.message(&format!("created {host}/{repository}"));
-        }
-    }
-
-    Ok(client)
-}
-
-#[cfg(not(feature = "aws"))]
-async fn prepare(arguments: &Arguments, _: &[Target], _: &Ui) -> Result<Client, CliError> {
-    if arguments.create_repositories {
-        let message = "this build has no AWS support; create the repositories with the AWS CLI";
-        return Err(CliError::Usage(message.to_owned()));
-    }
-    registries::client()
 }
 
 fn describe(target: &Target, image: &PushedImage, progress: &Progress) -> String {
@@ -249,7 +213,7 @@ fn print(pushed: &[Pushed], format: Format, ui: &Ui) {
 }
 
 /// Adds the digests to the lock file, in the same form as `assemble lock`, and returns whether it changed.
-fn update_lock(before: Lock, pushed: &[Pushed], file: &std::path::Path) -> Result<bool, CliError> {
+fn update_lock(before: Lock, pushed: &[Pushed], file: &Path) -> Result<bool, CliError> {
     let mut after = before;
     for (target, image) in pushed {
         let locked = LockedImage {

@@ -1,5 +1,6 @@
 //! Which images a command works on, and the references that documents use for them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -78,6 +79,38 @@ impl TargetArguments {
             }
         }
 
+        Ok(targets)
+    }
+
+    /// Returns one image of each repository that may be pruned: the chosen ones, or all of this project that are under
+    /// the value `registry`. Other repositories, such as those of third-party images, are never ours to delete from.
+    pub(super) fn repositories(&self, project: &Project) -> Result<Vec<Target>, CliError> {
+        if !self.names.is_empty() || !self.assemblies.is_empty() {
+            return self.targets(project, None);
+        }
+
+        let (catalog, values) = (
+            project.catalog()?,
+            project.values(&self.values(), "example")?,
+        );
+        let prefix = interpolate("${registry}/", "registry", &values)?;
+        let built = built_images(&self.layouts(project));
+        let names: BTreeSet<&str> = catalog
+            .names()
+            .chain(built.iter().map(String::as_str))
+            .collect();
+        let targets = names.into_iter().filter_map(|name| {
+            // A component that cannot be read, or has no valid image, is not in the registry.
+            let target = target(name, &catalog, &values).ok()?;
+            target.image.starts_with(&prefix).then_some(target)
+        });
+        let targets: Vec<Target> = targets.collect();
+
+        if targets.is_empty() {
+            return Err(CliError::Usage(format!(
+                "no component has an image in `{prefix}`; choose the registry with --registry or the value `registry`"
+            )));
+        }
         Ok(targets)
     }
 
