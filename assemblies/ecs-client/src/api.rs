@@ -37,6 +37,20 @@ pub enum Operation {
     DescribeTaskDefinition,
     /// `ecs:RegisterTaskDefinition`
     RegisterTaskDefinition,
+    /// `ecs:ListTaskDefinitionFamilies`
+    ListTaskDefinitionFamilies,
+    /// `ecs:ListTaskDefinitions`
+    ListTaskDefinitions,
+    /// `ecs:ListClusters`
+    ListClusters,
+    /// `ecs:ListServices`
+    ListServices,
+    /// `ecs:DescribeServices`
+    DescribeServices,
+    /// `ecs:ListServiceDeployments`
+    ListServiceDeployments,
+    /// `ecs:DescribeServiceRevisions`
+    DescribeServiceRevisions,
     /// `ecs:RunTask`
     RunTask,
     /// `ecs:DescribeTasks`
@@ -54,6 +68,13 @@ impl Operation {
             Self::GetCallerIdentity => "GetCallerIdentity",
             Self::DescribeTaskDefinition => "DescribeTaskDefinition",
             Self::RegisterTaskDefinition => "RegisterTaskDefinition",
+            Self::ListTaskDefinitionFamilies => "ListTaskDefinitionFamilies",
+            Self::ListTaskDefinitions => "ListTaskDefinitions",
+            Self::ListClusters => "ListClusters",
+            Self::ListServices => "ListServices",
+            Self::DescribeServices => "DescribeServices",
+            Self::ListServiceDeployments => "ListServiceDeployments",
+            Self::DescribeServiceRevisions => "DescribeServiceRevisions",
             Self::RunTask => "RunTask",
             Self::DescribeTasks => "DescribeTasks",
             Self::StopTask => "StopTask",

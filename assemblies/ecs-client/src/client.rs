@@ -117,6 +117,27 @@ impl Api for Client {
             Operation::RegisterTaskDefinition => {
                 send!(self, call, self.ecs.register_task_definition())
             }
+            Operation::ListTaskDefinitionFamilies => {
+                send!(self, call, self.ecs.list_task_definition_families())
+            }
+            Operation::ListTaskDefinitions => {
+                send!(self, call, self.ecs.list_task_definitions())
+            }
+            Operation::ListClusters => {
+                send!(self, call, self.ecs.list_clusters())
+            }
+            Operation::ListServices => {
+                send!(self, call, self.ecs.list_services())
+            }
+            Operation::DescribeServices => {
+                send!(self, call, self.ecs.describe_services())
+            }
+            Operation::ListServiceDeployments => {
+                send!(self, call, self.ecs.list_service_deployments())
+            }
+            Operation::DescribeServiceRevisions => {
+                send!(self, call, self.ecs.describe_service_revisions())
+            }
             Operation::RunTask => send!(self, call, self.ecs.run_task()),
             Operation::DescribeTasks => send!(self, call, self.ecs.describe_tasks()),
             Operation::StopTask => send!(self, call, self.ecs.stop_task()),

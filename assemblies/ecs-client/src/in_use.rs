@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ecs::types::{Service, ServiceField, TaskDefinitionFamilyStatus, TaskDefinitionStatus};
+use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::api::{Api, Call, Operation};
 use crate::error::Error;
 
 /// Returns the references of all images that a task can be started with, and the digests that services resolved.
@@ -12,186 +12,165 @@ use crate::error::Error;
 /// These are the images of the latest `revisions` active task definitions of every family, and those of every service:
 /// its current task definitions and its service revisions, to which ECS can roll back. A reference is `repository:tag`,
 /// `repository@sha256:…`, or the digest alone.
-pub async fn images_in_use(client: &Client, revisions: usize) -> Result<BTreeSet<String>, Error> {
+pub async fn images_in_use(api: &impl Api, revisions: usize) -> Result<BTreeSet<String>, Error> {
     let mut definitions = BTreeSet::new();
-    for family in families(client).await? {
-        definitions.extend(latest_definitions(client, &family, revisions).await?);
+    let request = json!({ "status": "ACTIVE" });
+    for family in list(
+        api,
+        Operation::ListTaskDefinitionFamilies,
+        request,
+        "families",
+    )
+    .await?
+    {
+        definitions.extend(latest_definitions(api, &family, revisions).await?);
     }
 
     let mut images = BTreeSet::new();
-    for cluster in clusters(client).await? {
-        for services in services(client, &cluster).await? {
-            for service in &services {
-                definitions.extend(service_definitions(service));
-                let revisions = service_revisions(client, &cluster, service).await?;
-                add_revision_images(client, &revisions, &mut definitions, &mut images).await?;
-            }
+    for cluster in list(api, Operation::ListClusters, json!({}), "clusterArns").await? {
+        for service in services(api, &cluster).await? {
+            definitions.extend(service_definitions(&service));
+            let revisions = service_revisions(api, &cluster, &service).await?;
+            add_revision_images(api, &revisions, &mut definitions, &mut images).await?;
         }
     }
 
     for definition in definitions {
-        images.extend(definition_images(client, &definition).await?);
+        images.extend(definition_images(api, &definition).await?);
     }
     Ok(images)
 }
 
-async fn families(client: &Client) -> Result<Vec<String>, Error> {
-    let mut pages = client
-        .ecs
-        .list_task_definition_families()
-        .status(TaskDefinitionFamilyStatus::Active)
-        .into_paginator()
-        .items()
-        .send();
-    let mut families = Vec::new();
-    while let Some(family) = pages.next().await {
-        families
-            .push(family.map_err(|error| Error::from_sdk("ListTaskDefinitionFamilies", error))?);
-    }
+/// Returns the strings of a list in all pages of an operation.
+async fn list(
+    api: &impl Api,
+    operation: Operation,
+    mut request: Value,
+    field: &str,
+) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    loop {
+        let response = api.call(&Call::new(operation, request.clone())).await?;
+        found.extend(strings(&response[field]));
 
-    Ok(families)
+        // A page with the token of the page before it would never end.
+        let next = &response["nextToken"];
+        if next.is_null() || *next == request["nextToken"] {
+            return Ok(found);
+        }
+        request["nextToken"] = next.clone();
+    }
 }
 
 /// Returns the ARNs of the latest active revisions of a family.
 async fn latest_definitions(
-    client: &Client,
+    api: &impl Api,
     family: &str,
     revisions: usize,
 ) -> Result<Vec<String>, Error> {
-    let mut pages = client
-        .ecs
-        .list_task_definitions()
-        .family_prefix(family)
-        .status(TaskDefinitionStatus::Active)
-        .into_paginator()
-        .items()
-        .send();
+    let request = json!({ "familyPrefix": family, "status": "ACTIVE" });
+    let definitions = list(
+        api,
+        Operation::ListTaskDefinitions,
+        request,
+        "taskDefinitionArns",
+    )
+    .await?;
 
     // ECS takes the whole name of the family in spite of the parameter's name; emulators take a prefix. Sorted here,
     // since emulators ignore the requested order.
     let start = format!(":task-definition/{family}:");
-    let mut found = Vec::new();
-    while let Some(definition) = pages.next().await {
-        let definition =
-            definition.map_err(|error| Error::from_sdk("ListTaskDefinitions", error))?;
-        let number = definition.split_once(&start);
-        let number = number.and_then(|(_, number)| number.parse::<u64>().ok());
-        found.extend(number.map(|number| (number, definition)));
-    }
+    let mut found: Vec<(u64, String)> = definitions
+        .into_iter()
+        .filter_map(|arn| {
+            let (_, number) = arn.split_once(&start)?;
+            Some((number.parse().ok()?, arn))
+        })
+        .collect();
 
     found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     found.truncate(revisions);
-    Ok(found
-        .into_iter()
-        .map(|(_, definition)| definition)
-        .collect())
+    Ok(found.into_iter().map(|(_, arn)| arn).collect())
 }
 
-async fn clusters(client: &Client) -> Result<Vec<String>, Error> {
-    let mut pages = client.ecs.list_clusters().into_paginator().items().send();
-    let mut clusters = Vec::new();
-    while let Some(cluster) = pages.next().await {
-        clusters.push(cluster.map_err(|error| Error::from_sdk("ListClusters", error))?);
-    }
+/// Returns the descriptions of the services of a cluster.
+async fn services(api: &impl Api, cluster: &str) -> Result<Vec<Value>, Error> {
+    let request = json!({ "cluster": cluster });
+    let names = list(api, Operation::ListServices, request, "serviceArns").await?;
+    let mut services = Vec::new();
 
-    Ok(clusters)
-}
-
-/// Returns the services of a cluster, in groups as large as ECS describes at once.
-async fn services(client: &Client, cluster: &str) -> Result<Vec<Vec<Service>>, Error> {
-    let mut pages = client
-        .ecs
-        .list_services()
-        .cluster(cluster)
-        .into_paginator()
-        .items()
-        .send();
-    let mut names = Vec::new();
-    while let Some(service) = pages.next().await {
-        names.push(service.map_err(|error| Error::from_sdk("ListServices", error))?);
-    }
-
-    let mut groups = Vec::new();
     for group in names.chunks(DESCRIBED_SERVICES) {
-        let output = client
-            .ecs
-            .describe_services()
-            .cluster(cluster)
-            .set_services(Some(group.to_vec()))
-            .include(ServiceField::Tags)
-            .send()
-            .await
-            .map_err(|error| Error::from_sdk("DescribeServices", error))?;
-        groups.push(output.services.unwrap_or_default());
+        let request = json!({ "cluster": cluster, "services": group });
+        let mut response = api
+            .call(&Call::new(Operation::DescribeServices, request))
+            .await?;
+        if let Value::Array(described) = response["services"].take() {
+            services.extend(described);
+        }
     }
 
-    Ok(groups)
+    Ok(services)
 }
 
-fn service_definitions(service: &Service) -> impl Iterator<Item = String> {
-    let deployments = service.deployments().iter();
-    let deployments = deployments.filter_map(|deployment| deployment.task_definition());
-    let sets = service.task_sets().iter();
-    let sets = sets.filter_map(|set| set.task_definition());
-    let all = service.task_definition().into_iter();
-    all.chain(deployments).chain(sets).map(str::to_owned)
+fn service_definitions(service: &Value) -> impl Iterator<Item = String> {
+    let deployments = items(&service["deployments"]);
+    let sets = items(&service["taskSets"]);
+    let parts = [service].into_iter().chain(deployments).chain(sets);
+    parts.filter_map(|part| Some(part["taskDefinition"].as_str()?.to_owned()))
 }
 
 /// Returns the ARNs of the revisions that the deployments of a service lead to.
 async fn service_revisions(
-    client: &Client,
+    api: &impl Api,
     cluster: &str,
-    service: &Service,
+    service: &Value,
 ) -> Result<BTreeSet<String>, Error> {
-    let current = service.current_service_revisions().iter();
-    let current = current.filter_map(|revision| revision.arn());
-    let mut revisions: BTreeSet<String> = current.map(str::to_owned).collect();
+    let current = items(&service["currentServiceRevisions"]);
+    let current = current.filter_map(|revision| Some(revision["arn"].as_str()?.to_owned()));
+    let mut revisions: BTreeSet<String> = current.collect();
+    let mut request = json!({ "cluster": cluster, "service": service["serviceArn"] });
 
-    let mut token = None;
     // Bounded: older deployments than these are not rolled back to.
     for _ in 0..MAX_DEPLOYMENT_PAGES {
-        let output = client
-            .ecs
-            .list_service_deployments()
-            .cluster(cluster)
-            .service(service.service_arn().unwrap_or_default())
-            .set_next_token(token)
-            .send()
-            .await
-            .map_err(|error| Error::from_sdk("ListServiceDeployments", error))?;
-        let targets = output.service_deployments().iter();
-        let targets = targets.filter_map(|deployment| deployment.target_service_revision_arn());
-        revisions.extend(targets.map(str::to_owned));
+        let call = Call::new(Operation::ListServiceDeployments, request.clone());
+        let response = api.call(&call).await?;
+        let targets = items(&response["serviceDeployments"]);
+        revisions.extend(targets.filter_map(|deployment| {
+            let target = deployment["targetServiceRevisionArn"].as_str()?;
+            Some(target.to_owned())
+        }));
 
-        token = output.next_token;
-        if token.is_none() {
+        if response["nextToken"].is_null() {
             break;
         }
+        request["nextToken"] = response["nextToken"].clone();
     }
 
     Ok(revisions)
 }
 
 async fn add_revision_images(
-    client: &Client,
+    api: &impl Api,
     revisions: &BTreeSet<String>,
     definitions: &mut BTreeSet<String>,
     images: &mut BTreeSet<String>,
 ) -> Result<(), Error> {
-    let revisions: Vec<String> = revisions.iter().cloned().collect();
+    let revisions: Vec<&String> = revisions.iter().collect();
     for group in revisions.chunks(DESCRIBED_REVISIONS) {
-        let output = client
-            .ecs
-            .describe_service_revisions()
-            .set_service_revision_arns(Some(group.to_vec()))
-            .send()
-            .await
-            .map_err(|error| Error::from_sdk("DescribeServiceRevisions", error))?;
-        for revision in output.service_revisions() {
-            definitions.extend(revision.task_definition().map(str::to_owned));
-            for image in revision.container_images() {
-                images.extend(image.image().map(str::to_owned));
-                images.extend(image.image_digest().map(str::to_owned));
+        let request = json!({ "serviceRevisionArns": group });
+        let call = Call::new(Operation::DescribeServiceRevisions, request);
+        let response = api.call(&call).await?;
+
+        for revision in items(&response["serviceRevisions"]) {
+            definitions.extend(revision["taskDefinition"].as_str().map(str::to_owned));
+            for image in items(&revision["containerImages"]) {
+                let names = [&image["image"], &image["imageDigest"]];
+                images.extend(
+                    names
+                        .into_iter()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned),
+                );
             }
         }
     }
@@ -199,21 +178,22 @@ async fn add_revision_images(
     Ok(())
 }
 
-async fn definition_images(client: &Client, definition: &str) -> Result<Vec<String>, Error> {
-    let output = client
-        .ecs
-        .describe_task_definition()
-        .task_definition(definition)
-        .send()
-        .await
-        .map_err(|error| Error::from_sdk("DescribeTaskDefinition", error))?;
-    let containers = output
-        .task_definition()
-        .map(|definition| definition.container_definitions());
-    let images = containers.unwrap_or_default().iter();
-    Ok(images
-        .filter_map(|container| container.image().map(str::to_owned))
-        .collect())
+async fn definition_images(api: &impl Api, definition: &str) -> Result<Vec<String>, Error> {
+    let request = json!({ "taskDefinition": definition });
+    let call = Call::new(Operation::DescribeTaskDefinition, request);
+    let response = api.call(&call).await?;
+    let containers = items(&response["taskDefinition"]["containerDefinitions"]);
+    let images = containers.filter_map(|container| Some(container["image"].as_str()?.to_owned()));
+    Ok(images.collect())
+}
+
+/// Returns the items of a list; a list that is left out is empty.
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn strings(value: &Value) -> impl Iterator<Item = String> {
+    items(value).filter_map(|item| Some(item.as_str()?.to_owned()))
 }
 
 /// The limit of DescribeServices (Amazon ECS API Reference).

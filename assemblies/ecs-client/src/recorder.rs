@@ -82,6 +82,14 @@ impl Api for Offline {
             }
             Operation::StopTask => json!({ "task": { "taskArn": body["task"] } }),
             Operation::GetLogEvents => json!({ "events": [] }),
+            // As in an account without tasks: every list is empty.
+            Operation::ListTaskDefinitionFamilies
+            | Operation::ListTaskDefinitions
+            | Operation::ListClusters
+            | Operation::ListServices
+            | Operation::DescribeServices
+            | Operation::ListServiceDeployments
+            | Operation::DescribeServiceRevisions => json!({}),
         })
     }
 }

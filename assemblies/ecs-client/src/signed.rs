@@ -68,7 +68,10 @@ impl RequestSigner {
         })?;
 
         let invalid = |error: &dyn std::fmt::Display| {
-            Error::InvalidRequest(format!("a request to {} cannot be signed: {error}", self.service))
+            Error::InvalidRequest(format!(
+                "a request to {} cannot be signed: {error}",
+                self.service
+            ))
         };
         let mut request = http::Request::post(format!("{}/", self.endpoint))
             .header("content-type", "application/x-amz-json-1.1")

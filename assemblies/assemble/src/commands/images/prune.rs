@@ -16,6 +16,7 @@ use crate::commands::lock::format_images;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::registries;
+use crate::runtime;
 use crate::ui::Ui;
 
 /// Arguments of `images prune`.
@@ -51,12 +52,8 @@ struct Selection {
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let targets = arguments.targets.repositories(project)?;
     let locked = locked_images(project)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::Usage(format!("cannot start the async runtime: {error}")))?;
 
-    runtime.block_on(async {
+    runtime::new()?.block_on(async {
         // Before the lists: an image that is pushed and registered in between is not in the list.
         let mut in_use = locked;
         if !arguments.no_ecs {
