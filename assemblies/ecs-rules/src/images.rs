@@ -1,8 +1,13 @@
-//! Facts about images that rules use: a table of well-known third-party images, and the caller's own.
+//! Facts about images that rules use: a table of well-known third-party images, the caller's own, and what was read
+//! of the images themselves.
+
+mod inspected;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use task_definition::{ContainerDefinition, ImageReference};
+
+pub use self::inspected::{FolderOwner, ImageFiles, InspectedImage, Inspection};
 
 use self::ImageFact::{NeedsTaskRole, NoShell, Server, TelemetryAgent, WritesAtStartup};
 
@@ -27,7 +32,11 @@ pub enum ImageFact {
 ///
 /// Well-known third-party images are always included; a new value adds nothing to them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImageFacts(BTreeMap<String, BTreeSet<ImageFact>>);
+pub struct ImageFacts {
+    by_repository: BTreeMap<String, BTreeSet<ImageFact>>,
+    /// By container and image; an empty container name is any container.
+    inspections: BTreeMap<(String, String), Inspection>,
+}
 
 impl ImageFacts {
     /// Creates a value without facts of the caller.
@@ -42,14 +51,50 @@ impl ImageFacts {
         repository: impl Into<String>,
         facts: impl IntoIterator<Item = ImageFact>,
     ) {
-        let known = self.0.entry(repository.into()).or_default();
+        let known = self.by_repository.entry(repository.into()).or_default();
         known.extend(facts);
+    }
+
+    /// Adds what was read of the image of a container; without a container it is that of all with this image.
+    pub fn insert_inspection(
+        &mut self,
+        container: Option<&str>,
+        image: impl Into<String>,
+        inspection: Inspection,
+    ) {
+        let key = (container.unwrap_or_default().to_owned(), image.into());
+        self.inspections.insert(key, inspection);
+    }
+
+    /// Adds everything that another value knows.
+    pub fn merge(&mut self, other: &Self) {
+        for (repository, facts) in &other.by_repository {
+            self.insert(repository, facts.iter().copied());
+        }
+        self.inspections.extend(other.inspections.clone());
+    }
+
+    /// Returns what was read of a container's image, if anything was tried.
+    pub(crate) fn inspection(&self, container: &ContainerDefinition) -> Option<&Inspection> {
+        let get = |name: &str| {
+            let key = (name.to_owned(), container.image.clone());
+            self.inspections.get(&key)
+        };
+        get(&container.name).or_else(|| get(""))
+    }
+
+    /// Returns a container's image, if it was read.
+    pub(crate) fn inspected(&self, container: &ContainerDefinition) -> Option<&InspectedImage> {
+        match self.inspection(container)? {
+            Inspection::Read(image) => Some(image),
+            Inspection::Unread { .. } => None,
+        }
     }
 
     /// Returns whether a fact is known about an image.
     pub fn has(&self, image: &str, fact: ImageFact) -> bool {
         suffixes(ImageReference::parse(image).repository()).any(|suffix| {
-            let own = self.0.get(suffix);
+            let own = self.by_repository.get(suffix);
             let is_own = own.is_some_and(|facts| facts.contains(&fact));
             let mut well_known = WELL_KNOWN.iter();
             is_own || well_known.any(|(name, facts)| *name == suffix && facts.contains(&fact))

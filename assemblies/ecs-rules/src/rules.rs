@@ -17,6 +17,7 @@ use self::syntax::y03_placeholder;
 mod containers;
 mod dependencies;
 mod health;
+mod images;
 mod launch;
 mod lifecycle;
 mod linux;
@@ -135,6 +136,7 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         dependencies::RULES,
         lifecycle::RULES,
         health::RULES,
+        images::RULES,
         logging::RULES,
         secrets::RULES,
         volumes::RULES,
