@@ -20,9 +20,9 @@ use crate::transport::{Response, Transport};
 /// A client for registries.
 #[derive(Clone, Debug)]
 pub struct Client {
-    transport: Transport,
-    credentials: Credentials,
-    limits: Limits,
+    pub(crate) transport: Transport,
+    pub(crate) credentials: Credentials,
+    pub(crate) limits: Limits,
 }
 
 /// The limits of a client.
@@ -91,10 +91,10 @@ impl Client {
 }
 
 /// The resolution of one image; its requests share a token.
-struct Resolution<'c> {
-    client: &'c Client,
-    reference: Reference,
-    authorization: Option<String>,
+pub(crate) struct Resolution<'c> {
+    pub(crate) client: &'c Client,
+    pub(crate) reference: Reference,
+    pub(crate) authorization: Option<String>,
 }
 
 impl Resolution<'_> {
@@ -132,7 +132,7 @@ impl Resolution<'_> {
     }
 
     /// Returns the digest of the body; it must match the digest in the reference, or else the header.
-    fn verify(&self, response: &Response) -> Result<Digest, ErrorKind> {
+    pub(crate) fn verify(&self, response: &Response) -> Result<Digest, ErrorKind> {
         let actual = Digest::from_content(&response.body);
         let requested = self.reference.digest().map(Digest::as_str);
         let expected = requested.or(response.header("docker-content-digest"));
@@ -169,15 +169,8 @@ impl Resolution<'_> {
     }
 
     /// Sends a request, authenticates if the registry requires it, and sends it again.
-    async fn fetch(&mut self, path: &str, accept: &str) -> Result<Response, ErrorKind> {
-        let scheme = if self.reference.is_local() {
-            "http"
-        } else {
-            "https"
-        };
-
-        let (host, repository) = (self.reference.host(), self.reference.repository());
-        let url = format!("{scheme}://{host}/v2/{repository}/{path}");
+    pub(crate) async fn fetch(&mut self, path: &str, accept: &str) -> Result<Response, ErrorKind> {
+        let url = self.url(path);
         let response = self.get(&url, accept, self.authorization.clone()).await?;
         let response = if response.status == StatusCode::UNAUTHORIZED {
             let login = self.client.credentials.login(&self.reference).await?;
@@ -198,6 +191,17 @@ impl Resolution<'_> {
         }
 
         Ok(response)
+    }
+
+    /// Returns the URL of a manifest or blob.
+    pub(crate) fn url(&self, path: &str) -> String {
+        let scheme = if self.reference.is_local() {
+            "http"
+        } else {
+            "https"
+        };
+        let (host, repository) = (self.reference.host(), self.reference.repository());
+        format!("{scheme}://{host}/v2/{repository}/{path}")
     }
 
     /// Follows the redirects of a blob; its digest is known, so its location does not matter.
@@ -280,7 +284,7 @@ impl Resolution<'_> {
     }
 
     /// Returns the `Authorization` header for the challenge of a response.
-    async fn authorize(
+    pub(crate) async fn authorize(
         &self,
         response: &Response,
         login: Option<&Login>,
@@ -362,7 +366,7 @@ impl Resolution<'_> {
     }
 
     /// Parses a URL of a registry: https, or http for a local registry.
-    fn parse_url(&self, url: &str) -> Result<Uri, ErrorKind> {
+    pub(crate) fn parse_url(&self, url: &str) -> Result<Uri, ErrorKind> {
         let uri: Uri = url
             .parse()
             .map_err(|_| self.invalid_response("an invalid URL"))?;
@@ -375,7 +379,7 @@ impl Resolution<'_> {
     }
 
     /// Converts the statuses that any request can get to errors.
-    fn check_status(
+    pub(crate) fn check_status(
         &self,
         response: Response,
         login: Option<&Login>,
@@ -405,7 +409,7 @@ impl Resolution<'_> {
         })
     }
 
-    fn status(&self, response: &Response) -> ErrorKind {
+    pub(crate) fn status(&self, response: &Response) -> ErrorKind {
         ErrorKind::Status {
             host: self.host(),
             status: response.status.as_u16(),
@@ -413,14 +417,14 @@ impl Resolution<'_> {
         }
     }
 
-    fn invalid_response(&self, reason: &str) -> ErrorKind {
+    pub(crate) fn invalid_response(&self, reason: &str) -> ErrorKind {
         ErrorKind::InvalidResponse {
             host: self.host(),
             reason: reason.to_owned(),
         }
     }
 
-    fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.reference.registry().to_owned()
     }
 }
@@ -434,7 +438,7 @@ fn error_message(response: &Response) -> Option<String> {
 }
 
 /// Parses `Retry-After`: seconds or an HTTP date.
-fn retry_after(text: &str) -> Option<Duration> {
+pub(crate) fn retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -442,5 +446,5 @@ fn retry_after(text: &str) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-const MAX_REDIRECTS: usize = 5;
-const INITIAL_RETRY_WAIT: Duration = Duration::from_millis(500);
+pub(crate) const MAX_REDIRECTS: usize = 5;
+pub(crate) const INITIAL_RETRY_WAIT: Duration = Duration::from_millis(500);

@@ -13,6 +13,7 @@ mod config;
 mod descriptor;
 mod image;
 mod layer;
+mod listing;
 mod read;
 mod unpack;
 mod write;
@@ -22,7 +23,9 @@ pub use config::{ContainerConfig, History, ImageConfig, RootFs};
 pub use descriptor::{Descriptor, ImageManifest, Index, PlatformFields, media_type};
 pub use image::Image;
 pub use layer::{Compression, Layer, LayerBuilder, Owner};
-pub use read::Layout;
+pub use listing::{FileEntry, FileKind, FileList};
+pub use read::{BlobReader, Layout};
+pub(crate) use unpack::remove_tree;
 pub use unpack::{OwnerMap, UnpackError, UnpackLimits, Unpacker};
 pub use write::write;
 
@@ -70,6 +73,9 @@ pub enum LayoutError {
     /// An archive's manifest names a file that the archive does not contain.
     #[error("the archive has no file `{0}`, which its manifest names")]
     MissingFile(String),
+    /// A manifest, an index or a configuration is larger than any real one.
+    #[error("{} is larger than 4 MiB; it is not a document of an image", .0.display())]
+    DocumentTooLarge(PathBuf),
     /// A blob that a manifest refers to is missing.
     #[error("{} has no blob {digest}", path.display())]
     MissingBlob {

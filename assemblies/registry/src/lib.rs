@@ -10,6 +10,11 @@
 //! Plain http is allowed to loopback only, redirects are not followed for manifests, and every wait and
 //! size has a limit.
 //!
+//! ```text
+//! ImageSource: layout, archive or reference ─ ImageReader::open ─▶ OpenedImage ┬ fetch_layers ─▶ Store (blobs)
+//!                                                                              └ unpack ─▶ UnpackedImage
+//! ```
+//!
 //! [`layout`] writes, reads and unpacks images as OCI layouts, [`program`] builds the image of one static program.
 //!
 //! Start reading at [`Client::resolve`]. [`Reference`] parses image names, [`Credentials`] reads docker's
@@ -23,7 +28,10 @@ mod error;
 pub mod layout;
 mod manifest;
 pub mod program;
+mod pull;
 mod reference;
+mod source;
+mod store;
 mod transport;
 
 pub use client::{Client, Limits};
@@ -31,7 +39,12 @@ pub use credentials::{Credentials, Login};
 pub use digest::{Digest, ParseDigestError};
 pub use error::{Error, ErrorKind};
 pub use manifest::{Image, Platform};
+pub use pull::{OnProgress, PullError, PullErrorKind, PullLimits, PullProgress, RemoteImage};
 pub use reference::{ParseReferenceError, Reference};
+pub use source::{
+    ImageReader, ImageSource, OpenedImage, ParseSourceError, ReadImageError, user_store,
+};
+pub use store::{Store, UnpackImageError, UnpackedImage};
 
 /// The example of the README, compiled by `cargo test`.
 #[cfg(doctest)]

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -96,9 +97,29 @@ impl Transport {
 
     async fn send_without_timeout(
         &self,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
         host: &str,
     ) -> Result<Response, ErrorKind> {
+        let (parts, body) = self.request(request, host).await?.into_parts();
+        self.read(parts, body, host).await
+    }
+
+    /// Sends a request and returns the response within the timeout; its body is still to be read.
+    pub(crate) async fn open(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<http::Response<Incoming>, ErrorKind> {
+        let host = host_of(request.uri());
+        let limit = self.limits.request_timeout;
+        let result = timeout(limit, self.request(request, &host)).await;
+        result.unwrap_or(Err(ErrorKind::Timeout { host, limit }))
+    }
+
+    async fn request(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        host: &str,
+    ) -> Result<http::Response<Incoming>, ErrorKind> {
         let agent = concat!("assemble/", env!("CARGO_PKG_VERSION"));
         let agent = HeaderValue::from_static(agent);
         request.headers_mut().insert(USER_AGENT, agent);
@@ -113,20 +134,23 @@ impl Transport {
             self.https.request(request).await
         };
 
-        let interrupted = |error: &(dyn Error + 'static)| ErrorKind::Interrupted {
-            host: host.to_owned(),
-            cause: root_cause(error).to_string(),
-        };
-        let response = response.map_err(|error| match root_cause(&error) {
+        response.map_err(|error| match root_cause(&error) {
             cause if cause.is::<NotLoopback>() => ErrorKind::PlainHttp(host.to_owned()),
             cause if error.is_connect() => ErrorKind::Connect {
                 host: host.to_owned(),
                 source: io::Error::other(cause.to_string()),
             },
-            _ => interrupted(&error),
-        })?;
+            _ => interrupted(host, &error),
+        })
+    }
 
-        let (parts, body) = response.into_parts();
+    /// Reads a body within the size limit.
+    async fn read(
+        &self,
+        parts: http::response::Parts,
+        body: Incoming,
+        host: &str,
+    ) -> Result<Response, ErrorKind> {
         // Limited while reading, since `Content-Length` may be absent.
         let body = Limited::new(body, self.limits.max_response_bytes)
             .collect()
@@ -139,7 +163,7 @@ impl Transport {
                     limit,
                 }
             } else {
-                interrupted(&*error)
+                interrupted(host, &*error)
             }
         })?;
 
@@ -195,6 +219,14 @@ fn host_of(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", http::uri::Authority::as_str);
     // Without user information, which must not appear in messages.
     authority.rsplit('@').next().unwrap_or_default().to_owned()
+}
+
+/// Creates the error of a connection that closed during the exchange.
+pub(crate) fn interrupted(host: &str, error: &(dyn Error + 'static)) -> ErrorKind {
+    ErrorKind::Interrupted {
+        host: host.to_owned(),
+        cause: root_cause(error).to_string(),
+    }
 }
 
 /// Returns the innermost cause, which is the most specific.
