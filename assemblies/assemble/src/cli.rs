@@ -66,6 +66,9 @@ pub(crate) enum Verb {
     /// Run a registered task on Fargate and wait until it stops.
     #[cfg(feature = "aws")]
     Run(commands::run::Arguments),
+    /// Inspect images.
+    #[cfg(feature = "lock")]
+    Images(commands::images::Arguments),
     /// Resolve image tags to digests and update the lock file.
     #[cfg(feature = "lock")]
     Lock(commands::lock::Arguments),

@@ -84,7 +84,10 @@ impl ImageFacts {
     }
 
     /// Returns a container's image, if it was read.
-    pub(crate) fn inspected(&self, container: &ContainerDefinition) -> Option<&InspectedImage> {
+    pub(crate) fn find_inspected(
+        &self,
+        container: &ContainerDefinition,
+    ) -> Option<&InspectedImage> {
         match self.inspection(container)? {
             Inspection::Read(image) => Some(image),
             Inspection::Unread { .. } => None,

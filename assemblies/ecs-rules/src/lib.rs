@@ -64,4 +64,4 @@ pub use images::{FolderOwner, ImageFact, ImageFacts, ImageFiles, InspectedImage,
 pub use launch::{LaunchContext, Request};
 pub use report::Report;
 pub use rule::{Check, Rule};
-pub use rules::{check, check_with, rule, rules};
+pub use rules::{check, check_with, platform_of, rule, rules};

@@ -12,6 +12,7 @@ pub(crate) use crate::rule::{Check, Rule};
 
 use self::containers::c04_mutable_tag;
 use self::shared::is_fragment;
+pub use self::shared::platform_of;
 use self::syntax::y03_placeholder;
 
 mod containers;

@@ -25,6 +25,7 @@ mod client;
 mod credentials;
 mod digest;
 mod error;
+mod image_reader;
 pub mod layout;
 mod manifest;
 pub mod program;
@@ -38,12 +39,11 @@ pub use client::{Client, Limits};
 pub use credentials::{Credentials, Login};
 pub use digest::{Digest, ParseDigestError};
 pub use error::{Error, ErrorKind};
+pub use image_reader::{ImageReader, OpenedImage, ReadImageError, user_store};
 pub use manifest::{Image, Platform};
 pub use pull::{OnProgress, PullError, PullErrorKind, PullLimits, PullProgress, RemoteImage};
 pub use reference::{ParseReferenceError, Reference};
-pub use source::{
-    ImageReader, ImageSource, OpenedImage, ParseSourceError, ReadImageError, user_store,
-};
+pub use source::{ImageSource, ParseSourceError};
 pub use store::{Store, UnpackImageError, UnpackedImage};
 
 /// The example of the README, compiled by `cargo test`.

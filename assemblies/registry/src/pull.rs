@@ -7,6 +7,7 @@
 //! Blobs are streamed to disk. A connection that is cut continues where it stopped, with a `Range` request
 //! (OCI distribution specification 1.1, "Pulling blobs"), also in the next process.
 
+mod documents;
 mod download;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use crate::client::{Client, Resolution};
@@ -23,9 +23,11 @@ use crate::error::ErrorKind;
 use crate::layout::{
     Descriptor, ImageConfig, ImageManifest, Index, Layout, LayoutError, PlatformFields, media_type,
 };
-use crate::manifest::{self, Platform};
+use crate::manifest::Platform;
 use crate::reference::Reference;
 use crate::store::Store;
+
+use documents::Documents;
 
 /// Limits of pulling one image.
 #[derive(Clone, Copy, Debug)]
@@ -290,94 +292,6 @@ impl Counter {
             received: received.min(self.total),
             total: self.total,
         });
-    }
-}
-
-/// Reads documents from the store, or from the registry into the store.
-struct Documents<'c> {
-    resolution: Resolution<'c>,
-    store: &'c Store,
-}
-
-impl Documents<'_> {
-    /// Returns what the reference names: an index or a manifest.
-    async fn top(&mut self) -> Result<(Digest, Vec<u8>), PullErrorKind> {
-        let limit = self.resolution.client.limits.max_response_bytes;
-        if let Some(digest) = self.resolution.reference.digest().cloned()
-            && let Some(text) = self.store.read(&digest, limit)
-        {
-            return Ok((digest, text));
-        }
-
-        let path = format!("manifests/{}", self.resolution.reference.tag_or_digest());
-        let response = self.resolution.fetch(&path, manifest::ACCEPT).await?;
-        let digest = self.resolution.verify(&response)?;
-        // Only documents are kept: a login page is not one.
-        self.parse::<serde_json::Value>(&response.body)?;
-        self.store.write(&response.body)?;
-        Ok((digest, response.body.to_vec()))
-    }
-
-    async fn manifest(&mut self, descriptor: &Descriptor) -> Result<ImageManifest, PullErrorKind> {
-        let text = self.document("manifests", descriptor).await?;
-        let manifest: serde_json::Value = self.parse(&text)?;
-        let kind = manifest
-            .pointer("/config/mediaType")
-            .and_then(|kind| kind.as_str());
-        // Helm charts, signatures and the like are stored in the same form with another kind of configuration.
-        match kind {
-            Some(media_type::CONFIG | media_type::DOCKER_CONFIG) => {}
-            _ => {
-                let kind = kind.or(manifest["mediaType"].as_str()).unwrap_or("unknown");
-                return Err(PullErrorKind::NotAnImage(kind.chars().take(100).collect()));
-            }
-        }
-        Ok(self.parse(&text)?)
-    }
-
-    async fn config(&mut self, descriptor: &Descriptor) -> Result<ImageConfig, PullErrorKind> {
-        let text = self.document("blobs", descriptor).await?;
-        Ok(self.parse(&text)?)
-    }
-
-    async fn document(
-        &mut self,
-        kind: &str,
-        descriptor: &Descriptor,
-    ) -> Result<Vec<u8>, PullErrorKind> {
-        let digest = parse_digest(&descriptor.digest)?;
-        let limit = self.resolution.client.limits.max_response_bytes;
-        if let Some(text) = self.store.read(&digest, limit) {
-            return Ok(text);
-        }
-
-        let accept = if kind == "blobs" {
-            "*/*"
-        } else {
-            manifest::ACCEPT
-        };
-        let path = format!("{kind}/{digest}");
-        let response = self.resolution.fetch(&path, accept).await?;
-        let actual = Digest::from_content(&response.body);
-        if actual != digest {
-            return Err(ErrorKind::DigestMismatch {
-                host: self.resolution.host(),
-                expected: digest.to_string(),
-                actual,
-            }
-            .into());
-        }
-        self.store.write(&response.body)?;
-        Ok(response.body.to_vec())
-    }
-
-    fn parse<T: DeserializeOwned>(&self, text: &[u8]) -> Result<T, ErrorKind> {
-        serde_json::from_slice(text).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => {
-                self.resolution.invalid_response(&error.to_string())
-            }
-            _ => self.resolution.invalid_response("not JSON"),
-        })
     }
 }
 

@@ -161,7 +161,7 @@ impl Store {
     }
 
     /// Returns the unpacked image, if it is present.
-    pub fn unpacked(&self, manifest: &Digest) -> Result<Option<UnpackedImage>, LayoutError> {
+    pub fn find_unpacked(&self, manifest: &Digest) -> Result<Option<UnpackedImage>, LayoutError> {
         let folder = self.root.join("roots").join(manifest.hex());
         let lock = self.lock_file(manifest, "lock")?;
         lock.lock_shared().map_err(file("lock", &folder))?;
@@ -192,7 +192,7 @@ impl Store {
         let folder = self.root.join("roots").join(digest.hex());
         let turn = self.lock_file(digest, "unpacking")?;
         turn.lock().map_err(file("lock", &folder))?;
-        if let Some(unpacked) = self.unpacked(digest)? {
+        if let Some(unpacked) = self.find_unpacked(digest)? {
             return Ok(unpacked);
         }
 

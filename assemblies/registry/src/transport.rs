@@ -140,7 +140,7 @@ impl Transport {
                 host: host.to_owned(),
                 source: io::Error::other(cause.to_string()),
             },
-            _ => interrupted(host, &error),
+            _ => interrupted_error(host, &error),
         })
     }
 
@@ -163,7 +163,7 @@ impl Transport {
                     limit,
                 }
             } else {
-                interrupted(host, &*error)
+                interrupted_error(host, &*error)
             }
         })?;
 
@@ -222,7 +222,7 @@ fn host_of(uri: &Uri) -> String {
 }
 
 /// Creates the error of a connection that closed during the exchange.
-pub(crate) fn interrupted(host: &str, error: &(dyn Error + 'static)) -> ErrorKind {
+pub(crate) fn interrupted_error(host: &str, error: &(dyn Error + 'static)) -> ErrorKind {
     ErrorKind::Interrupted {
         host: host.to_owned(),
         cause: root_cause(error).to_string(),

@@ -31,6 +31,8 @@ pub(crate) mod remote;
 pub(crate) mod run;
 
 #[cfg(feature = "lock")]
+pub(crate) mod images;
+#[cfg(feature = "lock")]
 pub(crate) mod lock;
 
 #[cfg(feature = "up")]
@@ -73,6 +75,8 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         Verb::Register(arguments) => register::run(&arguments, &project()?, ui),
         #[cfg(feature = "aws")]
         Verb::Run(arguments) => run::run(&arguments, ui),
+        #[cfg(feature = "lock")]
+        Verb::Images(arguments) => images::run(&arguments, &project()?, ui),
         #[cfg(feature = "lock")]
         Verb::Lock(arguments) => lock::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]

@@ -42,6 +42,8 @@ pub struct InspectedImage {
     pub volumes: BTreeSet<String>,
     /// What the layers contain; `None` if they were not read.
     pub files: Option<ImageFiles>,
+    /// Why the layers could not be read.
+    pub unread_files: Option<String>,
 }
 
 /// The part of an image's files that rules use.

@@ -25,7 +25,7 @@ pub(super) fn container<'l>(
 }
 
 /// Returns the platform of a task as images name it: `linux/amd64`, the default, or `linux/arm64`.
-pub(crate) fn platform_of(definition: &TaskDefinition) -> String {
+pub fn platform_of(definition: &TaskDefinition) -> String {
     let platform = definition.runtime_platform.as_ref();
     let architecture = platform.and_then(|platform| platform.cpu_architecture.as_deref());
     let system = if definition.is_windows() {

@@ -115,7 +115,7 @@ impl Download {
                 .await
                 .map_err(|_| timeout_error)?;
             let Some(frame) = frame else { break };
-            let frame = frame.map_err(|error| transport::interrupted(&host, &error))?;
+            let frame = frame.map_err(|error| transport::interrupted_error(&host, &error))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -184,7 +184,7 @@ impl Download {
                 _ => {
                     let response = read(response).await;
                     let response = resolution.check_status(response, login.as_ref())?;
-                    return Err(self.refused(resolution, &response).into());
+                    return Err(self.status_error(resolution, &response).into());
                 }
             }
         }
@@ -195,7 +195,7 @@ impl Download {
     }
 
     /// Converts the statuses of a busy or failing registry to errors.
-    fn refused(&self, resolution: &Resolution<'_>, response: &ReadResponse) -> ErrorKind {
+    fn status_error(&self, resolution: &Resolution<'_>, response: &ReadResponse) -> ErrorKind {
         if response.status == StatusCode::TOO_MANY_REQUESTS {
             return ErrorKind::RateLimited {
                 host: resolution.host(),
@@ -251,14 +251,16 @@ impl Partial {
         options.read(true).append(true).create(true);
         let file = options
             .open(&shared)
-            .map_err(|error| failed(&shared, error))?;
+            .map_err(|error| write_error(&shared, error))?;
 
         // Another process downloads the same blob: this one does so on its own.
         let (path, file) = match file.try_lock() {
             Ok(()) => (shared, file),
             Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {
                 let path = store.unique_partial(digest);
-                let file = options.open(&path).map_err(|error| failed(&path, error))?;
+                let file = options
+                    .open(&path)
+                    .map_err(|error| write_error(&path, error))?;
                 (path, file)
             }
         };
@@ -280,7 +282,7 @@ impl Partial {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let count = self.file.read(&mut buffer);
-            let count = count.map_err(|error| failed(&self.path, error))?;
+            let count = count.map_err(|error| write_error(&self.path, error))?;
             if count == 0 {
                 return Ok(());
             }
@@ -291,7 +293,7 @@ impl Partial {
 
     fn restart(&mut self) -> Result<(), PullErrorKind> {
         let cut = self.file.set_len(0);
-        cut.map_err(|error| failed(&self.path, error))?;
+        cut.map_err(|error| write_error(&self.path, error))?;
         self.length = 0;
         self.hasher = Hasher::default();
         Ok(())
@@ -299,14 +301,14 @@ impl Partial {
 
     fn write(&mut self, data: &[u8]) -> Result<(), PullErrorKind> {
         let written = self.file.write_all(data);
-        written.map_err(|error| failed(&self.path, error))?;
+        written.map_err(|error| write_error(&self.path, error))?;
         self.hasher.update(data);
         self.length += data.len() as u64;
         Ok(())
     }
 }
 
-fn failed(path: &std::path::Path, source: io::Error) -> PullErrorKind {
+fn write_error(path: &std::path::Path, source: io::Error) -> PullErrorKind {
     LayoutError::File {
         action: "write",
         path: path.to_owned(),

@@ -56,7 +56,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         };
 
         // I04 looks into an image that was read.
-        let is_read = report.images().inspected(container).is_some();
+        let is_read = report.images().find_inspected(container).is_some();
         if !is_read && report.images().has_no_shell(&container.image) {
             let message = format!(
                 "the health check of `{}` needs {tool}, which is not in its image",

@@ -31,16 +31,22 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     for (pointer, container) in containers(located) {
-        if let Some(Inspection::Unread { unread }) = report.images().inspection(container) {
-            let message = format!(
-                "the image of `{}` could not be read, so its content was not checked: {unread}",
-                container.name
-            );
-            let hint = format!(
-                "log in to its registry, or pass `--image {}=SOURCE` with a layout or an archive",
-                container.name
-            );
-            report.add(format!("{pointer}/image"), message, hint);
-        }
+        let name = &container.name;
+        let message = match report.images().inspection(container) {
+            Some(Inspection::Unread { unread }) => format!(
+                "the image of `{name}` could not be read, so its content was not checked: {unread}"
+            ),
+            Some(Inspection::Read(image)) => match &image.unread_files {
+                Some(why) => format!(
+                    "the layers of the image of `{name}` could not be read, so its files were not checked: {why}"
+                ),
+                None => continue,
+            },
+            None => continue,
+        };
+        let hint = format!(
+            "log in to its registry, or pass `--image {name}=SOURCE` with a layout or an archive"
+        );
+        report.add(format!("{pointer}/image"), message, hint);
     }
 }

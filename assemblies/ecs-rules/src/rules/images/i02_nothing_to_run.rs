@@ -31,7 +31,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let images = report.images();
     for (pointer, container) in containers(located) {
-        let image = images.inspected(container);
+        let image = images.find_inspected(container);
         if image.is_some_and(|image| image.command_line(container).is_empty()) {
             let message = format!("`{}` and its image have no command", container.name);
             let hint = "set `command` or `entryPoint`, or use an image that has one";

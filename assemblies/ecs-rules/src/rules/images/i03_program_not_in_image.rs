@@ -32,7 +32,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let images = report.images();
     for (pointer, container) in containers(located) {
-        let Some(image) = images.inspected(container) else {
+        let Some(image) = images.find_inspected(container) else {
             continue;
         };
         let words = image.command_line(container);

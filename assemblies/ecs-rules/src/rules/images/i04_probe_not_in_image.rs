@@ -46,7 +46,8 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let images = report.images();
     for (pointer, container) in containers(located) {
-        let (Some(image), Some(check)) = (images.inspected(container), &container.health_check)
+        let (Some(image), Some(check)) =
+            (images.find_inspected(container), &container.health_check)
         else {
             continue;
         };

@@ -41,7 +41,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     let images = report.images();
     let platform = platform_of(&located.definition);
     for (pointer, container) in containers(located) {
-        let Some(image) = images.inspected(container) else {
+        let Some(image) = images.find_inspected(container) else {
             continue;
         };
         if image.platforms.is_empty() || image.platforms.contains(&platform) {

@@ -42,7 +42,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let images = report.images();
     for (pointer, container) in containers(located) {
-        let exposed = match images.inspected(container) {
+        let exposed = match images.find_inspected(container) {
             Some(image) if !image.exposed_ports.is_empty() => &image.exposed_ports,
             _ => continue,
         };

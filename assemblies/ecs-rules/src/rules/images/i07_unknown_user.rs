@@ -31,7 +31,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let images = report.images();
     for (pointer, container) in containers(located) {
-        let Some(image) = images.inspected(container) else {
+        let Some(image) = images.find_inspected(container) else {
             continue;
         };
         let (Some(files), Some(user)) = (&image.files, image.user_of(container)) else {

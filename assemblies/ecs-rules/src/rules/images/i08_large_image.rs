@@ -44,7 +44,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     let images = report.images();
     for (pointer, container) in containers(located) {
         let bytes = images
-            .inspected(container)
+            .find_inspected(container)
             .map_or(0, |image| image.compressed_bytes);
         if bytes <= MANY_MIB << 20 {
             continue;

@@ -108,7 +108,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
 /// Returns whether the image prepares the volume for the container's user.
 fn owns(container: &ContainerDefinition, path: &str, images: &ImageFacts) -> bool {
-    match images.inspected(container) {
+    match images.find_inspected(container) {
         Some(image) => image.owns_volume(path, image.user_of(container).unwrap_or("0")),
         None => images.has(&container.image, ImageFact::OwnsVolumes),
     }
@@ -121,7 +121,7 @@ fn is_not_root(container: &ContainerDefinition, images: &ImageFacts) -> bool {
 }
 
 fn user_of<'c>(container: &'c ContainerDefinition, images: &'c ImageFacts) -> Option<&'c str> {
-    match images.inspected(container) {
+    match images.find_inspected(container) {
         Some(image) => Some(image.user_of(container).unwrap_or("0")),
         None => container.user.as_deref()?.split(':').next(),
     }
