@@ -12,6 +12,8 @@ mod arguments;
 mod cli;
 mod commands;
 mod error;
+#[cfg(feature = "lock")]
+mod images;
 mod locks;
 mod project;
 mod reading;

@@ -1,8 +1,13 @@
-//! Facts about images that rules use: a table of well-known third-party images, and the caller's own.
+//! Facts about images that rules use: a table of well-known third-party images, the caller's own, and what was read
+//! of the images themselves.
+
+mod inspected;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use task_definition::{ContainerDefinition, ImageReference};
+
+pub use self::inspected::{FolderOwner, ImageFiles, InspectedImage, Inspection};
 
 use self::ImageFact::{NeedsTaskRole, NoShell, Server, TelemetryAgent, WritesAtStartup};
 
@@ -31,6 +36,8 @@ pub struct ImageFacts {
     images: BTreeMap<String, BTreeSet<ImageFact>>,
     /// Facts about single programs of an image that contains several, by repository and program.
     programs: BTreeMap<String, BTreeMap<String, BTreeSet<ImageFact>>>,
+    /// By container and image; an empty container name is any container.
+    inspections: BTreeMap<(String, String), Inspection>,
 }
 
 impl ImageFacts {
@@ -60,6 +67,50 @@ impl ImageFacts {
     ) {
         let programs = self.programs.entry(repository.into()).or_default();
         programs.entry(program.into()).or_default().extend(facts);
+    }
+
+    /// Adds what was read of the image of a container; without a container it is that of all with this image.
+    pub fn insert_inspection(
+        &mut self,
+        container: Option<&str>,
+        image: impl Into<String>,
+        inspection: Inspection,
+    ) {
+        let key = (container.unwrap_or_default().to_owned(), image.into());
+        self.inspections.insert(key, inspection);
+    }
+
+    /// Adds everything that another value knows.
+    pub fn merge(&mut self, other: &Self) {
+        for (repository, facts) in &other.images {
+            self.insert(repository, facts.iter().copied());
+        }
+        for (repository, programs) in &other.programs {
+            for (program, facts) in programs {
+                self.insert_program(repository, program, facts.iter().copied());
+            }
+        }
+        self.inspections.extend(other.inspections.clone());
+    }
+
+    /// Returns what was read of a container's image, if anything was tried.
+    pub(crate) fn inspection(&self, container: &ContainerDefinition) -> Option<&Inspection> {
+        let get = |name: &str| {
+            let key = (name.to_owned(), container.image.clone());
+            self.inspections.get(&key)
+        };
+        get(&container.name).or_else(|| get(""))
+    }
+
+    /// Returns a container's image, if it was read.
+    pub(crate) fn find_inspected(
+        &self,
+        container: &ContainerDefinition,
+    ) -> Option<&InspectedImage> {
+        match self.inspection(container)? {
+            Inspection::Read(image) => Some(image),
+            Inspection::Unread { .. } => None,
+        }
     }
 
     /// Returns whether a fact is known about an image.

@@ -1,10 +1,12 @@
 //! A rule: its texts, its examples, its check, and how its findings are treated.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use diagnostics::{Finding, Location, Severity};
 use task_definition::LocatedDefinition;
 
+use crate::images::{ImageFacts, Inspection};
 use crate::launch::LaunchContext;
 use crate::report::Report;
 
@@ -29,6 +31,8 @@ pub struct Rule {
     pub passing: &'static str,
     /// A document that violates this rule and no other.
     pub failing: &'static str,
+    /// For a rule about the content of images: what was read of those in the examples, as JSON by image.
+    pub images: &'static str,
     /// The check.
     pub check: Check,
     /// Whether its errors may be suppressed or lowered. Warnings always may.
@@ -51,11 +55,24 @@ impl Rule {
         hint: "",
         passing: "",
         failing: "",
+        images: "",
         check: Check::Parser,
         suppressible: true,
         guard: false,
         needs_whole_definition: false,
     };
+
+    /// Returns what is known about the images of the examples.
+    pub fn example_images(&self) -> ImageFacts {
+        let mut facts = ImageFacts::new();
+        // Empty for most rules; tests read those of the others.
+        let images: BTreeMap<String, Inspection> =
+            serde_json::from_str(self.images).unwrap_or_default();
+        for (image, inspection) in images {
+            facts.insert_inspection(None, image, inspection);
+        }
+        facts
+    }
 
     /// Creates a finding with the severity and the source of the rule.
     pub fn finding(

@@ -26,7 +26,7 @@
 //! | `replicas` | runs several tasks behind one listener |
 //! | `stub` | removes containers, or replaces them with stubs |
 //! | `programs` | finds the program for each image |
-//! | `image` | unpacks an image with podman or docker |
+//! | `image` | runs containers from their images: layouts, archives, registries |
 //! | `environment` | sets what differs locally: addresses, limits, variables |
 //! | `secrets` | finds the values of secrets |
 //! | `folders` | finds the host directories that variables name, so that containers see them |

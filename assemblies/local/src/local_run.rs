@@ -6,10 +6,11 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use registry::UnpackedImage;
 use task_definition::{TaskDefinition, Volume};
+use task_runner::RunPlan;
 use task_runner::metadata::CredentialsSource;
 use task_runner::sandbox::Sandbox;
-use task_runner::{Program, RunPlan};
 
 use crate::dev_keys::private_folder;
 use crate::run_folder::claim_folder;
@@ -32,6 +33,8 @@ pub struct LocalRun {
     reaches: Vec<network::Reach>,
     /// The lock on the run directory, held until this is dropped.
     lock: File,
+    /// The images whose files the containers use.
+    images: Vec<UnpackedImage>,
 }
 
 impl LocalRun {
@@ -39,18 +42,22 @@ impl LocalRun {
     /// directory and binds the published ports.
     pub fn new(
         mut target: Target,
-        options: Options,
+        mut options: Options,
         project: Project,
         ui: &dyn Messages,
     ) -> Result<Self, Error> {
+        image::choose_all(&mut options, &target.definition);
         let local = LocalDefinition::new(&target, &options, ui)?;
         let environment = environment::read_overrides(&options, &local.definition)?;
-        let programs = local.find_programs(&target, &options, &project, ui)?;
+        let mut programs =
+            programs::find(&local.definition, &local.stubs, &target, &options, &project)?;
+        let sandboxed = local.sandbox.is_some();
+        let from_images = image::programs(&local.definition, &options, sandboxed, &project, ui)?;
+        programs.extend(from_images.programs);
         let secrets = secrets::read_all(&local.definition, &project)?;
         let ports = local.bind_ports(&options)?;
 
         let cgroups = environment::cgroups(&local.definition, &options);
-        let sandboxed = local.sandbox.is_some();
         environment::warn_about_unenforced(&local.definition, sandboxed, cgroups.as_deref(), ui);
         let (folder, lock) = claim_folder(&options, &local.definition.family, &project)?;
 
@@ -87,6 +94,7 @@ impl LocalRun {
             ports,
             reaches,
             lock,
+            images: from_images.images,
         })
     }
 
@@ -99,6 +107,7 @@ impl LocalRun {
     ) -> Result<Report, Error> {
         let runtime = session::runtime()?;
         let (options, project, lock) = (self.options, self.project, self.lock);
+        let images = self.images;
         let result = runtime.block_on(async {
             let bindings = network::bindings(&self.ports);
             let forwards = network::open(&self.plan, self.ports, &self.reaches, ui)?;
@@ -117,6 +126,7 @@ impl LocalRun {
 
         // Another run may use the directory from now on.
         drop(lock);
+        drop(images);
         result
     }
 }
@@ -158,22 +168,6 @@ impl LocalDefinition {
     fn has_own_network(&self) -> bool {
         let sandbox = self.sandbox.as_ref();
         sandbox.is_some_and(|sandbox| sandbox.isolation().network)
-    }
-
-    /// Returns the program of every container.
-    fn find_programs(
-        &self,
-        target: &Target,
-        options: &Options,
-        project: &Project,
-        ui: &dyn Messages,
-    ) -> Result<BTreeMap<String, Program>, Error> {
-        let (definition, sandboxed) = (&self.definition, self.sandbox.is_some());
-        let mut programs = programs::find(definition, &self.stubs, target, options, project)?;
-        programs.extend(image::programs(
-            definition, options, sandboxed, project, ui,
-        )?);
-        Ok(programs)
     }
 
     /// Binds the published ports, each with its port in the task. In its own network the task's ports cannot collide

@@ -25,6 +25,8 @@ pub struct Options {
     pub program: Vec<(String, String)>,
     /// Containers to run from their image's root file system.
     pub image: Vec<ImageChoice>,
+    /// Run every container from its image that is not replaced by another option.
+    pub all_images: bool,
     /// Containers that do not start.
     pub skip: Vec<String>,
     /// Containers to replace with stubs.

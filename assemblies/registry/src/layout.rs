@@ -14,6 +14,7 @@ mod config;
 mod descriptor;
 mod image;
 mod layer;
+mod listing;
 mod read;
 mod unpack;
 mod write;
@@ -26,7 +27,9 @@ pub use descriptor::{Descriptor, ImageManifest, Index, PlatformFields, media_typ
 pub use image::Image;
 pub(crate) use image::to_json;
 pub use layer::{Compression, Layer, LayerArchive, LayerBuilder, Owner};
-pub use read::Layout;
+pub use listing::{FileEntry, FileKind, FileList};
+pub use read::{BlobReader, Layout};
+pub(crate) use unpack::remove_tree;
 pub use unpack::{OwnerMap, UnpackError, UnpackLimits, Unpacker};
 pub use write::write;
 
@@ -79,6 +82,9 @@ pub enum LayoutError {
         "the configuration of the base image does not name the layers of its manifest; save the image again"
     )]
     InvalidBase,
+    /// A manifest, an index or a configuration is larger than any real one.
+    #[error("{} is larger than 4 MiB; it is not a document of an image", .0.display())]
+    DocumentTooLarge(PathBuf),
     /// A blob that a manifest refers to is missing.
     #[error("{} has no blob {digest}", path.display())]
     MissingBlob {

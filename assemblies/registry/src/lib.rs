@@ -10,8 +10,13 @@
 //! Plain http is allowed to loopback only, redirects are not followed for manifests, and every wait and
 //! size has a limit.
 //!
-//! [`push`] uploads a layout, and [`prune`] selects the images that nothing names any more. All requests to a repository go through a session (`session.rs`), which logs in, retries
-//! and shares the token.
+//! ```text
+//! ImageSource: layout, archive or reference ─ ImageReader::open ─▶ OpenedImage ┬ fetch_layers ─▶ Store (blobs)
+//!                                                                              └ unpack ─▶ UnpackedImage
+//! ```
+//!
+//! [`push`] uploads a layout, and [`prune`] selects the images that nothing names any more. All requests to a
+//! repository go through a session (`session.rs`), which logs in, retries and shares the token.
 //!
 //! [`layout`] writes, reads and unpacks images as OCI layouts, [`program`] builds the image of one static program.
 //!
@@ -24,17 +29,21 @@ mod credentials;
 mod digest;
 mod ecr;
 mod error;
+mod image_reader;
 pub mod layout;
 mod login;
 mod manifest;
 pub mod program;
 mod proxy;
 pub mod prune;
+mod pull;
 pub mod push;
 mod reference;
 mod repository;
 mod resolve;
 mod session;
+mod source;
+mod store;
 mod transport;
 
 pub use client::{Client, Limits};
@@ -42,9 +51,13 @@ pub use credentials::{Credentials, Login};
 pub use digest::{Digest, ParseDigestError};
 pub use ecr::EcrRegistry;
 pub use error::{Error, ErrorKind};
+pub use image_reader::{ImageReader, OpenedImage, ReadImageError, user_store};
 pub use manifest::{Image, Platform};
 pub use proxy::{InvalidProxy, ProxySettings};
+pub use pull::{OnProgress, PullError, PullErrorKind, PullLimits, PullProgress, RemoteImage};
 pub use reference::{ParseReferenceError, Reference};
+pub use source::{ImageSource, ParseSourceError};
+pub use store::{Store, UnpackImageError, UnpackedImage};
 
 /// The example of the README, compiled by `cargo test`.
 #[cfg(doctest)]

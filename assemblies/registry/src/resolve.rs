@@ -66,7 +66,7 @@ impl Session {
     }
 
     /// Returns the digest of the body; it must match the digest in the reference, or else the header.
-    fn verify(&self, response: &Response) -> Result<Digest, ErrorKind> {
+    pub(crate) fn verify(&self, response: &Response) -> Result<Digest, ErrorKind> {
         let actual = Digest::from_content(&response.body);
         let requested = self.reference().digest().map(Digest::as_str);
         let expected = requested.or(response.header("docker-content-digest"));

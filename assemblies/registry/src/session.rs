@@ -3,13 +3,16 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderName};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderName, LOCATION, RANGE};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
-use crate::client::Client;
+use crate::client::{Client, Limits};
+use crate::digest::Digest;
 use crate::error::ErrorKind;
 use crate::reference::Reference;
 use crate::transport::{Body, Response};
@@ -104,6 +107,11 @@ impl Session {
         &self.reference
     }
 
+    /// Returns the limits of the client.
+    pub(crate) fn limits(&self) -> Limits {
+        self.client.limits
+    }
+
     /// Returns the URL of a path in the repository.
     pub(crate) fn url(&self, path: &str) -> String {
         let scheme = if self.reference.is_local() {
@@ -171,6 +179,64 @@ impl Session {
         }
 
         Ok(response)
+    }
+
+    /// Requests a blob from an offset on, and returns the response before its body; logs in and follows redirects.
+    pub(crate) async fn open_blob(
+        &self,
+        digest: &Digest,
+        offset: u64,
+    ) -> Result<http::Response<Incoming>, ErrorKind> {
+        let mut url = self.url(&format!("blobs/{digest}"));
+        let mut is_renewed = false;
+
+        for _ in 0..=MAX_REDIRECTS + 1 {
+            let current = self.authorization.lock().await.clone();
+            let response = self.open(&url, offset, current.header.as_deref()).await?;
+            match response.status() {
+                StatusCode::OK | StatusCode::PARTIAL_CONTENT => return Ok(response),
+                // The partial file is not a part of this blob; the next request is for everything.
+                StatusCode::RANGE_NOT_SATISFIABLE if offset > 0 => return Ok(response),
+                // Also in the middle of a pull: tokens are valid for minutes.
+                StatusCode::UNAUTHORIZED if !is_renewed => {
+                    is_renewed = true;
+                    let response = read_start(response).await;
+                    self.renew(current.generation, &response).await?;
+                }
+                status if status.is_redirection() => {
+                    let location = response.headers().get(LOCATION);
+                    let location = location.and_then(|text| text.to_str().ok());
+                    let Some(location) = location else { break };
+                    url = absolute(&url, location);
+                }
+                _ => {
+                    let response = self.check_status(read_start(response).await).await?;
+                    return Err(self.busy(&response).0);
+                }
+            }
+        }
+
+        Err(self.invalid_response("more redirects than allowed"))
+    }
+
+    async fn open(
+        &self,
+        url: &str,
+        offset: u64,
+        header: Option<&str>,
+    ) -> Result<http::Response<Incoming>, ErrorKind> {
+        let uri = self.parse_url(url)?;
+        let mut call = Call::new(Method::GET, url.to_owned());
+        if offset > 0 {
+            call = call.with(RANGE, &format!("bytes={offset}-"));
+        }
+
+        // Storage URLs are presigned, and their hosts must not see the credentials.
+        let header = header.filter(|_| self.is_registry(&uri));
+        let request = call.build(uri, header);
+        let request = request.map_err(|error| self.invalid_response(&error.to_string()))?;
+        let request = request.map(|()| Full::default());
+        self.client.transport.open(request).await
     }
 
     async fn send(&self, call: &Call, header: Option<&str>) -> Result<Response, ErrorKind> {
@@ -353,6 +419,32 @@ impl Session {
     }
 }
 
+/// Reads the start of the body of an error, the rest of which does not matter.
+async fn read_start(response: http::Response<Incoming>) -> Response {
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, MAX_ERROR_BYTES).collect();
+    let body = timeout(ERROR_TIMEOUT, body).await;
+    Response {
+        status: parts.status,
+        headers: parts.headers,
+        body: match body {
+            Ok(Ok(body)) => body.to_bytes(),
+            _ => Bytes::new(),
+        },
+    }
+}
+
+/// Resolves a `Location` that is only a path.
+fn absolute(url: &str, location: &str) -> String {
+    let mut slashes = url.match_indices('/');
+    let origin = slashes.nth(2).map_or(url, |(end, _)| &url[..end]);
+    if location.starts_with('/') {
+        format!("{origin}{location}")
+    } else {
+        location.to_owned()
+    }
+}
+
 /// Returns whether a request with this status may succeed later.
 pub(crate) fn is_retryable(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
@@ -377,3 +469,5 @@ fn retry_after(text: &str) -> Option<Duration> {
 
 const MAX_REDIRECTS: usize = 5;
 const INITIAL_RETRY_WAIT: Duration = Duration::from_millis(500);
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+const ERROR_TIMEOUT: Duration = Duration::from_secs(10);

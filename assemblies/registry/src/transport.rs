@@ -125,6 +125,18 @@ impl Transport {
         }
     }
 
+    /// Sends a request and returns the response within the timeout; its body is still to be read.
+    pub(crate) async fn open(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<http::Response<Incoming>, ErrorKind> {
+        let host = host_of(request.uri());
+        let limit = self.limits.request_timeout;
+        let request = request.map(|body| Body::new(body.map_err(|never| match never {})));
+        let result = timeout(limit, self.request(request, &host)).await;
+        result.unwrap_or(Err(ErrorKind::Timeout { host, limit }))
+    }
+
     async fn exchange(&self, request: Request<Body>) -> Result<Response, ErrorKind> {
         let host = host_of(request.uri());
         let (parts, body) = self.request(request, &host).await?.into_parts();

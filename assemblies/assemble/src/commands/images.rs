@@ -9,6 +9,7 @@ use crate::ui::Ui;
 mod build;
 #[cfg(feature = "aws")]
 mod ecr;
+mod inspect;
 mod logins;
 mod progress;
 mod prune;
@@ -29,8 +30,10 @@ enum ImagesCommand {
     Build(build::Arguments),
     /// Push built images to the registry that the values name, and lock their digests.
     Push(push::Arguments),
-    /// Delete images from the registry that no lock file, task definition or service names.
+    /// Delete images that no lock file, task definition or service names.
     Prune(prune::Arguments),
+    /// Show platforms, layers and configuration of an image.
+    Inspect(inspect::Arguments),
 }
 
 /// Runs the subcommand.
@@ -39,5 +42,6 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         ImagesCommand::Build(arguments) => build::run(arguments, project, ui),
         ImagesCommand::Push(arguments) => push::run(arguments, project, ui),
         ImagesCommand::Prune(arguments) => prune::run(arguments, project, ui),
+        ImagesCommand::Inspect(arguments) => inspect::run(arguments, project, ui),
     }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use diagnostics::source::Source;
 use diagnostics::{Finding, RuleConfig, Severity};
-use ecs_rules::{ImageFacts, Rule};
+use ecs_rules::Rule;
 use serde_json::{Value, json};
 
 use super::check;
@@ -156,6 +156,7 @@ impl Row {
             "hint": self.hint,
             "passing": self.passing,
             "failing": self.failing,
+            "images": serde_json::from_str::<Value>(self.images).unwrap_or_default(),
             "fix": Self::fix_title(&self.example_findings()),
         })
     }
@@ -168,7 +169,7 @@ impl Row {
         }
         let name = format!("example.{}", language(self.failing));
         let source = Source::new(name, self.failing.trim_matches('\n'));
-        check::definition(&source, &ImageFacts::default(), &RuleConfig::default()).findings
+        check::definition(&source, &self.example_images(), &RuleConfig::default()).findings
     }
 
     /// Returns what `check --fix` would do about the findings.
@@ -188,8 +189,17 @@ impl Row {
             format!("\n`assemble check` reports:\n\n{}", block("text", report))
         };
 
+        let images = if self.images.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "\nImages of the examples, as read:\n\n{}",
+                block("json", self.images)
+            )
+        };
+
         format!(
-            "{}\n\n**Hint:** {}.\n\n**Source:** {}\n\nFails:\n\n{}{report}\nPasses:\n\n{}",
+            "{}\n\n**Hint:** {}.\n\n**Source:** {}\n{images}\nFails:\n\n{}{report}\nPasses:\n\n{}",
             self.explanation,
             self.hint.trim_end_matches('.'),
             self.source,

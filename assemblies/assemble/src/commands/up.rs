@@ -49,9 +49,13 @@ pub(crate) struct Arguments {
     /// Program to run for a container with an image that is not a component of the project.
     #[arg(long, visible_alias = "bin", value_name = "CONTAINER=FILE", value_parser = pair)]
     pub(crate) program: Vec<(String, String)>,
-    /// Run a container from its image's root file system, unpacked with podman or docker.
-    #[arg(long, value_name = "CONTAINER[=ENGINE]", value_parser = local::parse_image_choice)]
+    /// Run a container from its image; SOURCE is oci:FOLDER[:NAME], an archive (./FILE) or a reference [default: the
+    /// layout in `.assemble/images/`, else the image of the definition].
+    #[arg(long, value_name = "CONTAINER[=SOURCE]", value_parser = local::parse_image_choice)]
     pub(crate) image: Vec<local::ImageChoice>,
+    /// Run every container from its image, except those with --program, --stub or --skip.
+    #[arg(long)]
+    pub(crate) images: bool,
     /// File with one `[CONTAINER:]NAME=VALUE` per line; `--env` overrides it.
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<PathBuf>,
@@ -132,6 +136,7 @@ impl Arguments {
             env_file: self.env_file.clone(),
             program: self.program.clone(),
             image: self.image.clone(),
+            all_images: self.images,
             skip: self.skip.clone(),
             stub: self.stub.clone(),
             fast_health: self.fast_health,

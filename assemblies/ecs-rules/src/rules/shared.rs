@@ -24,6 +24,22 @@ pub(super) fn container<'l>(
     containers(located).find(|(_, container)| container.name == name)
 }
 
+/// Returns the platform of a task as images name it: `linux/amd64`, the default, or `linux/arm64`.
+pub fn platform_of(definition: &TaskDefinition) -> String {
+    let platform = definition.runtime_platform.as_ref();
+    let architecture = platform.and_then(|platform| platform.cpu_architecture.as_deref());
+    let system = if definition.is_windows() {
+        "windows"
+    } else {
+        "linux"
+    };
+    let architecture = match architecture {
+        Some("ARM64") => "arm64",
+        _ => "amd64",
+    };
+    format!("{system}/{architecture}")
+}
+
 /// An entry of dependsOn.
 pub(super) struct Edge<'l> {
     /// The pointer of the entry.

@@ -55,7 +55,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             _ => continue,
         };
 
-        if report.images().has_no_shell(&container.image) {
+        // I04 looks into an image that was read.
+        let is_read = report.images().find_inspected(container).is_some();
+        if !is_read && report.images().has_no_shell(&container.image) {
             let message = format!(
                 "the health check of `{}` needs {tool}, which is not in its image",
                 container.name
