@@ -49,7 +49,7 @@ impl Program {
         })
     }
 
-    /// Reads an executable whose shared libraries, if it needs any, come from a base image.
+    /// Reads an executable for a base image, which has the shared libraries if it needs any.
     pub fn read_for_base(content: Vec<u8>) -> Result<Self, ProgramError> {
         let headers = elf::read(&content)?;
         Ok(Self {

@@ -39,8 +39,6 @@ pub struct PullLimits {
     pub max_layers: usize,
     /// Layers downloaded at the same time.
     pub max_parallel: usize,
-    /// Retries of a blob without a single new byte.
-    pub max_retries: u32,
     /// The time for one blob, retries included.
     pub blob_timeout: Duration,
 }
@@ -52,7 +50,6 @@ impl Default for PullLimits {
             max_bytes: 16 << 30,
             max_layers: 256,
             max_parallel: 3,
-            max_retries: 5,
             blob_timeout: Duration::from_secs(3600),
         }
     }

@@ -84,8 +84,6 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         #[cfg(feature = "lock")]
         Verb::Images(arguments) => images::run(&arguments, &project()?, ui),
         #[cfg(feature = "lock")]
-        Verb::Images(arguments) => images::run(&arguments, &project()?, ui),
-        #[cfg(feature = "lock")]
         Verb::Lock(arguments) => lock::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]
         Verb::Up(arguments) => Ok(up::run(&arguments, &project()?, ui)),

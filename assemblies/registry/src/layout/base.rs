@@ -73,7 +73,7 @@ impl BaseLayer {
     }
 
     /// Returns the error for content that does not match the digest.
-    pub(super) fn altered(&self) -> LayoutError {
+    pub(super) fn altered_error(&self) -> LayoutError {
         let folder = self.path.ancestors().nth(3).unwrap_or(&self.path);
         match self.descriptor.digest.parse() {
             Ok(digest) => LayoutError::AlteredBlob {

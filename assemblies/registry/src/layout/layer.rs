@@ -248,6 +248,6 @@ fn compress(archive: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The strongest level whose window of 8 MiB every decoder supports (RFC 8878 section 3.1.1.1.2); stronger ones use up
+/// The strongest level with a window of 8 MiB, which every decoder supports (RFC 8878 section 3.1.1.1.2); others use up
 /// to 128 MiB of memory in each container that is unpacked.
 const ZSTD_LEVEL: i32 = 19;

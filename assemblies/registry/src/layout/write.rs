@@ -1,6 +1,6 @@
 //! Writes images into a layout directory.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -18,6 +18,9 @@ use crate::digest::Digest;
 pub fn write(folder: &Path, name: &str, images: &[Image]) -> Result<Descriptor, LayoutError> {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).map_err(file("create", &blobs))?;
+    // Two calls at once would remove each other's blobs. The lock ends with the descriptor.
+    let lock = File::open(&blobs).map_err(file("open", &blobs))?;
+    lock.lock().map_err(file("lock", &blobs))?;
 
     let mut kept = Vec::new();
     for (descriptor, content) in images.iter().flat_map(Image::blobs) {
@@ -91,7 +94,7 @@ fn copy_blob(blobs: &Path, layer: &BaseLayer) -> Result<(), LayoutError> {
         fs::rename(&temporary, &path).map_err(file("write", &path))
     } else {
         let _ = fs::remove_file(&temporary);
-        Err(layer.altered())
+        Err(layer.altered_error())
     }
 }
 

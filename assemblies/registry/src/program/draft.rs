@@ -10,7 +10,7 @@ use crate::layout::{
     LayoutError, PlatformFields, to_json,
 };
 
-/// An image whose content is decided, before the seconds that compression takes.
+/// An image before the seconds that its compression takes.
 #[derive(Clone, Debug)]
 pub struct Draft {
     base: Vec<BaseLayer>,

@@ -38,7 +38,7 @@ mod target;
 /// Arguments of `images build`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Components [default: all whose program is in this workspace].
+    /// Components [default: all with a program in this workspace].
     #[arg(value_name = "COMPONENT", conflicts_with_all = ["assembly", "binary"])]
     components: Vec<String>,
     /// Build the components of this assembly, for its architecture.

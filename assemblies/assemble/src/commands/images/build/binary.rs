@@ -80,6 +80,7 @@ pub(super) fn build(
     let facts = arguments.facts(name, project)?;
     let programs = read(arguments)?;
 
+    // Next to the images and not in the temporary folder, which is often in memory: a base may be large.
     let scratch = settings.folder.join(format!("{name}.base"));
     let drafts = programs
         .iter()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -80,6 +81,7 @@ pub(super) fn compile<'w>(
         ))
     };
     let messages = run(command).map_err(failed)?;
+    // The path depends on the profile and on the user's target folder, so cargo is asked for it.
     let executable = messages.iter().find_map(|message| {
         let is_binary = message.target.as_ref()?.name == binary;
         message.executable.as_ref().filter(|_| is_binary)
@@ -97,7 +99,7 @@ pub(super) fn compile<'w>(
         .map_err(|error| CliError::Usage(format!("cannot make an image of `{binary}`: {error}")))?;
     Ok(Compiled {
         program,
-        linked: linked(workspace, &messages, target),
+        linked: linked_packages(workspace, &messages, target),
     })
 }
 
@@ -134,7 +136,7 @@ fn set_flags(command: &mut Command, workspace: &Workspace, toolchain: &Toolchain
             flags += " -fno-asynchronous-unwind-tables";
         }
         for (from, to) in &prefixes {
-            flags += &format!(" -ffile-prefix-map={}={to}", from.display());
+            let _ = write!(flags, " -ffile-prefix-map={}={to}", from.display());
         }
         command.env(variable, flags.trim_start());
     }
@@ -142,7 +144,7 @@ fn set_flags(command: &mut Command, workspace: &Workspace, toolchain: &Toolchain
     command.envs(toolchain.cross_variables(target));
 }
 
-/// Returns the folders whose paths a compiler may write into a program, and their replacements. The last one that
+/// Returns the paths that a compiler may write into a program, and their replacements. The last one that
 /// matches counts, and the target folder is usually inside the workspace.
 fn path_prefixes(workspace: &Workspace, toolchain: &Toolchain) -> Vec<(PathBuf, &'static str)> {
     let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
@@ -180,9 +182,13 @@ fn run(mut command: Command) -> Result<Vec<Message>, String> {
     }
 }
 
-/// Returns the packages whose code is in the program: libraries compiled for the target. Build scripts, procedural
+/// Returns the packages in the program: libraries compiled for the target. Build scripts, procedural
 /// macros and their dependencies are compiled for the host, into another folder.
-fn linked<'w>(workspace: &'w Workspace, messages: &[Message], target: Target) -> Vec<&'w Package> {
+fn linked_packages<'w>(
+    workspace: &'w Workspace,
+    messages: &[Message],
+    target: Target,
+) -> Vec<&'w Package> {
     let folder = workspace.target_directory.join(target.triple());
     let is_linked = |message: &&Message| {
         let is_for_target = |file: &PathBuf| file.starts_with(Path::new(&folder));

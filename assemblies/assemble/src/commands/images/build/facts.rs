@@ -27,6 +27,7 @@ impl Facts {
             .values()
             .map(|provided| provided.port)
             .collect();
+        // Two interfaces may share a port.
         ports.sort_unstable();
         ports.dedup();
 

@@ -52,7 +52,7 @@ fn third_party(linked: &[&Package]) -> Vec<u8> {
     for package in linked {
         // A package of the workspace may add texts of C libraries; the workspace's own are files already.
         let texts = texts(package.folder());
-        for (_, text) in chosen(texts, package.license.as_deref().unwrap_or_default()) {
+        for (_, text) in applicable(texts, package.license.as_deref().unwrap_or_default()) {
             let packages = by_text.entry(text).or_default();
             packages.push(format!("{} {}", package.name, package.version));
         }
@@ -75,7 +75,7 @@ fn third_party(linked: &[&Package]) -> Vec<u8> {
 }
 
 /// Returns the texts that apply: of a choice that includes MIT, the shortest text, only that one.
-fn chosen(texts: Vec<(String, Vec<u8>)>, license: &str) -> Vec<(String, Vec<u8>)> {
+fn applicable(texts: Vec<(String, Vec<u8>)>, license: &str) -> Vec<(String, Vec<u8>)> {
     let is_choice = license.contains(" OR ") || license.contains('/');
     let is_mit = |name: &str| name.to_ascii_uppercase().contains("MIT");
     let has_mit = texts.iter().any(|(name, _)| is_mit(name));
@@ -104,6 +104,7 @@ fn texts(folder: &Path) -> Vec<(String, Vec<u8>)> {
         })
         .collect();
 
+    // `read_dir` has no order.
     texts.sort();
     texts
 }
@@ -126,8 +127,8 @@ mod tests {
 
     fn names(license: &str, files: &[&str]) -> Vec<String> {
         let texts = files.iter().map(|name| ((*name).to_owned(), Vec::new()));
-        let chosen = chosen(texts.collect(), license);
-        chosen.into_iter().map(|(name, _)| name).collect()
+        let texts = applicable(texts.collect(), license);
+        texts.into_iter().map(|(name, _)| name).collect()
     }
 
     #[test]

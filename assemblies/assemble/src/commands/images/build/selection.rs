@@ -42,7 +42,7 @@ pub(super) fn select(
         let names: Vec<String> = catalog.names().map(str::to_owned).collect();
         partition(&catalog, &names)?.0
     } else {
-        named(&catalog, &arguments.components)?
+        select_named(&catalog, &arguments.components)?
     };
 
     if components.is_empty() {
@@ -55,6 +55,7 @@ pub(super) fn select(
     if targets.is_empty() {
         targets.push(Target::Amd64);
     }
+    // The order of platforms in an index, and with it the digest, does not depend on the order of options.
     targets.sort_unstable();
     targets.dedup();
 
@@ -101,7 +102,7 @@ fn partition(
 }
 
 /// Returns the components that were named on the command line, each of which must have a program.
-fn named(catalog: &Catalog, names: &[String]) -> Result<Vec<Component>, CliError> {
+fn select_named(catalog: &Catalog, names: &[String]) -> Result<Vec<Component>, CliError> {
     let (own, others) = partition(catalog, names)?;
     let others = others.iter().map(|component| {
         let reason = third_party(component.file());

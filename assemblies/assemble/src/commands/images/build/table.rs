@@ -1,5 +1,7 @@
 //! The table of built images.
 
+use std::fmt::Write as _;
+
 use super::output::BuiltImage;
 
 /// Renders a line for each image and platform.
@@ -36,7 +38,7 @@ pub(super) fn render(images: &[BuiltImage]) -> String {
     let mut text = String::new();
     for row in &rows {
         for (cell, width) in row.iter().zip(&widths) {
-            text += &format!("{cell:width$}  ");
+            let _ = write!(text, "{cell:width$}  ");
         }
         // The digest is last and has no padding.
         text += &row[5];

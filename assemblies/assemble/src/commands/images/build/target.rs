@@ -69,7 +69,7 @@ pub(super) struct Toolchain {
 }
 
 impl Toolchain {
-    /// Asks rustc, in the folder whose `rust-toolchain.toml` applies.
+    /// Asks rustc, in the folder with the `rust-toolchain.toml` that applies.
     pub(super) fn read(folder: &Path) -> Result<Self, CliError> {
         let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let run = |arguments: &[&str]| {
@@ -121,7 +121,7 @@ impl Toolchain {
 
         let (compiler, packages) = target.cross_compiler();
         let is_native = self.host == target.triple();
-        if !is_native && self.linker(target).is_none() {
+        if !is_native && Self::linker(target).is_none() {
             missing.push(format!(
                 "the C compiler {compiler} (Debian: `apt-get install {packages}`)"
             ));
@@ -140,7 +140,7 @@ impl Toolchain {
 
     /// Returns the variables with which cargo and the `cc` crate use the cross compiler, if one is needed.
     pub(super) fn cross_variables(&self, target: Target) -> Vec<(String, String)> {
-        let compiler = self.linker(target).filter(|_| self.host != target.triple());
+        let compiler = Self::linker(target).filter(|_| self.host != target.triple());
         let Some(compiler) = compiler else {
             return Vec::new();
         };
@@ -154,7 +154,7 @@ impl Toolchain {
     }
 
     /// Returns the linker for a foreign target: the user's choice, or Debian's cross compiler.
-    fn linker(&self, target: Target) -> Option<String> {
+    fn linker(target: Target) -> Option<String> {
         let chosen = env::var(format!("CARGO_TARGET_{}_LINKER", target.variable())).ok();
         let (compiler, _) = target.cross_compiler();
         chosen.or_else(|| is_on_path(compiler).then(|| compiler.to_owned()))
