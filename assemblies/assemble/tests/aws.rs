@@ -101,7 +101,7 @@ fn ecs(end: Response) -> FakeEcs {
         "GetCallerIdentity" => identity(ACCOUNT),
         "DescribeTaskDefinition" => match &*registered.lock().unwrap() {
             Some(definition) => ok(json!({ "taskDefinition": definition })),
-            None => refused("ClientException", "Unable to describe task definition."),
+            None => refusal("ClientException", "Unable to describe task definition."),
         },
         "RegisterTaskDefinition" => {
             let mut definition = body.clone();
@@ -117,11 +117,11 @@ fn ecs(end: Response) -> FakeEcs {
         "GetLogEvents" => {
             ok(json!({ "events": [{ "message": "hello" }], "nextForwardToken": "f/1" }))
         }
-        _ => refused("InvalidAction", operation),
+        _ => refusal("InvalidAction", operation),
     })
 }
 
-fn refused(code: &str, message: &str) -> Response {
+fn refusal(code: &str, message: &str) -> Response {
     (
         400,
         json!({ "__type": code, "message": message }).to_string(),
@@ -151,6 +151,7 @@ fn example_values_are_never_registered_on_aws() {
         );
         assert!(refused.err.contains("--values NAME"), "{}", refused.err);
     }
+
     // Neither the definition nor anything else was sent.
     assert_eq!(ecs.requests.lock().unwrap().len(), 0);
 }
@@ -161,6 +162,7 @@ fn another_account_or_region_is_refused_before_any_write() {
     let values = support::VALUES.replace("111122223333", "999988887777");
     project.write("assemblies/values/other.yaml", values);
     let account = aws_elsewhere(&project, &ecs, &["register", "shop", "--values", "other"]);
+
     assert_eq!(account.code, Some(2), "{account:?}");
     for part in [
         "assemblies/values/other.yaml is for account 999988887777 in eu-central-1",
@@ -180,6 +182,7 @@ fn another_account_or_region_is_refused_before_any_write() {
         "us-east-1",
     ];
     let region = aws_elsewhere(&project, &ecs, &region);
+
     assert_eq!(region.code, Some(2), "{region:?}");
     assert!(
         region.err.contains("in us-east-1") && region.err.contains("--region eu-central-1"),
@@ -206,6 +209,7 @@ fn the_right_account_is_registered_and_run() {
         &ecs,
         &run_arguments("shop", &["--values", "prod"]),
     );
+
     assert_eq!(early.code, Some(125), "{early:?}");
     assert!(
         early
@@ -228,6 +232,7 @@ fn the_right_account_is_registered_and_run() {
         &ecs,
         &run_arguments("shop", &["--values", "prod"]),
     );
+
     assert_eq!(run.code, Some(7), "{run:?}");
     assert_eq!(ecs.body("RunTask")["taskDefinition"], REVISION);
 
@@ -249,11 +254,13 @@ fn a_file_with_roles_of_another_account_is_refused() {
     project.write("other.json", file("999988887777"));
     project.write("example.json", file("111122223333"));
     let other = aws_elsewhere(&project, &ecs, &["register", "other.json"]);
+
     assert!(
         other.err.contains("change the ARNs of its roles"),
         "{other:?}"
     );
     let example = aws_elsewhere(&project, &ecs, &["register", "example.json"]);
+
     assert!(
         example
             .err
@@ -276,6 +283,7 @@ fn placeholders_are_refused() {
             refused.err
         );
     }
+
     assert_eq!(
         ecs.count("RegisterTaskDefinition") + ecs.count("DescribeTaskDefinition"),
         0
@@ -300,6 +308,7 @@ fn every_form_of_a_definition_is_registered() {
     ] {
         described[name] = value;
     }
+
     let described =
         json!({ "taskDefinition": described, "tags": [{ "key": "team", "value": "shop" }] });
     project.write("described.json", described.to_string());
@@ -316,6 +325,7 @@ fn every_form_of_a_definition_is_registered() {
         (&body["revision"], &body["status"], &body["compatibilities"]),
         (&Value::Null, &Value::Null, &Value::Null)
     );
+
     let same = aws(&project, &ecs.url, &["diff", "task.yaml"]);
     assert_eq!((same.code, same.out.as_str()), (Some(0), ""), "{same:?}");
 
@@ -326,6 +336,7 @@ fn every_form_of_a_definition_is_registered() {
         "ContainerDefinitions": [{ "Name": "web", "Image": { "Ref": "Image" } }] } } } });
     project.write("template.json", template.to_string());
     let refused = aws(&project, &ecs.url, &["register", "template.json"]);
+
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(
         refused.err.contains("/containerDefinitions/0/image"),
@@ -338,8 +349,9 @@ fn every_form_of_a_definition_is_registered() {
 fn own_failures_of_run_are_distinct_from_those_of_the_task() {
     let project = project();
     let failing =
-        FakeEcs::start(|_, _, _| refused("ClientException", "TaskDefinition is inactive"));
+        FakeEcs::start(|_, _, _| refusal("ClientException", "TaskDefinition is inactive"));
     let refused = aws(&project, &failing.url, &run_arguments("shop:1", &[]));
+
     assert_eq!(refused.code, Some(125), "{refused:?}");
     // 3 is only a code of the task.
     let three = ecs(stopped(3));
@@ -354,6 +366,7 @@ fn own_failures_of_run_are_distinct_from_those_of_the_task() {
         "stoppedReason": "CannotPullContainerError: pull image manifest has been retried 1 time(s): not found",
         "containers": [{ "name": "web", "reason": "CannotPullContainerError: not found" }] }),
     ));
+
     let never = aws(&project, &never.url, &run_arguments("shop:1", &[]));
     assert_eq!(never.code, Some(125), "{never:?}");
     assert!(
@@ -399,6 +412,7 @@ fn run_sends_its_options() {
         "k1",
     ];
     let run = aws(&project, &ecs.url, &run_arguments("shop:1", &more));
+
     assert_eq!(run.code, Some(0), "{run:?}");
     let body = ecs.body("RunTask");
     assert_eq!(body["clientToken"], "k1");
@@ -406,6 +420,7 @@ fn run_sends_its_options() {
         body["capacityProviderStrategy"][0]["capacityProvider"],
         "FARGATE_SPOT"
     );
+
     let web = json!({ "name": "web", "command": ["serve", "--fast"], "environment": [{ "name": "A", "value": "1" }] });
     assert_eq!(
         body["overrides"],
@@ -438,6 +453,7 @@ fn a_dry_run_sends_nothing_and_prints_the_calls() {
         command.arg("--dry-run").env_remove("AWS_ACCESS_KEY_ID");
         output(command)
     };
+
     let register = dry(&["register", "shop", "--values", "prod"]);
     assert_eq!(register.code, Some(0), "{register:?}");
     for call in [
@@ -451,11 +467,13 @@ fn a_dry_run_sends_nothing_and_prints_the_calls() {
             register.out
         );
     }
+
     assert!(
         register.out.contains("\"family\": \"shop\""),
         "{}",
         register.out
     );
+
     assert!(
         register.err.contains("nothing was sent"),
         "{}",
@@ -469,6 +487,7 @@ fn a_dry_run_sends_nothing_and_prints_the_calls() {
         "{}",
         run.out
     );
+
     let diff = dry(&["diff", "shop"]);
     assert_eq!(diff.code, Some(0), "{diff:?}");
     assert!(
@@ -486,6 +505,7 @@ fn the_options_of_the_login_apply_to_every_verb() {
         ".aws/config",
         "[profile dev]\naws_access_key_id = AKIDDEV\naws_secret_access_key = x\n",
     );
+
     let run = run_arguments("shop:1", &[]);
     let verbs = [
         &["register", "task.json"][..],
@@ -493,6 +513,7 @@ fn the_options_of_the_login_apply_to_every_verb() {
         &run,
         &["why", TASK],
     ];
+
     for verb in verbs {
         let login = [
             "--profile",
@@ -528,6 +549,7 @@ fn an_expired_session_says_how_to_log_in() {
         "[profile sso]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = Dev\n\
          [sso-session corp]\nsso_start_url = https://corp.example/start\nsso_region = eu-central-1\n",
     );
+
     let mut register = command(
         &project,
         &ecs.url,
@@ -535,6 +557,7 @@ fn an_expired_session_says_how_to_log_in() {
     );
     register.env_remove("AWS_ACCESS_KEY_ID");
     let expired = output(register);
+
     assert_eq!(expired.code, Some(2), "{expired:?}");
     assert!(
         expired.err.contains("aws sso login --profile sso"),
@@ -552,6 +575,7 @@ fn why_explains_tasks_and_texts() {
         "stoppedReason": "Essential container in task exited",
         "containers": [{ "name": "web", "exitCode": 137, "reason": "OutOfMemoryError: Container killed due to memory usage" }] }),
     ));
+
     let why = aws(&project, &ecs.url, &["why", TASK]);
     assert_eq!(why.code, Some(0), "{why:?}");
     assert!(
@@ -560,6 +584,7 @@ fn why_explains_tasks_and_texts() {
         "{}",
         why.out
     );
+
     assert_eq!(ecs.body("DescribeTasks")["cluster"], "main");
 
     // Offline, quoted or not.
@@ -570,12 +595,14 @@ fn why_explains_tasks_and_texts() {
         "{}",
         text.out
     );
+
     let unknown = project.assemble(&["why", "something else"]);
     assert_eq!(
         (unknown.code, unknown.out.as_str()),
         (Some(1), ""),
         "{unknown:?}"
     );
+
     assert!(
         unknown.err.contains("unknown") && unknown.err.contains("https://docs.aws.amazon.com/"),
         "{}",
@@ -589,11 +616,13 @@ fn why_says_that_ecs_forgets_tasks() {
     let ecs = FakeEcs::start(|_, _, _| {
         ok(json!({ "tasks": [], "failures": [{ "arn": TASK, "reason": "MISSING" }] }))
     });
+
     let why = aws(
         &project,
         &ecs.url,
         &["why", "0123456789abcdef0123456789abcdef"],
     );
+
     assert_eq!(why.code, Some(3), "{why:?}");
     assert!(
         why.err
@@ -650,6 +679,7 @@ fn the_policy_of_a_verb_allows_the_calls_that_it_makes() {
     terminal.type_keys("y\n");
     terminal.wait_for("stopping the task");
     terminal.type_keys("\x03");
+
     assert_eq!(terminal.finish(), Some(130));
     assert_eq!(calls(&ecs), without_implied(actions(&project, "run")));
 }
@@ -690,6 +720,7 @@ fn a_policy_is_limited_to_the_resources_of_an_assembly() {
         "main",
     ];
     let limited = project.assemble(&limited);
+
     assert_eq!(limited.code, Some(0), "{limited:?}");
     let start = format!("arn:aws:ecs:eu-central-1:{ACCOUNT}");
     assert!(
@@ -699,11 +730,13 @@ fn a_policy_is_limited_to_the_resources_of_an_assembly() {
         "{}",
         limited.out
     );
+
     assert!(
         limited.out.contains(&format!("{start}:task/main/*")),
         "{}",
         limited.out
     );
+
     assert!(
         limited.err.contains("ecs:RunTask: starts the task"),
         "{}",
@@ -771,6 +804,7 @@ fn a_signal_ends_the_attempts_to_start_a_task() {
             json!({ "tasks": [], "failures": [{ "reason": "Capacity is unavailable at this time." }] }),
         )
     });
+
     let mut run = command(&project, &ecs.url, &run_arguments("shop:1", &[]));
     let child = run
         .stdin(Stdio::null())
@@ -779,6 +813,7 @@ fn a_signal_ends_the_attempts_to_start_a_task() {
     let child = child.spawn().unwrap();
     wait_until("the first attempt", || ecs.count("RunTask") > 0);
     let id = child.id().to_string();
+
     assert!(
         Command::new("kill")
             .args(["-INT", &id])
@@ -786,13 +821,14 @@ fn a_signal_ends_the_attempts_to_start_a_task() {
             .unwrap()
             .success()
     );
+
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{text}");
     assert!(text.contains("Capacity is unavailable"), "{text}");
 }
 
-/// A command in a terminal of its own, created by util-linux's `script`.
+/// A command in its own terminal, created by util-linux's `script`.
 struct Terminal {
     child: Child,
     log: std::path::PathBuf,
@@ -811,6 +847,7 @@ impl Terminal {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+
         for (name, value) in variables.get_envs() {
             script.env(name, value.unwrap_or_default());
         }
@@ -877,6 +914,7 @@ fn shipped_assemblies_have_no_difference_after_registration() {
     let root = root.display().to_string();
     let project = Project::empty();
     let mut count = 0;
+
     for entry in fs::read_dir(Path::new(&root).join("assemblies")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|end| end != "yaml") {

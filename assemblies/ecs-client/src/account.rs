@@ -58,6 +58,7 @@ pub async fn check_account(
     region: &str,
     expected: &ExpectedAccount,
 ) -> Result<(), Error> {
+    // A dry run has no response to compare.
     let Some(caller) = caller(api).await? else {
         return Ok(());
     };
@@ -67,6 +68,7 @@ pub async fn check_account(
             .as_deref()
             .is_some_and(|expected| expected != found)
     };
+
     if !differs(&expected.account, &caller.account) && !differs(&expected.region, region) {
         return Ok(());
     }
@@ -107,11 +109,14 @@ impl fmt::Display for AccountMismatch {
             region,
             expected,
         } = self;
+
         let place = match (&expected.account, &expected.region) {
             (Some(account), Some(region)) => format!("account {account} in {region}"),
             (Some(account), None) => format!("account {account}"),
             (None, region) => region.clone().unwrap_or_default(),
         };
+
+        // The first way out: other credentials, or another region with the same ones.
         let other_login = match (&expected.account, &expected.region) {
             (Some(account), _) if *account != caller.account => {
                 format!("log in to {account} (`--profile NAME`)")

@@ -45,6 +45,7 @@ impl Client {
             region: Some("eu-central-1".to_owned()),
             endpoint_url: Some(url.to_owned()),
         };
+
         let mut session = login.load().await?;
         let credentials = Credentials::new("emulator", "emulator", None, None, "emulator");
         session.config = session
@@ -81,6 +82,7 @@ impl Client {
     }
 
     async fn identity(&self) -> Result<Value, Error> {
+        // STS speaks XML, and has no document of a user to keep, so the typed call of its SDK is enough.
         let called = Operation::GetCallerIdentity;
         let output = self
             .sts
@@ -161,6 +163,8 @@ impl Client {
         let target = format!("Logs_20140328.{}", call.operation.as_str());
         let body = send(call.body.to_string());
         let config = aws_sdk_ecs::config::Builder::new().endpoint_resolver(self.logs.clone());
+        // Any operation will do: the target, the body and the endpoint are replaced. The response of this one has no
+        // required members.
         self.ecs
             .list_tags_for_resource()
             .customize()
@@ -197,6 +201,7 @@ impl LogsEndpoint {
 
 impl ResolveEndpoint for LogsEndpoint {
     fn resolve_endpoint<'a>(&'a self, _: &'a Params) -> EndpointFuture<'a> {
+        // The names are those of the endpoint rules of the SDKs ("authSchemes" in smithy's endpoint specification).
         let text = |text: &str| Document::String(text.to_owned());
         let scheme = HashMap::from([
             ("name".to_owned(), text("sigv4")),
@@ -222,6 +227,7 @@ fn is_loopback(url: &str) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
+
     let is_address = host
         .parse::<std::net::IpAddr>()
         .is_ok_and(|address| address.is_loopback());
@@ -243,6 +249,7 @@ mod tests {
         ] {
             assert!(is_loopback(url), "{url}");
         }
+
         for url in [
             "https://ecs.eu-central-1.amazonaws.com",
             "http://127.0.0.1.example.com",

@@ -235,6 +235,7 @@ impl Error {
         E: ProvideErrorMetadata + StdError + 'static,
     {
         let (service, operation) = (called.service(), called.as_str());
+
         // A modelled error of the API, with a code and a message for users.
         if let (Some(code), SdkError::ServiceError(_)) = (error.code(), &error) {
             let message = error
@@ -370,6 +371,7 @@ fn root_cause(error: &(dyn StdError + 'static)) -> String {
 /// of a `credential_process`, are cut.
 pub(crate) fn causes(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
+    // Bounded: an error could refer to itself.
     for cause in chain(error).take(MAX_CAUSES) {
         let text = cause.to_string();
         // Some errors repeat the message of their cause.

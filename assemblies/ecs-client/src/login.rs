@@ -61,16 +61,19 @@ impl Login {
 
     /// Loads the configuration; gets no credentials yet.
     pub(crate) async fn load(&self) -> Result<Session, Error> {
+        // Before the SDK, which falls back to other credentials if the profile does not exist.
         let profile = Profile::read(self.profile.as_deref()).await?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .timeout_config(timeouts())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+
         if let Some(name) = &self.profile {
             loader = loader.profile_name(name);
         }
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }
+
         if let Some(url) = &self.endpoint_url {
             loader = loader.endpoint_url(url);
         }
@@ -89,6 +92,8 @@ impl Login {
             provider: chain.ok_or_else(missing)?,
             last: Arc::default(),
         });
+
+        // One provider for all clients, so that a `credential_process` runs once.
         let config = config
             .into_builder()
             .credentials_provider(provider.clone())
@@ -205,6 +210,7 @@ impl CachedCredentials {
             return Ok(credentials.clone());
         }
 
+        // Dropping the future at the limit also ends the wait for a process that hangs.
         let provided = timeout(LOGIN_LIMIT, self.provider.provide_credentials())
             .await
             .map_err(|_| CredentialsError::provider_timed_out(LOGIN_LIMIT))?;

@@ -146,11 +146,13 @@ impl Resources {
 
         let mut statement = Map::new();
         let mut set = |name: &str, value: Value| statement.insert(name.to_owned(), value);
+        // IAM accepts only letters and digits.
         let sid: String = permission.action.split(':').skip(1).collect();
         set("Sid", sid.into());
         set("Effect", "Allow".into());
         set("Action", permission.action.into());
         set("Resource", resources.into());
+
         if let Some(condition) = self.condition(permission.action) {
             set("Condition", condition);
         }
@@ -164,6 +166,7 @@ impl Resources {
         let cluster = self.cluster.as_deref().unwrap_or("*");
         let start =
             |service: &str| format!("arn:{}:{service}:{region}:{account}", partition(region));
+
         match scope {
             Scope::All => vec!["*".to_owned()],
             Scope::TaskDefinitions => vec![format!("{}:task-definition/{family}:*", start("ecs"))],
@@ -185,6 +188,7 @@ impl Resources {
             "iam:PassRole" => Some(
                 json!({ "StringEquals": { "iam:PassedToService": "ecs-tasks.amazonaws.com" } }),
             ),
+            // Only while registering: the tags of other resources stay out of reach.
             "ecs:TagResource" => {
                 Some(json!({ "StringEquals": { "ecs:CreateAction": "RegisterTaskDefinition" } }))
             }
@@ -224,6 +228,7 @@ mod tests {
             roles: Some(Vec::new()),
             log_groups: Some(vec!["/ecs/web".to_owned()]),
         };
+
         let policy = AwsVerb::Run.policy(&resources);
         let statements = policy["Statement"].as_array().expect("statements");
         let resource = |sid: &str| {
@@ -241,6 +246,7 @@ mod tests {
             resource("RunTask"),
             Some(format!("{start}:task-definition/web:*"))
         );
+
         assert_eq!(resource("StopTask"), Some(format!("{start}:task/main/*")));
         let logs = "arn:aws-cn:logs:cn-north-1:111122223333:log-group:/ecs/web:log-stream:*";
         assert_eq!(resource("GetLogEvents").as_deref(), Some(logs));

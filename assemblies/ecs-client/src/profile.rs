@@ -67,6 +67,7 @@ impl Profile {
 
     /// Follows `source_profile` to the profile with credentials.
     fn follow(name: &str, set: &ProfileSet) -> Self {
+        // In the order in which the SDK looks for them.
         let (mut source, mut kind) = (name, ProfileKind::Other);
         for _ in 0..MAX_CHAIN {
             let get = |key: &str| set.get_profile(source).and_then(|profile| profile.get(key));
@@ -104,6 +105,7 @@ impl Profile {
         let export = format!(
             "let the AWS CLI log in: eval \"$(aws configure export-credentials --profile {name} --format env)\", without --profile and AWS_PROFILE"
         );
+
         match self.kind {
             ProfileKind::Sso => format!("log in: aws sso login --profile {source}"),
             ProfileKind::Login => {

@@ -61,6 +61,7 @@ impl Home {
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ENDPOINT_URL", &self.services.url)
             .env("AWS_EC2_METADATA_DISABLED", "true");
+
         // The credentials of a task need no region.
         if kind == "task" {
             command.env_remove("AWS_REGION");
@@ -68,6 +69,7 @@ impl Home {
         if let Some(profile) = profile {
             command.env("ECS_CLIENT_TEST_PROFILE", profile);
         }
+
         let output = command.envs(variables.iter().copied()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
@@ -155,6 +157,7 @@ fn logs_in_with_an_sso_session() {
 fn renews_an_sso_session_with_its_refresh_token() {
     let home = Home::new(SSO);
     let more = r#", "refreshToken": "r", "clientId": "c", "clientSecret": "s", "registrationExpiresAt": "2099-01-01T00:00:00Z""#;
+    // The file has all that a renewal needs.
     home.write_token(CORP, "old", PAST, more);
     assert_eq!(home.log_in(Some("sso"), &[]), "OK AKIDSSO");
     assert_eq!(
@@ -173,6 +176,7 @@ fn an_sso_session_that_is_missing_or_expired_says_how_to_log_in() {
         missing.contains("cannot log in with profile `sso`"),
         "{missing}"
     );
+
     assert!(missing.contains("aws sso login --profile sso"), "{missing}");
 
     home.write_token(CORP, "old", PAST, "");
@@ -181,6 +185,7 @@ fn an_sso_session_that_is_missing_or_expired_says_how_to_log_in() {
     assert!(expired.contains("aws sso login --profile sso"), "{expired}");
     // The session belongs to the source of the role, and `aws sso login` needs that profile.
     let chained = home.log_in(Some("chained"), &[]);
+
     assert!(chained.contains("profile `chained`"), "{chained}");
     assert!(chained.contains("aws sso login --profile sso"), "{chained}");
 
@@ -207,6 +212,7 @@ fn logs_in_with_an_older_sso_profile() {
     let home = Home::new(SSO);
     home.write_token(OLD, "valid", FUTURE, "");
     assert_eq!(home.log_in(Some("legacy"), &[]), "OK AKIDSSO");
+    // The SDK does not look at the time; the portal refuses the token.
     home.write_token(OLD, "expired", PAST, "");
     let expired = home.log_in(Some("legacy"), &[]);
     assert!(
@@ -229,6 +235,7 @@ fn logs_in_with_a_credential_process_once() {
         home.directory.path().join("provide").display()
     );
     home.write(".aws/config", &config);
+
     assert_eq!(home.log_in(Some("proc"), &[]), "OK AKIDPROC");
     // The process may ask its user for a code, so it must not run again for each call.
     assert_eq!(fs::read_to_string(counter).unwrap().lines().count(), 1);
@@ -283,6 +290,8 @@ fn assumes_roles_along_a_chain() {
          [profile end]\nrole_arn = arn:aws:iam::444455556666:role/end\nsource_profile = middle\n\
          [profile refused]\nrole_arn = arn:aws:iam::111122223333:role/Refused\nsource_profile = base\n",
     );
+
+    // Both roles are assumed, the second one with the credentials of the first.
     assert_eq!(home.log_in(Some("end"), &[]), "OK AKIDROLE");
     assert_eq!(
         home.services.count(&["AssumeRole", "middle"]),
@@ -290,12 +299,14 @@ fn assumes_roles_along_a_chain() {
         "{}",
         home.services.log()
     );
+
     assert_eq!(
         home.services.count(&["AssumeRole", "end"]),
         1,
         "{}",
         home.services.log()
     );
+
     let refused = home.log_in(Some("refused"), &[]);
     assert!(
         refused.contains("not authorized to perform: sts:AssumeRole"),
@@ -361,11 +372,13 @@ fn an_unknown_profile_lists_those_that_there_are() {
         message,
         "there is no AWS profile `prd`; choose one of: dev, prod"
     );
+
     let keys = [
         ("AWS_PROFILE", "prd"),
         ("AWS_ACCESS_KEY_ID", "AKIDENV"),
         ("AWS_SECRET_ACCESS_KEY", "x"),
     ];
+
     assert!(
         home.log_in(None, &keys)
             .contains("there is no AWS profile `prd`")
@@ -375,6 +388,7 @@ fn an_unknown_profile_lists_those_that_there_are() {
 #[test]
 fn no_credentials_at_all_are_explained() {
     let home = Home::new("");
+    // Not even a profile named `default`.
     let message = home.log_in(None, &[]);
     assert!(
         message.starts_with("no AWS credentials were found; log in"),

@@ -95,6 +95,7 @@ async fn returns_the_exit_code_of_the_essential_container() {
         stopped.stop_code.as_deref(),
         Some("EssentialContainerExited")
     );
+
     assert_eq!(
         stopped.stopped_reason.as_deref(),
         Some("Essential container in task exited")
@@ -174,6 +175,7 @@ async fn reports_every_change_of_status() {
         &["PROVISIONING", "PENDING", "PENDING", "RUNNING"],
         json!([]),
     );
+
     let client = Client::emulator(&ecs.url).await.unwrap();
     let started = StartedTask {
         task: TASK.to_owned(),
@@ -231,6 +233,7 @@ async fn reports_a_task_that_does_not_stop_in_time() {
         timeout: Duration::from_millis(20),
         ..quick()
     };
+
     let error = run(&client, &RunRequest { wait, ..request() })
         .await
         .unwrap_err();
@@ -280,6 +283,7 @@ async fn reports_a_client_error_without_retries() {
         let body = json!({ "__type": "ClientException", "message": "No Fargate configuration exists for given values." });
         (400, body.to_string())
     });
+
     let client = Client::emulator(&ecs.url).await.unwrap();
     let error = register(&client, &definition()).await.unwrap_err();
     let expected = "ECS refused RegisterTaskDefinition: No Fargate configuration exists for given values. (ClientException)";
@@ -356,7 +360,7 @@ fn capacity() -> Response {
     )
 }
 
-fn refused(code: &str, message: &str) -> Response {
+fn refusal(code: &str, message: &str) -> Response {
     (
         400,
         json!({ "__type": code, "message": message }).to_string(),
@@ -385,7 +389,7 @@ async fn tries_again_while_there_is_no_capacity() {
 
 #[tokio::test]
 async fn tries_again_after_a_rate_limit_inside_another_error() {
-    let limit = refused("InvalidParameterException", "Rate exceeded");
+    let limit = refusal("InvalidParameterException", "Rate exceeded");
     let ecs = ecs_after(vec![limit.clone(), limit]);
     let client = Client::emulator(&ecs.url).await.unwrap();
     assert_eq!(run_one(&client, &request()).await.exit_code, Some(0));
@@ -403,6 +407,8 @@ async fn gives_up_at_the_timeout_without_capacity() {
         timeout: Duration::from_millis(30),
         ..quick()
     };
+
+    // The error of the last attempt, and not only that the time is over.
     let error = run(&client, &RunRequest { wait, ..request() })
         .await
         .unwrap_err();
@@ -427,6 +433,7 @@ async fn starts_the_rest_with_another_token() {
         count: 3,
         ..request()
     };
+
     let (_sender, mut interrupt) = Interrupt::new();
     let started = start(&client, &request, &mut interrupt, |_| {})
         .await
@@ -461,6 +468,7 @@ async fn an_interrupt_ends_the_attempts() {
         timeout: Duration::from_hours(9),
         ..quick()
     };
+
     let request = RunRequest { wait, ..request() };
     // Set during the pause after the first attempt, which would last an hour.
     let result = start(&client, &request, &mut interrupt, |progress| {
@@ -468,6 +476,7 @@ async fn an_interrupt_ends_the_attempts() {
         sender.send_replace(true);
     })
     .await;
+
     assert!(matches!(result, Err(Error::NotStarted(_))), "{result:?}");
     assert_eq!(ecs.count("RunTask"), 1);
 }
@@ -477,7 +486,7 @@ async fn throttled_polls_do_not_end_the_wait() {
     // The SDK makes three attempts per poll.
     let ecs = FakeEcs::start(|operation, _, before| match operation {
         "RunTask" => task("PROVISIONING", json!([])),
-        "DescribeTasks" if before < 4 => refused("ThrottlingException", "Rate exceeded"),
+        "DescribeTasks" if before < 4 => refusal("ThrottlingException", "Rate exceeded"),
         "DescribeTasks" => task("STOPPED", json!([{ "name": "app", "exitCode": 7 }])),
         _ => ok(json!({ "taskDefinition": serde_json::to_value(definition()).unwrap() })),
     });
@@ -489,14 +498,16 @@ async fn throttled_polls_do_not_end_the_wait() {
 async fn a_refused_poll_names_the_task_that_runs_on() {
     let ecs = FakeEcs::start(|operation, _, _| match operation {
         "RunTask" => task("PROVISIONING", json!([])),
-        _ => refused("AccessDeniedException", "not authorized"),
+        _ => refusal("AccessDeniedException", "not authorized"),
     });
+
     let client = Client::emulator(&ecs.url).await.unwrap();
     let error = run(&client, &request()).await.unwrap_err().to_string();
     assert!(
         error.contains(TASK) && error.contains("continues to run"),
         "{error}"
     );
+
     assert!(
         error.contains("allow DescribeTasks: see `assemble permissions`"),
         "{error}"
@@ -515,6 +526,7 @@ async fn waits_until_a_task_runs_or_is_healthy() {
         }
         _ => ok(json!({})),
     });
+
     let client = Client::emulator(&ecs.url).await.unwrap();
     for (until, polls) in [(WaitUntil::Running, 1), (WaitUntil::Healthy, 3)] {
         let wait = Wait { until, ..quick() };
@@ -538,11 +550,13 @@ async fn waits_for_several_tasks() {
         };
         ok(json!({ "tasks": [one("a", 0), one("b", 5)] }))
     };
+
     let ecs = FakeEcs::start(move |operation, _, _| match operation {
         "RunTask" => both("PROVISIONING"),
         "DescribeTasks" => both("STOPPED"),
         _ => ok(json!({ "taskDefinition": serde_json::to_value(definition()).unwrap() })),
     });
+
     let client = Client::emulator(&ecs.url).await.unwrap();
     let outcomes = run(
         &client,
@@ -575,12 +589,14 @@ async fn requests_spot_capacity_and_another_size() {
     };
     run_one(&client, &request).await;
     let body = ecs.body("RunTask");
+
     // Both together are refused by ECS.
     assert_eq!(body["launchType"], Value::Null);
     assert_eq!(
         body["capacityProviderStrategy"][0]["capacityProvider"],
         "FARGATE_SPOT"
     );
+
     assert_eq!(
         body["overrides"],
         json!({ "cpu": "1024", "memory": "2048" })
@@ -594,7 +610,7 @@ async fn follows_the_output_to_its_end() {
         "DescribeTasks" if before < 2 => task("RUNNING", json!([])),
         "DescribeTasks" => task("STOPPED", json!([{ "name": "app", "exitCode": 0 }])),
         "GetLogEvents" => match (before, body["nextToken"].as_str()) {
-            (0, _) => refused(
+            (0, _) => refusal(
                 "ResourceNotFoundException",
                 "The specified log stream does not exist.",
             ),
@@ -609,12 +625,14 @@ async fn follows_the_output_to_its_end() {
         },
         _ => ok(json!({ "taskDefinition": serde_json::to_value(definition()).unwrap() })),
     });
+
     let client = Client::emulator(&ecs.url).await.unwrap();
     let wait_for = Wait {
         logs: FollowLogs::Yes,
         max_interval: Duration::from_secs(5),
         ..quick()
     };
+
     let (_sender, mut interrupt) = Interrupt::new();
     let started = start(&client, &request(), &mut interrupt, |_| {})
         .await
@@ -649,6 +667,7 @@ async fn stops_every_task() {
         .await
         .unwrap();
     let tasks = ecs.values("StopTask", "task");
+
     assert_eq!(
         tasks,
         [json!(format!("{TASK}a")), json!(format!("{TASK}b"))]
@@ -657,6 +676,7 @@ async fn stops_every_task() {
 
 #[tokio::test]
 async fn a_connection_that_is_cut_starts_no_second_task() {
+    // ECS may have started the task before the connection broke.
     let ecs = ecs_after(vec![(CUT, String::new()), (CUT, String::new())]);
     let client = Client::emulator(&ecs.url).await.unwrap();
     assert_eq!(run_one(&client, &request()).await.exit_code, Some(0));
@@ -684,7 +704,7 @@ async fn names_the_permission_that_is_missing_at_each_call() {
     for denied in ["RunTask", "DescribeTasks"] {
         let ecs = FakeEcs::start(move |operation, _, _| match operation {
             operation if operation == denied => {
-                refused("AccessDeniedException", "User: me is not authorized")
+                refusal("AccessDeniedException", "User: me is not authorized")
             }
             _ => task("PROVISIONING", json!([])),
         });

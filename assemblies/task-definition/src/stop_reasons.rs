@@ -10,7 +10,7 @@ pub use table::STOP_REASONS;
 /// A reason why tasks stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopReason {
-    /// Texts that ECS reports, in lower case; one of them must occur. `*` stands for any text.
+    /// Texts that ECS reports, in lower case; one of them must occur. `*` matches any text.
     pub patterns: &'static [&'static str],
     /// What happened, and why.
     pub cause: &'static str,
@@ -201,6 +201,7 @@ mod tests {
             ),
             ("Essential container in task exited", "essential"),
         ];
+
         for (text, word) in cases {
             let reason = explain(text).unwrap_or_else(|| panic!("unknown: {text}"));
             assert!(reason.cause.contains(word), "{text}\n{}", reason.cause);
@@ -218,6 +219,7 @@ mod tests {
             let reason = explain(&exit_code_text(code)).expect("known");
             assert!(reason.cause.contains(word), "{code}: {}", reason.cause);
         }
+
         for text in [
             "exited with code 137",
             "app exit 137",
@@ -228,6 +230,7 @@ mod tests {
             let reason = explain(text).unwrap_or_else(|| panic!("unknown: {text}"));
             assert!(reason.cause.contains("SIGKILL"), "{text}");
         }
+
         // Not the start of another code.
         assert_eq!(explain("exit code 1270."), None);
     }

@@ -40,7 +40,8 @@ fn start(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliErr
         match &target {
             Some(target) => {
                 remote::check_before_write(connection, target, ui).await?;
-                request.task_definition = registered(connection, target, &arguments.what).await?;
+                request.task_definition =
+                    find_revision(connection, target, &arguments.what).await?;
             }
             None => remote::compare_account(connection, &account_of_arn(&request)).await?,
         }
@@ -49,7 +50,7 @@ fn start(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliErr
 }
 
 /// Returns the revision that is registered for an assembly.
-async fn registered(
+async fn find_revision(
     connection: &Connection,
     target: &Target,
     what: &str,
@@ -66,6 +67,7 @@ async fn registered(
             "`{family}` was never registered; {register}"
         )));
     };
+
     match ecs_client::compare(&described.definition, &target.definition) {
         Comparison::Same => Ok(described.arn),
         _ => Err(CliError::Usage(format!(

@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
         [word] if word == "-" => read_stdin()?,
         words => words.join(" "),
     };
+
     if is_task(&text) {
         return task(arguments, &text, ui);
     }
@@ -105,6 +106,7 @@ fn task(arguments: &Arguments, task: &str, ui: &Ui) -> Result<u8, CliError> {
         )));
     };
     ui.data(&run::summary(&stopped));
+
     if stopped.stop_code.is_none() && stopped.stopped_reason.is_none() {
         ui.message("the task has not stopped");
         return Ok(0);
@@ -137,12 +139,14 @@ mod tests {
         assert!(is_task(&format!(
             "arn:aws:ecs:eu-central-1:111122223333:task/main/{id}"
         )));
+
         assert!(is_task(&format!(
             "arn:aws:ecs:eu-central-1:111122223333:task/{id}"
         )));
         assert!(!is_task(
             "OutOfMemoryError: Container killed due to memory usage"
         ));
+
         assert!(!is_task(&format!("task {id} stopped")));
         assert!(!is_task(
             "arn:aws:ecs:eu-central-1:111122223333:service/main/web"

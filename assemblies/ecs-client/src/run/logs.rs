@@ -59,6 +59,7 @@ impl LogFollower {
         }
 
         if let Some(error) = refusal {
+            // Once: a missing permission does not come back.
             on_progress(Progress::NoLogs(&error.to_string()));
             self.streams.clear();
         }
@@ -93,6 +94,8 @@ impl Stream {
         if logs.log_driver != "awslogs" {
             return None;
         }
+
+        // On Fargate the prefix is required (RegisterTaskDefinition).
         let option = |name: &str| logs.options.get(name).cloned();
         let prefix = option("awslogs-stream-prefix")?;
         let name = &container.name;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::api::{Api, Call, Operation};
 use crate::error::Error;
@@ -91,9 +92,11 @@ impl Interrupt {
 
 /// Starts tasks and waits for them.
 pub async fn run(api: &impl Api, request: &RunRequest) -> Result<Vec<TaskOutcome>, Error> {
+    let begun = Instant::now();
     let (_sender, mut interrupt) = Interrupt::new();
     let started = start(api, request, &mut interrupt, |_| {}).await?;
-    wait(api, &request.cluster, &started, request.wait, |_| {}).await
+    let left = request.wait.after(begun.elapsed());
+    wait(api, &request.cluster, &started, left, |_| {}).await
 }
 
 /// Stops tasks: SIGTERM, and SIGKILL after `stopTimeout`. Does not wait for them.

@@ -121,6 +121,16 @@ impl Default for Wait {
     }
 }
 
+impl Wait {
+    /// Returns the wait that is left after a time.
+    pub fn after(self, elapsed: Duration) -> Self {
+        Self {
+            timeout: self.timeout.saturating_sub(elapsed),
+            ..self
+        }
+    }
+}
+
 impl RunRequest {
     /// Returns the RunTask request for a number of tasks.
     pub(super) fn to_json(&self, count: usize, token: &str) -> Result<Value, Error> {
@@ -141,6 +151,7 @@ impl RunRequest {
             ),
         }
         set("networkConfiguration", self.network());
+
         if let Some(overrides) = self.overrides() {
             set("overrides", overrides);
         }

@@ -25,13 +25,14 @@ pub async fn start(
         request.wait.interval,
         MAX_RETRY_INTERVAL.max(request.wait.interval),
     );
+
     let mut token = request.client_token.clone().unwrap_or_else(new_token);
     let mut started: Vec<StartedTask> = Vec::new();
 
     loop {
         let body = request.to_json(wanted - started.len(), &token)?;
         let outcome = api.call(&Call::new(Operation::RunTask, body)).await;
-        let error = match outcome.and_then(|response| placed(&response)) {
+        let error = match outcome.and_then(|response| read_placement(&response)) {
             Ok((tasks, failures)) => {
                 for task in &tasks {
                     on_progress(Progress::Started(task));
@@ -49,6 +50,7 @@ pub async fn start(
             Err(error) => error,
         };
 
+        // A pause that ends after the timeout would only delay the error.
         let delay = backoff.next();
         let is_final = !may_succeed_later(&error) || Instant::now() + delay > end;
         if is_final || interrupt.is_set() {
@@ -74,7 +76,7 @@ pub async fn start(
 
 /// Reads the tasks and failures of a response. RunTask succeeds with HTTP 200 even if it places no task; then
 /// `failures` has the reasons.
-fn placed(response: &Value) -> Result<(Vec<StartedTask>, Vec<Failure>), Error> {
+fn read_placement(response: &Value) -> Result<(Vec<StartedTask>, Vec<Failure>), Error> {
     let failures = Failure::read_all(response);
     let entries = response["tasks"].as_array().map_or(&[][..], Vec::as_slice);
     let text = |task: &Value, name: &str| task[name].as_str().unwrap_or_default().to_owned();

@@ -31,6 +31,7 @@ pub async fn wait(
     };
 
     loop {
+        // A connection that hangs must not extend the wait by the minute that the SDK allows.
         let poll = describe(api, cluster, &watched);
         let Ok(polled) = timeout_at(end.max(Instant::now()) + LAST_POLL, poll).await else {
             return Err(timed_out(&watched, wait));
@@ -47,7 +48,7 @@ pub async fn wait(
                 reason: error.to_string(),
                 delay: wait.max_interval,
             }),
-            Err(error) => return Err(unfollowed(&watched, error)),
+            Err(error) => return Err(follow_error(&watched, error)),
         }
 
         let is_done = watched.iter().all(|task| task.outcome.is_some());
@@ -112,11 +113,13 @@ impl<'a> Watched<'a> {
         };
 
         self.missing = 0;
+        // Tasks without a health check are UNKNOWN for ever.
         let health = task["healthStatus"].as_str().unwrap_or_default();
         let mut status = task["lastStatus"].as_str().unwrap_or_default().to_owned();
         if status == "RUNNING" && matches!(health, "HEALTHY" | "UNHEALTHY") {
             status = format!("{status}, {health}");
         }
+
         if status != self.status {
             self.status.clone_from(&status);
             on_progress(Progress::Status {
@@ -131,6 +134,7 @@ impl<'a> Watched<'a> {
             WaitUntil::Healthy => is_running && health == "HEALTHY",
             WaitUntil::Stopped => false,
         };
+
         if status == "STOPPED" {
             let stopped = stopped_task(api, self.started, task).await;
             self.outcome = Some(TaskOutcome::Stopped(stopped));
@@ -153,6 +157,7 @@ async fn describe(
         .collect();
     let body = json!({ "cluster": cluster, "tasks": arns });
     let mut response = api.call(&Call::new(Operation::DescribeTasks, body)).await?;
+
     match response["tasks"].take() {
         Value::Array(tasks) => Ok(tasks),
         _ => Ok(Vec::new()),
@@ -193,7 +198,7 @@ fn timed_out(watched: &[Watched<'_>], wait: Wait) -> Error {
     }
 }
 
-fn unfollowed(watched: &[Watched<'_>], source: Error) -> Error {
+fn follow_error(watched: &[Watched<'_>], source: Error) -> Error {
     let left = watched.iter().filter(|task| task.outcome.is_none());
     Error::Unfollowed {
         tasks: left.map(|task| task.started.task.clone()).collect(),

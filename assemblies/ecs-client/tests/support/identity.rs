@@ -71,6 +71,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let (mut token, mut authorization, mut length) = (String::new(), String::new(), 0);
+
     loop {
         let mut header = String::new();
         if reader.read_line(&mut header).ok()? == 0 {
@@ -168,6 +169,7 @@ fn sts(request: &Request) -> (u16, &'static str, String) {
         );
         return (200, XML, body);
     }
+
     if request.body.contains("Refused") {
         let body = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
         return (403, XML, body.to_owned());

@@ -12,7 +12,7 @@ pub(crate) fn check_before_read(connection: &Connection, target: &Target) -> Res
         return Err(CliError::Findings(target.placeholders.clone()));
     }
 
-    // An emulator on this host has an account of its own; examples are what it is for.
+    // An emulator on this host has a made-up account, and no example can do harm there.
     if let Connection::Aws(client) = connection
         && !client.is_emulator()
     {

@@ -87,6 +87,7 @@ impl Target {
                 "`{what}` has conditions, which only CloudFormation evaluates; deploy it as a stack"
             )));
         }
+
         let definition = only_definition(input.documents(), what)?;
         Ok(Self {
             expected: ExpectedAccount {
@@ -115,6 +116,7 @@ fn only_definition(documents: &[Document], what: &str) -> Result<TaskDefinition,
             DocumentKind::Definition(located) => Some((document, &located.definition)),
             DocumentKind::Launch(..) => None,
         });
+
     let (document, definition) = found
         .next()
         .ok_or_else(|| CliError::Usage(format!("`{what}` has no task definition")))?;

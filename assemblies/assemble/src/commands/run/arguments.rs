@@ -83,6 +83,7 @@ impl Arguments {
             let entry = override_of(&mut overrides, container);
             entry.environment.insert(name.clone(), value.clone());
         }
+
         for (container, words) in &self.command {
             override_of(&mut overrides, container).command = Some(words.clone());
         }
@@ -200,11 +201,13 @@ mod tests {
                 .map(|word| (*word).to_owned())
                 .collect::<Vec<_>>()
         };
+
         assert_eq!(
             command("app=run --fast"),
             Ok(("app".to_owned(), words(&["run", "--fast"])))
         );
         let list = command(r#"app=["sh","-c","a=b; c"]"#);
+
         assert_eq!(list, Ok(("app".to_owned(), words(&["sh", "-c", "a=b; c"]))));
         for wrong in [
             "app",

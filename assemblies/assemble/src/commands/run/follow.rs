@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, stdin};
 use std::pin::pin;
+use std::time::Instant;
 
 use ecs_client::{Interrupt, Progress, RunRequest, StartedTask, TaskOutcome};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,6 +19,7 @@ pub(super) async fn run(
     request: &RunRequest,
     ui: &Ui,
 ) -> Result<u8, CliError> {
+    let begun = Instant::now();
     let mut signals = Signals::new()?;
     let (started, interrupted) = start(connection, request, &mut signals, ui).await?;
     if let Some(code) = interrupted {
@@ -26,13 +28,9 @@ pub(super) async fn run(
     }
 
     let on_progress = |progress: Progress<'_>| print(&progress, ui);
-    let wait = ecs_client::wait(
-        connection,
-        &request.cluster,
-        &started,
-        request.wait,
-        on_progress,
-    );
+    // The timeout includes the attempts to start the task.
+    let left = request.wait.after(begun.elapsed());
+    let wait = ecs_client::wait(connection, &request.cluster, &started, left, on_progress);
     let mut wait = pin!(wait);
     let mut question = Question::NotAsked;
 
@@ -75,6 +73,7 @@ async fn start(
         &mut interrupt,
         on_progress
     ));
+
     let mut interrupted = None;
 
     loop {

@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    fn failed(reason: Option<&str>, code: i32) -> TaskReport {
+    fn failing_task(reason: Option<&str>, code: i32) -> TaskReport {
         TaskReport {
             stop_code: None,
             stopped_reason: "Essential container in task exited".to_owned(),
@@ -198,11 +198,13 @@ mod tests {
     fn explains_a_failure_as_ecs_would_report_it() {
         let memory = Some("OutOfMemoryError: Container killed due to memory usage");
         let cause = |report: TaskReport| explain(&report).map(|reason| reason.cause);
-        assert!(cause(failed(memory, 137)).is_some_and(|cause| cause.contains("more memory")));
-        assert!(cause(failed(None, 139)).is_some_and(|cause| cause.contains("SIGSEGV")));
+        assert!(
+            cause(failing_task(memory, 137)).is_some_and(|cause| cause.contains("more memory"))
+        );
+        assert!(cause(failing_task(None, 139)).is_some_and(|cause| cause.contains("SIGSEGV")));
         // An exit code of the program's own says nothing, and success needs no explanation.
-        assert_eq!(cause(failed(None, 3)), None);
-        assert_eq!(cause(failed(None, 0)), None);
+        assert_eq!(cause(failing_task(None, 3)), None);
+        assert_eq!(cause(failing_task(None, 0)), None);
     }
 
     #[test]
