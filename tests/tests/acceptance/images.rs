@@ -79,7 +79,11 @@ fn a_program_resolves_names_and_connects_with_tls_from_its_image() {
     let in_image = |verb: &str| {
         let mut command = network.command("chroot");
         command.arg(format!("--userspec={user}")).arg(&root);
-        command.args([&format!("/{PROGRAM}"), verb]).env_clear();
+        command.args([&format!("/{PROGRAM}"), verb]);
+        // The program sees only its settings; `chroot` itself is found in the path.
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.env(
             "TELEMETRY_FORWARDER_ENDPOINT",
             "https://collector.example:8443",
@@ -89,7 +93,12 @@ fn a_program_resolves_names_and_connects_with_tls_from_its_image() {
     };
     let forwarder = Process::start(in_image("serve"));
     let is_healthy = || Process::finish(in_image("probe"), LIMIT).code == 0;
-    assert!(wait_until(LIMIT, is_healthy), "{}", forwarder.stdout());
+    assert!(
+        wait_until(LIMIT, is_healthy),
+        "{}{}",
+        forwarder.stdout(),
+        forwarder.stderr()
+    );
 
     let mut curl = network.command("curl");
     curl.args(["-fsS", "-H", "content-type: application/json", "-d", TRACE]);
@@ -176,6 +185,8 @@ fn make_certificate(folder: &Path) {
     ]);
     openssl.args(["-nodes", "-days", "2", "-subj", "/CN=collector"]);
     openssl.args(["-addext", "subjectAltName=DNS:collector.example"]);
+    // rustls accepts no certificate of an authority for a server.
+    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
     openssl
         .args(["-keyout", "key.pem", "-out", "cert.pem"])
         .current_dir(folder);
