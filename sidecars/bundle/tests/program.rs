@@ -1,5 +1,7 @@
 //! The `sidecars` program as a user calls it: by argument, and through a link.
 
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
