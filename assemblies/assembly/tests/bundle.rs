@@ -55,7 +55,7 @@ fn try_plan(manifest: &str, catalog: &Catalog) -> Result<TaskDefinition, Vec<Fin
     Ok(plan.definition().clone())
 }
 
-fn planned(manifest: &str) -> TaskDefinition {
+fn plan_task(manifest: &str) -> TaskDefinition {
     match try_plan(manifest, &catalog()) {
         Ok(definition) => definition,
         Err(findings) => panic!("{}", support::format_findings(&findings)),
@@ -80,7 +80,7 @@ fn program(definition: &TaskDefinition, name: &str) -> [String; 3] {
     ]
 }
 
-fn bundled(image: &str, name: &str) -> [String; 3] {
+fn call_in_bundle(image: &str, name: &str) -> [String; 3] {
     [
         image.to_owned(),
         format!("/sidecars {name}"),
@@ -98,12 +98,15 @@ fn single(image: &str, name: &str) -> [String; 3] {
 
 #[test]
 fn two_members_use_the_image_of_the_bundle_and_others_their_own() {
-    let task = planned(&manifest(""));
+    let task = plan_task(&manifest(""));
 
-    assert_eq!(program(&task, "tls-proxy"), bundled(BUNDLE, "tls-proxy"));
+    assert_eq!(
+        program(&task, "tls-proxy"),
+        call_in_bundle(BUNDLE, "tls-proxy")
+    );
     assert_eq!(
         program(&task, "auth-filter"),
-        bundled(BUNDLE, "auth-filter")
+        call_in_bundle(BUNDLE, "auth-filter")
     );
     assert_eq!(
         program(&task, "coins"),
@@ -114,7 +117,7 @@ fn two_members_use_the_image_of_the_bundle_and_others_their_own() {
 
 #[test]
 fn a_single_member_uses_its_own_image() {
-    let task = planned("name: shop\napp: coins\nsidecars: [telemetry-forwarder]\nservice: {}\n");
+    let task = plan_task("name: shop\napp: coins\nsidecars: [telemetry-forwarder]\nservice: {}\n");
     let expected = single(
         "registry.example/telemetry-forwarder:1",
         "telemetry-forwarder",
@@ -124,7 +127,7 @@ fn a_single_member_uses_its_own_image() {
 
 #[test]
 fn single_images_are_those_without_a_bundle() {
-    let with = planned(&manifest("images: single\n"));
+    let with = plan_task(&manifest("images: single\n"));
 
     let files = support::entries(&support::here("tests/catalog"));
     let files = files.iter().filter(|file| !file.ends_with("sidecars.yaml"));
@@ -160,7 +163,7 @@ fn a_container_with_fields_for_its_own_image_keeps_it() {
             "registry.example/tls-proxy:1",
         ),
     ] {
-        let task = planned(&manifest(&format!(
+        let task = plan_task(&manifest(&format!(
             "sidecars: [telemetry-forwarder]\n{more}"
         )));
         assert_eq!(
@@ -170,14 +173,14 @@ fn a_container_with_fields_for_its_own_image_keeps_it() {
         );
         assert_eq!(
             program(&task, "auth-filter"),
-            bundled(BUNDLE, "auth-filter"),
+            call_in_bundle(BUNDLE, "auth-filter"),
             "{more}"
         );
     }
 
     // The file that the entry point names is in the component's image.
     let entry_point = "overrides: { tls-proxy: { entryPoint: [/tls-proxy] } }\n";
-    let task = planned(&manifest(entry_point));
+    let task = plan_task(&manifest(entry_point));
     let [image, words, _] = program(&task, "tls-proxy");
     assert_eq!(
         [image, words],
@@ -194,8 +197,11 @@ fn an_override_with_the_image_of_the_bundle_keeps_its_commands() {
     for images in ["bundle", "single"] {
         let more =
             format!("images: {images}\noverrides: {{ tls-proxy: {{ image: \"{mirror}\" }} }}\n");
-        let task = planned(&manifest(&more));
-        assert_eq!(program(&task, "tls-proxy"), bundled(mirror, "tls-proxy"));
+        let task = plan_task(&manifest(&more));
+        assert_eq!(
+            program(&task, "tls-proxy"),
+            call_in_bundle(mirror, "tls-proxy")
+        );
     }
 }
 
@@ -279,16 +285,16 @@ fn an_undefined_value_of_the_image_is_reported_at_the_bundle() {
 }
 
 /// Returns a definition as `check` of a file sees it.
-fn located(definition: &TaskDefinition) -> LocatedDefinition {
+fn locate(definition: &TaskDefinition) -> LocatedDefinition {
     read(&Source::new("task.json", definition.to_json())).expect("a definition")
 }
 
 #[test]
 fn rules_know_the_program_of_each_container() {
     let catalog = catalog();
-    let mut task = planned(&manifest(TELEMETRY));
+    let mut task = plan_task(&manifest(TELEMETRY));
     let found = |task: &TaskDefinition| -> Vec<&str> {
-        let findings = check_with(&located(task), &catalog.image_facts());
+        let findings = check_with(&locate(task), &catalog.image_facts());
         findings.iter().map(|finding| finding.rule).collect()
     };
     assert_eq!(found(&task), [""; 0]);
@@ -312,7 +318,7 @@ fn rules_know_the_program_of_each_container() {
 
 #[test]
 fn import_recognises_the_members() {
-    let task = planned(&manifest(TELEMETRY));
+    let task = plan_task(&manifest(TELEMETRY));
     let imported = import(&task, &catalog(), &ImportOptions::default());
     let Ok(imported) = imported else {
         panic!("cannot import: {:?}", imported.err());
@@ -344,7 +350,7 @@ fn a_member_is_recognised_by_the_words_that_call_it() {
             command: words(command),
             ..ContainerDefinition::default()
         };
-        let found = catalog.bundled(&container);
+        let found = catalog.find_bundled(&container);
         found.map(|(_, component)| component.name().to_owned())
     };
 
@@ -406,12 +412,12 @@ fn the_second_injected_member_makes_both_use_the_bundle() {
     let settings = [("issuer", "https://issuer.example/"), ("audience", "shop")];
     let two = add(&one, &request("auth-filter", &settings));
     for name in ["tls-proxy", "auth-filter"] {
-        assert_eq!(program(&two, name), bundled(BUNDLE, name));
+        assert_eq!(program(&two, name), call_in_bundle(BUNDLE, name));
     }
 
     // A container that was not injected pulls the image already.
     let mut existing = web.clone();
-    let forwarder = planned(&manifest(TELEMETRY));
+    let forwarder = plan_task(&manifest(TELEMETRY));
     let mut forwarder = forwarder
         .container("telemetry-forwarder")
         .expect("it")
@@ -419,14 +425,14 @@ fn the_second_injected_member_makes_both_use_the_bundle() {
     forwarder.image = "mirror.example/sidecars:7".to_owned();
     existing.container_definitions.push(forwarder);
     let joined = add(&existing, &request("tls-proxy", &[]));
-    let expected = bundled("mirror.example/sidecars:7", "tls-proxy");
+    let expected = call_in_bundle("mirror.example/sidecars:7", "tls-proxy");
     assert_eq!(program(&joined, "tls-proxy"), expected);
 }
 
 #[test]
 fn the_documents_of_a_bundle_have_no_findings() {
-    let task = planned(&manifest(TELEMETRY));
-    let findings = check(&located(&task));
+    let task = plan_task(&manifest(TELEMETRY));
+    let findings = check(&locate(&task));
     assert!(
         findings.is_empty(),
         "{}",

@@ -89,7 +89,7 @@ impl Target {
         let definition = located.definition;
         check_runnable(&definition, file)?;
         let component = |container: &ContainerDefinition| {
-            if let Some((_, component)) = catalog.bundled(container) {
+            if let Some((_, component)) = catalog.find_bundled(container) {
                 return Some((container.name.clone(), component.file().clone()));
             }
             // A component is recognised by its image, or by the container's name.
@@ -103,7 +103,7 @@ impl Target {
         };
 
         let call = |container: &ContainerDefinition| {
-            let (bundle, component) = catalog.bundled(container)?;
+            let (bundle, component) = catalog.find_bundled(container)?;
             let words = bundle.command_of(component.name());
             Some((container.name.clone(), words))
         };

@@ -1,5 +1,6 @@
 //! Chooses the sidecar that a command line names, and runs it.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -90,7 +91,7 @@ fn format_list(members: &[Member]) -> String {
         "{PROGRAM} {version}: all sidecars in one program\n\nUsage: {PROGRAM} SIDECAR [VERB]\n"
     );
     for Member { name, summary, .. } in members {
-        text.push_str(&format!("\n  {name:<24} {summary}"));
+        let _ = write!(text, "\n  {name:<24} {summary}");
     }
 
     text.push_str("\n\nA link to this program with the name of a sidecar runs that sidecar.");

@@ -1,5 +1,7 @@
 //! The `sidecars` program as a user calls it: by argument, and through a link.
 
+#![allow(clippy::expect_used, reason = "a panic fails the test")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ fn stderr(output: &Output) -> String {
 }
 
 /// Returns the names in the list of sidecars.
-fn listed(text: &str) -> Vec<String> {
+fn list_names(text: &str) -> Vec<String> {
     let lines = text.lines().filter_map(|line| line.strip_prefix("  "));
     let names = lines.filter_map(|line| line.split_whitespace().next());
     names.map(str::to_owned).collect()
@@ -38,7 +40,7 @@ fn sidecars_folder() -> PathBuf {
 fn contains_every_sidecar_and_bundle_yaml_lists_the_same() {
     let output = run(PROGRAM, &[]);
     assert!(output.status.success());
-    let mut names = listed(&stdout(&output));
+    let mut names = list_names(&stdout(&output));
 
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("bundle.yaml"))
         .expect("bundle.yaml");
@@ -73,8 +75,8 @@ fn rejects_an_unknown_sidecar_with_the_list() {
         "{message}"
     );
     assert_eq!(
-        listed(&message),
-        listed(&stdout(&run(PROGRAM, &["--help"])))
+        list_names(&message),
+        list_names(&stdout(&run(PROGRAM, &["--help"])))
     );
 }
 
@@ -99,7 +101,7 @@ fn prints_its_version() {
 
 #[test]
 fn help_and_version_are_those_of_the_sidecar() {
-    for name in listed(&stdout(&run(PROGRAM, &[]))) {
+    for name in list_names(&stdout(&run(PROGRAM, &[]))) {
         let help = stdout(&run(PROGRAM, &[&name, "--help"]));
         assert!(help.starts_with(&format!("{name} ")), "{help}");
         assert!(
@@ -130,7 +132,7 @@ fn an_unknown_verb_is_reported_by_the_sidecar() {
 #[test]
 fn a_link_with_the_name_of_a_sidecar_runs_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for name in listed(&stdout(&run(PROGRAM, &[]))) {
+    for name in list_names(&stdout(&run(PROGRAM, &[]))) {
         let link = folder.path().join(&name);
         symlink(PROGRAM, &link).expect("a link");
 

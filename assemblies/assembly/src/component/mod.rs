@@ -246,7 +246,7 @@ impl Catalog {
     }
 
     /// Returns the bundle whose image a container runs, and the component that it runs of it.
-    pub fn bundled(&self, container: &ContainerDefinition) -> Option<(&Bundle, &Component)> {
+    pub fn find_bundled(&self, container: &ContainerDefinition) -> Option<(&Bundle, &Component)> {
         self.bundles().filter_map(Result::ok).find_map(|bundle| {
             let component = self.component(bundle.member_of(container)?)?;
             Some((bundle, component.ok()?))

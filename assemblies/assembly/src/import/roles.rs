@@ -103,7 +103,7 @@ pub(crate) fn find_component<'c>(
         .names()
         .filter_map(|name| catalog.component(name)?.ok());
     // Every member of a bundle has the same image; the words of the command tell them apart.
-    if let Some((_, component)) = catalog.bundled(container) {
+    if let Some((_, component)) = catalog.find_bundled(container) {
         return fits(component, container).then_some(component);
     }
 

@@ -172,7 +172,7 @@ fn existing_bundle<'t>(
 ) -> Option<&'t str> {
     let mut containers = base.container_definitions.iter();
     let found = containers.find(|container| {
-        let bundled = catalog.bundled(container);
+        let bundled = catalog.find_bundled(container);
         bundled.is_some_and(|(bundle, _)| bundle.contains(component))
     });
     found.map(|container| container.image.as_str())
