@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ecs::types::{Service, ServiceField, TaskDefinitionFamilyStatus, TaskDefinitionStatus};
+use aws_sdk_ecs::types::{
+    Deployment, Service, ServiceCurrentRevisionSummary, ServiceDeploymentBrief, ServiceField,
+    TaskDefinition, TaskDefinitionFamilyStatus, TaskDefinitionStatus, TaskSet,
+};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -130,9 +133,9 @@ async fn services(client: &Client, cluster: &str) -> Result<Vec<Vec<Service>>, E
 
 fn service_definitions(service: &Service) -> impl Iterator<Item = String> {
     let deployments = service.deployments().iter();
-    let deployments = deployments.filter_map(|deployment| deployment.task_definition());
+    let deployments = deployments.filter_map(Deployment::task_definition);
     let sets = service.task_sets().iter();
-    let sets = sets.filter_map(|set| set.task_definition());
+    let sets = sets.filter_map(TaskSet::task_definition);
     let all = service.task_definition().into_iter();
     all.chain(deployments).chain(sets).map(str::to_owned)
 }
@@ -144,7 +147,7 @@ async fn service_revisions(
     service: &Service,
 ) -> Result<BTreeSet<String>, Error> {
     let current = service.current_service_revisions().iter();
-    let current = current.filter_map(|revision| revision.arn());
+    let current = current.filter_map(ServiceCurrentRevisionSummary::arn);
     let mut revisions: BTreeSet<String> = current.map(str::to_owned).collect();
 
     let mut token = None;
@@ -160,7 +163,7 @@ async fn service_revisions(
             .await
             .map_err(|error| Error::from_sdk("ListServiceDeployments", error))?;
         let targets = output.service_deployments().iter();
-        let targets = targets.filter_map(|deployment| deployment.target_service_revision_arn());
+        let targets = targets.filter_map(ServiceDeploymentBrief::target_service_revision_arn);
         revisions.extend(targets.map(str::to_owned));
 
         token = output.next_token;
@@ -209,7 +212,7 @@ async fn definition_images(client: &Client, definition: &str) -> Result<Vec<Stri
         .map_err(|error| Error::from_sdk("DescribeTaskDefinition", error))?;
     let containers = output
         .task_definition()
-        .map(|definition| definition.container_definitions());
+        .map(TaskDefinition::container_definitions);
     let images = containers.unwrap_or_default().iter();
     Ok(images
         .filter_map(|container| container.image().map(str::to_owned))

@@ -191,7 +191,7 @@ async fn push_blobs(
             Err(failure) => match failure.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // Only dropping the set cancels a task, and then there is no loop.
-                Err(_) => continue,
+                Err(_) => {}
             },
         }
     }

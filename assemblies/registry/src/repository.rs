@@ -96,8 +96,10 @@ impl Client {
         let url = session.url(&format!("manifests/{digest}"));
         let response = session.call(&Call::new(Method::DELETE, url)).await?;
         match response.status {
-            StatusCode::ACCEPTED | StatusCode::OK | StatusCode::NO_CONTENT => Ok(()),
-            StatusCode::NOT_FOUND => Ok(()),
+            StatusCode::ACCEPTED
+            | StatusCode::OK
+            | StatusCode::NO_CONTENT
+            | StatusCode::NOT_FOUND => Ok(()),
             StatusCode::METHOD_NOT_ALLOWED => {
                 let host = session.host();
                 Err(ErrorKind::DeletionDisabled { host })
@@ -130,7 +132,7 @@ async fn read_all(
             Err(failure) => match failure.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // Only dropping the set cancels a task, and then there is no loop.
-                Err(_) => continue,
+                Err(_) => {}
             },
         }
     }

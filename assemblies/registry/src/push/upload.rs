@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode, Uri};
-use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Progress;
@@ -158,11 +157,7 @@ impl Session {
             .with(CONTENT_TYPE, "application/octet-stream")
             .with(CONTENT_LENGTH, &blob.size.to_string());
 
-        let response = self
-            .upload(&call, Body::new(body.map_err(|error| error)), || {
-                sent.count()
-            })
-            .await?;
+        let response = self.upload(&call, Body::new(body), || sent.count()).await?;
         match response.status {
             StatusCode::CREATED => self
                 .check_digest(&response, &blob.digest)
