@@ -32,6 +32,7 @@ pub async fn images_in_use(client: &Client, revisions: usize) -> Result<BTreeSet
         }
     }
 
+    // A set: services and families name the same revisions.
     for definition in definitions {
         images.extend(definition_images(client, &definition).await?);
     }

@@ -19,6 +19,7 @@
 //! `config.json` and runs its credential helpers.
 
 mod auth;
+mod call;
 mod client;
 mod credentials;
 mod digest;
@@ -35,6 +36,7 @@ mod reference;
 mod repository;
 mod resolve;
 mod session;
+mod tasks;
 mod transport;
 
 pub use client::{Client, Limits};

@@ -13,8 +13,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Progress;
 use super::body::{FileBody, SentBytes};
 use super::source::FileBlob;
+use crate::call::Call;
 use crate::error::ErrorKind;
-use crate::session::{Call, Session, is_retryable};
+use crate::session::{Session, is_retryable};
 use crate::transport::{Body, Response};
 
 /// How a blob came into the repository.

@@ -131,8 +131,11 @@ async fn push_all(
     images: &[(Target, Layout)],
     ui: &Ui,
 ) -> Result<(Vec<Pushed>, Vec<String>), CliError> {
+    // One login for each registry, before the first upload.
     let targets: Vec<Target> = images.iter().map(|(target, _)| target.clone()).collect();
-    let (client, apis) = logins::log_in(registries::client()?, &targets, ui).await?;
+    // Boxed: the AWS configuration makes the future larger than 16 kB.
+    let login = Box::pin(logins::log_in(registries::client()?, &targets, ui));
+    let (client, apis) = login.await?;
     if arguments.create_repositories {
         apis.create_repositories(&targets, ui).await?;
     }
