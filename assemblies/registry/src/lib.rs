@@ -24,6 +24,7 @@
 //! `config.json` and runs its credential helpers.
 
 mod auth;
+mod call;
 mod client;
 mod credentials;
 mod digest;
@@ -44,6 +45,7 @@ mod resolve;
 mod session;
 mod source;
 mod store;
+mod tasks;
 mod transport;
 
 pub use client::{Client, Limits};

@@ -7,9 +7,10 @@ use http_body_util::Full;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::auth::{Challenge, Token, basic_authorization};
+use crate::call::Call;
 use crate::credentials::Login;
 use crate::error::ErrorKind;
-use crate::session::{Access, Call, Session};
+use crate::session::{Access, Session};
 use crate::transport::Response;
 
 impl Session {

@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind};
 use crate::layout::Layout;
 use crate::manifest::Platform;
 use crate::session::{Access, Session};
+use crate::tasks::join_all;
 use source::Source;
 use upload::BlobOutcome;
 
@@ -123,6 +124,7 @@ impl Client {
         mount_from.sort();
         mount_from.dedup();
 
+        // The token must allow reading where blobs are mounted from (docker token protocol, "Requesting a token").
         let access = Access::Push { mount_from };
         let session = Arc::new(Session::new(self.clone(), image.parse()?, access));
         progress.total.store(source.size(), Ordering::Relaxed);
@@ -142,6 +144,7 @@ impl Client {
                 .await?,
         };
 
+        // A registry accepts a manifest only with everything that it refers to, so the tag says it all.
         if pushed.is_unchanged {
             progress.done.store(source.size(), Ordering::Relaxed);
             return Ok(pushed);
@@ -155,6 +158,7 @@ impl Client {
             }
         }
 
+        // One after the other: an index comes after its manifests, and they are small.
         for child in source.children() {
             session.put_child(child).await?;
         }
@@ -184,19 +188,7 @@ async fn push_blobs(
         });
     }
 
-    let mut outcomes = Vec::new();
-    while let Some(result) = tasks.join_next().await {
-        match result {
-            Ok(outcome) => outcomes.push(outcome?),
-            Err(failure) => match failure.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Only dropping the set cancels a task, and then there is no loop.
-                Err(_) => continue,
-            },
-        }
-    }
-
-    Ok(outcomes)
+    join_all(tasks).await
 }
 
 /// Concurrent uploads: enough to use a fast line, and few enough that each makes progress on a slow one.

@@ -9,12 +9,14 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::call::Call;
 use crate::client::Client;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::manifest;
 use crate::prune::StoredManifest;
-use crate::session::{Access, Call, Session};
+use crate::session::{Access, Session};
+use crate::tasks::join_all;
 
 /// The tags of a repository; `null` after the last one was deleted.
 #[derive(Deserialize)]
@@ -96,8 +98,10 @@ impl Client {
         let url = session.url(&format!("manifests/{digest}"));
         let response = session.call(&Call::new(Method::DELETE, url)).await?;
         match response.status {
-            StatusCode::ACCEPTED | StatusCode::OK | StatusCode::NO_CONTENT => Ok(()),
-            StatusCode::NOT_FOUND => Ok(()),
+            StatusCode::ACCEPTED
+            | StatusCode::OK
+            | StatusCode::NO_CONTENT
+            | StatusCode::NOT_FOUND => Ok(()),
             StatusCode::METHOD_NOT_ALLOWED => {
                 let host = session.host();
                 Err(ErrorKind::DeletionDisabled { host })
@@ -123,19 +127,8 @@ async fn read_all(
         });
     }
 
-    let mut manifests = Vec::new();
-    while let Some(result) = tasks.join_next().await {
-        match result {
-            Ok(manifest) => manifests.extend(manifest?),
-            Err(failure) => match failure.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Only dropping the set cancels a task, and then there is no loop.
-                Err(_) => continue,
-            },
-        }
-    }
-
-    Ok(manifests)
+    let manifests = join_all(tasks).await?;
+    Ok(manifests.into_iter().flatten().collect())
 }
 
 impl Session {
@@ -181,6 +174,7 @@ impl Session {
             let digest = reference.digest.parse();
             digest.map_err(|error| self.invalid_response(&format!("an invalid manifest: {error}")))
         };
+        // Not the digest in the request or a header: what the bytes have is what a client would run.
         let is_digest = name.parse::<Digest>().is_ok();
         Ok(Some(StoredManifest {
             digest: Digest::from_content(&response.body),

@@ -3,14 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderName, LOCATION, RANGE};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::header::{ACCEPT, LOCATION, RANGE};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::call::Call;
 use crate::client::{Client, Limits};
 use crate::digest::Digest;
 use crate::error::ErrorKind;
@@ -45,50 +46,6 @@ struct Authorization {
     generation: u64,
     /// The user, for error messages.
     user: Option<String>,
-}
-
-/// A request without its `Authorization` header.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) method: Method,
-    pub(crate) url: String,
-    pub(crate) headers: Vec<(HeaderName, String)>,
-    pub(crate) body: Bytes,
-}
-
-impl Call {
-    /// Creates a request without a body.
-    pub(crate) fn new(method: Method, url: String) -> Self {
-        Self {
-            method,
-            url,
-            headers: Vec::new(),
-            body: Bytes::new(),
-        }
-    }
-
-    pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
-        self.headers.push((name, value.to_owned()));
-        self
-    }
-
-    pub(crate) fn build(
-        &self,
-        url: Uri,
-        authorization: Option<&str>,
-    ) -> Result<Request<()>, http::Error> {
-        let mut request = Request::builder().method(&self.method).uri(url);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        if let Some(authorization) = authorization {
-            let mut value = HeaderValue::from_str(authorization)?;
-            value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
-        }
-
-        request.body(())
-    }
 }
 
 impl Session {
@@ -250,8 +207,12 @@ impl Session {
 
     /// Returns whether a URL is at the registry: no other host must see the credentials.
     fn is_registry(&self, url: &Uri) -> bool {
+        // A registry may write the default port into its URLs.
+        let without_port =
+            |authority: &str| authority.trim_end_matches(":443").to_ascii_lowercase();
+        let host = without_port(self.reference.host());
         url.authority()
-            .is_some_and(|authority| authority.as_str() == self.reference.host())
+            .is_some_and(|authority| without_port(authority.as_str()) == host)
     }
 
     /// Follows the redirects of a blob; its digest is known, so its location does not matter.
@@ -324,16 +285,15 @@ impl Session {
             return None;
         }
 
-        match requested {
+        if let Some(wait) = requested {
             // A longer wait is reported instead, so that the command does not seem to hang.
-            Some(wait) => (wait <= limits.max_retry_wait).then_some(wait),
-            // Random, so that clients that failed together do not come back together.
-            None => {
-                let wait = INITIAL_RETRY_WAIT * 2_u32.pow(attempt.min(6));
-                let wait = wait.mul_f64(0.5 + fastrand::f64() / 2.0);
-                Some(wait.min(limits.max_retry_wait))
-            }
+            return (wait <= limits.max_retry_wait).then_some(wait);
         }
+
+        // Random, so that clients that failed together do not come back together.
+        let wait = INITIAL_RETRY_WAIT * 2_u32.pow(attempt.min(6));
+        let wait = wait.mul_f64(0.5 + fastrand::f64() / 2.0);
+        Some(wait.min(limits.max_retry_wait))
     }
 
     /// Logs in for the challenge of a response, unless another request has done so since `generation`.
@@ -471,3 +431,29 @@ const MAX_REDIRECTS: usize = 5;
 const INITIAL_RETRY_WAIT: Duration = Duration::from_millis(500);
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 const ERROR_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Credentials, Limits};
+
+    #[test]
+    fn sends_credentials_to_the_registry_only() {
+        let client = Client::new(Credentials::default(), Limits::default()).unwrap();
+        let reference = "registry.example/web:1".parse().unwrap();
+        let session = Session::new(client, reference, Access::Pull);
+        for (url, is_registry) in [
+            ("https://registry.example/v2/", true),
+            ("https://Registry.example:443/v2/", true),
+            ("https://registry.example:444/v2/", false),
+            ("https://registry.example.evil.example/v2/", false),
+            ("https://me@registry.example/v2/", false),
+        ] {
+            assert_eq!(
+                session.is_registry(&Uri::from_static(url)),
+                is_registry,
+                "{url}"
+            );
+        }
+    }
+}

@@ -5,10 +5,11 @@ use http::{Method, StatusCode};
 
 use super::ExistingTag;
 use super::source::ManifestBlob;
+use crate::call::Call;
 use crate::digest::Digest;
 use crate::error::ErrorKind;
 use crate::manifest;
-use crate::session::{Call, Session};
+use crate::session::Session;
 use crate::transport::Response;
 
 impl Session {

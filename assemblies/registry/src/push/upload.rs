@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode, Uri};
-use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Progress;
 use super::body::{FileBody, SentBytes};
 use super::source::FileBlob;
+use crate::call::Call;
 use crate::error::ErrorKind;
-use crate::session::{Call, Session, is_retryable};
+use crate::session::{Session, is_retryable};
 use crate::transport::{Body, Response};
 
 /// How a blob came into the repository.
@@ -158,11 +158,7 @@ impl Session {
             .with(CONTENT_TYPE, "application/octet-stream")
             .with(CONTENT_LENGTH, &blob.size.to_string());
 
-        let response = self
-            .upload(&call, Body::new(body.map_err(|error| error)), || {
-                sent.count()
-            })
-            .await?;
+        let response = self.upload(&call, Body::new(body), || sent.count()).await?;
         match response.status {
             StatusCode::CREATED => self
                 .check_digest(&response, &blob.digest)

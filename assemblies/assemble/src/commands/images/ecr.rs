@@ -59,6 +59,7 @@ impl Ecr {
 
     /// Returns a login, which ECR limits to 12 hours.
     pub(super) async fn login(&self) -> Result<Login, CliError> {
+        // The token is for every registry that the credentials give access to, whatever its account.
         let answer = self.call("GetAuthorizationToken", json!({})).await?;
         let token = answer.pointer("/authorizationData/0/authorizationToken");
         let login = token.and_then(Value::as_str).and_then(Login::from_basic);
@@ -169,6 +170,7 @@ impl Ecr {
         let mut wait = FIRST_WAIT;
         loop {
             let outcome = self.send(operation, body).await;
+            // Throttling has the status 400 (Amazon ECR API Reference, "Common errors").
             let is_temporary = match &outcome {
                 Ok((status, Err(refusal))) => {
                     *status == 429 || *status >= 500 || refusal.code.contains("Throttling")

@@ -59,7 +59,9 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         if !arguments.no_ecs {
             in_use.extend(images_of_ecs(arguments.keep).await?);
         }
-        let (client, apis) = logins::log_in(registries::client()?, &targets, ui).await?;
+        // Boxed: the AWS configuration makes the future larger than 16 kB.
+        let login = Box::pin(logins::log_in(registries::client()?, &targets, ui));
+        let (client, apis) = login.await?;
 
         let mut selections = Vec::new();
         for target in &targets {

@@ -1,6 +1,6 @@
 //! `assemble images push`: uploads built images, and locks their digests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use serde_json::json;
 use super::logins;
 use super::progress::{format_bytes, watch};
 use super::targets::{Target, TargetArguments};
+use crate::arguments::ValueArguments;
 use crate::commands::lock::{self, format_images};
 use crate::error::CliError;
 use crate::project::Project;
@@ -68,7 +69,8 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     print(&pushed, arguments.format, ui);
 
     let file = project.lock_file(&values, "example");
-    let locked = update_lock(before, &pushed, &file);
+    let in_lock = select_for_lock(&pushed, &values, project, ui);
+    let locked = update_lock(before, &in_lock, &file);
     let path = file.strip_prefix(project.root()).unwrap_or(&file).display();
     match locked {
         Ok(true) => ui.message(&format!("wrote `{path}`; commit it")),
@@ -126,8 +128,11 @@ async fn push_all(
     images: &[(Target, Layout)],
     ui: &Ui,
 ) -> Result<(Vec<Pushed>, Vec<String>), CliError> {
+    // One login for each registry, before the first upload.
     let targets: Vec<Target> = images.iter().map(|(target, _)| target.clone()).collect();
-    let (client, apis) = logins::log_in(registries::client()?, &targets, ui).await?;
+    // Boxed: the AWS configuration makes the future larger than 16 kB.
+    let login = Box::pin(logins::log_in(registries::client()?, &targets, ui));
+    let (client, apis) = login.await?;
     if arguments.create_repositories {
         apis.create_repositories(&targets, ui).await?;
     }
@@ -212,8 +217,39 @@ fn print(pushed: &[Pushed], format: Format, ui: &Ui) {
     ui.data(&text);
 }
 
+/// Returns the images that assemblies name with these values; `assemble lock --check` would report the others.
+fn select_for_lock<'p>(
+    pushed: &'p [Pushed],
+    values: &ValueArguments,
+    project: &Project,
+    ui: &Ui,
+) -> Vec<&'p Pushed> {
+    let assemblies = project.assemblies().unwrap_or_default();
+    let Ok(plans) = lock::plans(&assemblies, values, project) else {
+        // An assembly that cannot be planned may name any of them.
+        return pushed.iter().collect();
+    };
+    let used: BTreeSet<&str> = plans
+        .iter()
+        .flat_map(|plan| &plan.definition().container_definitions)
+        .map(|container| container.image.as_str())
+        .collect();
+
+    let is_used = |(target, _): &&Pushed| {
+        let is_used = used.contains(target.image.as_str());
+        if !is_used {
+            ui.message(&format!(
+                "{}: not locked, since no assembly names {}",
+                target.name, target.image
+            ));
+        }
+        is_used
+    };
+    pushed.iter().filter(is_used).collect()
+}
+
 /// Adds the digests to the lock file, in the same form as `assemble lock`, and returns whether it changed.
-fn update_lock(before: Lock, pushed: &[Pushed], file: &Path) -> Result<bool, CliError> {
+fn update_lock(before: Lock, pushed: &[&Pushed], file: &Path) -> Result<bool, CliError> {
     let mut after = before;
     for (target, image) in pushed {
         let locked = LockedImage {

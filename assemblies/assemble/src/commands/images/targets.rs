@@ -71,6 +71,7 @@ impl TargetArguments {
         };
 
         targets.sort_by(|a, b| a.name.cmp(&b.name));
+        // Containers of several assemblies often have the same image.
         targets.dedup();
         if let Some(tag) = tag {
             for target in &mut targets {
