@@ -62,6 +62,12 @@ impl Home {
             .env("AWS_ENDPOINT_URL", &self.services.url)
             .env("AWS_EC2_METADATA_DISABLED", "true");
 
+        // The profile has both.
+        if kind == "profile only" {
+            command
+                .env_remove("AWS_REGION")
+                .env_remove("AWS_ENDPOINT_URL");
+        }
         // The credentials of a task need no region.
         if kind == "task" {
             command.env_remove("AWS_REGION");
@@ -270,6 +276,22 @@ fn a_named_profile_takes_precedence_over_keys_of_the_environment() {
     assert_eq!(home.log_in(None, &keys), "OK AKIDENV");
     // `up --credentials profile:keys`
     assert_eq!(home.child("task", Some("keys"), &keys), "OK AKIDPROFILE");
+}
+
+/// A profile as in the AWS documentation of `endpoint_url`, which also applies to its login.
+#[test]
+fn uses_the_endpoint_of_the_profile() {
+    let home = Home::new("");
+    let config = format!(
+        "[profile local]\naws_access_key_id = AKIDLOCAL\naws_secret_access_key = x\n\
+         region = eu-west-1\nendpoint_url = {}\n",
+        home.services.url
+    );
+    home.write(".aws/config", &config);
+    assert_eq!(
+        home.child("profile only", Some("local"), &[]),
+        "OK AKIDLOCAL"
+    );
 }
 
 #[test]
