@@ -219,8 +219,7 @@ impl<'a> Reader<'a> {
         let number = match &node.value {
             NodeValue::Number(number) => number.as_i64(),
             // An interpolated `${…}` is always text.
-            NodeValue::Text(text) => text.parse().ok(),
-            _ => None,
+            _ => node.text().and_then(|text| text.parse().ok()),
         };
 
         let Some(number) = number else {
@@ -265,8 +264,7 @@ impl<'a> Reader<'a> {
         let number = match &node.value {
             NodeValue::Number(number) => number.as_f64(),
             // An interpolated `${…}` is always text.
-            NodeValue::Text(text) => text.parse().ok(),
-            _ => None,
+            _ => node.text().and_then(|text| text.parse().ok()),
         };
 
         // YAML has `.inf` and `.nan`; JSON does not.

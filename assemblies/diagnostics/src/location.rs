@@ -66,6 +66,8 @@ pub struct LocationMap {
     /// Pointers below which the text no longer applies.
     replaced: BTreeSet<String>,
     /// The text for values without a recorded location. Locations are computed on demand: each holds its line,
+    /// Pointers of texts that were written as `${…}` alone.
+    interpolated: BTreeSet<String>,
     /// and storing one for every value of a long line would multiply the text.
     text: Option<(Source, Node)>,
 }
@@ -97,11 +99,23 @@ impl LocationMap {
         self.recorded.retain(|known, _| !known.starts_with(&inside));
         // The text still contains the old value and its members.
         self.replaced.insert(pointer.clone());
+        self.interpolated
+            .retain(|known| *known != pointer && !known.starts_with(&inside));
         self.recorded.insert(pointer, location);
     }
 
     /// Returns the location of a value, or of the nearest enclosing value that has one.
     pub fn get(&self, pointer: &str) -> Location {
+    /// Records that a value is text which was written as `${…}` alone, until the value is replaced.
+    pub fn mark_interpolated(&mut self, pointer: impl Into<String>) {
+        self.interpolated.insert(pointer.into());
+    }
+
+    /// Returns the JSON pointers of the values that were written as `${…}` alone.
+    pub fn interpolated(&self) -> impl Iterator<Item = &str> {
+        self.interpolated.iter().map(String::as_str)
+    }
+
         let mut enclosing = pointer;
         loop {
             if let Some(location) = self.recorded.get(enclosing) {
@@ -156,6 +170,17 @@ mod tests {
 
     #[test]
     fn replacing_a_recorded_value_leaves_its_siblings_alone() {
+    #[test]
+    fn replacing_a_value_drops_the_marks_of_interpolated_text_in_it() {
+        let mut locations = LocationMap::new();
+        for pointer in ["/a", "/b/0", "/bc"] {
+            locations.mark_interpolated(pointer);
+        }
+        locations.replace("/a", Location::Pointer(String::new()));
+        locations.replace("/b", Location::Pointer(String::new()));
+        assert_eq!(locations.interpolated().collect::<Vec<_>>(), ["/bc"]);
+    }
+
         let location = |text: &str| Location::Pointer(text.to_owned());
         let mut locations = LocationMap::new();
         for pointer in ["/list", "/list/0", "/list/0/value", "/lists"] {

@@ -66,10 +66,15 @@ pub fn read_node(source: &Source, node: &Node) -> Result<LocatedDefinition, Vec<
 
 /// Reads a task definition from JSON, with locations that the caller supplies.
 ///
-/// Validates it like [`read`]; findings point to the supplied locations.
-pub fn read_value(value: &Value, locations: &LocationMap) -> Result<TaskDefinition, Vec<Finding>> {
+/// Validates it like [`read`]; findings point to the supplied locations. Text that the locations mark as interpolated
+/// gets the type of its field.
+pub fn read_value(
+    mut value: Value,
+    locations: &LocationMap,
+) -> Result<TaskDefinition, Vec<Finding>> {
+    convert_interpolated(&mut value, locations);
     let source = Source::new("task-definition.json", "");
-    let node = Node::from_json(value);
+    let node = Node::from_json(&value);
     let with_location = |mut finding: Finding| {
         if let Some(pointer) = finding.pointer.as_deref() {
             finding.location = locations.get(pointer);
@@ -85,8 +90,32 @@ pub fn read_value(value: &Value, locations: &LocationMap) -> Result<TaskDefiniti
         what,
         &RESPONSE_ONLY_FIELDS,
     )
-    .and_then(|()| deserialize(&source, &node, value))
+    .and_then(|()| deserialize(&source, &node, &value))
     .map_err(|findings| findings.into_iter().map(with_location).collect())
+}
+
+/// Converts interpolated text, such as `"45"` for `${patience}`, to the type of its field. Text that does not fit is
+/// left as it is, and the validation reports it.
+fn convert_interpolated(value: &mut Value, locations: &LocationMap) {
+    for pointer in locations.interpolated() {
+        let schema = TaskDefinition::SCHEMA.at(pointer);
+        let (Some(schema), Some(value)) = (schema, value.pointer_mut(pointer)) else {
+            continue;
+        };
+        if let Some(typed) = value.as_str().and_then(|text| parse_as(schema, text)) {
+            *value = typed;
+        }
+    }
+}
+
+/// Parses a text as a value of another type, if no decision is needed.
+fn parse_as(schema: Schema, text: &str) -> Option<Value> {
+    match schema {
+        Schema::Integer(_) => text.parse::<u32>().ok().map(Value::from),
+        Schema::Bool => text.parse::<bool>().ok().map(Value::from),
+        Schema::List(Schema::Text) => Some(json!([text])),
+        _ => None,
+    }
 }
 
 /// Applies fixes to the text of a task definition. Everything else keeps its bytes.
@@ -422,9 +451,7 @@ impl Reader<'_> {
             }
             (Schema::Text, NodeValue::Number(number)) => json!(self.as_written(node, number)),
             (Schema::Text, NodeValue::Bool(value)) => json!(value.to_string()),
-            (Schema::Integer(_), NodeValue::Text(text)) => json!(text.parse::<u32>().ok()?),
-            (Schema::Bool, NodeValue::Text(text)) => json!(text.parse::<bool>().ok()?),
-            (Schema::List(Schema::Text), NodeValue::Text(text)) => json!([text]),
+            (_, NodeValue::Text(text)) => parse_as(schema, text)?,
             (Schema::List(_), NodeValue::Map(entries)) if !entries.is_empty() => {
                 json!([node.to_json()])
             }
