@@ -25,7 +25,7 @@
 //!
 //! let source = Source::new("shop.yaml", "name: shop\nprot: 8080\n");
 //! let node = parse(&source).expect("well-formed");
-//! let locations = LocationMap::from_source(&source, &node);
+//! let locations = LocationMap::from_source(&source, node);
 //!
 //! let suggestion = nearest("prot", ["name", "port"]).expect("one is near");
 //! let hint = format!("did you mean `{suggestion}`?");

@@ -1,6 +1,7 @@
 //! The location of a value: a line of a text, or the derivation it comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::source::{Node, Source, lines};
 
@@ -65,11 +66,12 @@ pub struct LocationMap {
     recorded: BTreeMap<String, Location>,
     /// Pointers below which the text no longer applies.
     replaced: BTreeSet<String>,
-    /// The text for values without a recorded location. Locations are computed on demand: each holds its line,
     /// Pointers of texts that were written as `${…}` alone.
     interpolated: BTreeSet<String>,
-    /// and storing one for every value of a long line would multiply the text.
-    text: Option<(Source, Node)>,
+    /// The text for values without a recorded location. Locations are computed on demand: each holds its line,
+    /// and storing one for every value of a long line would multiply the text. Shared, because the tree of a large
+    /// text has several times its size.
+    text: Option<Arc<(Source, Node)>>,
 }
 
 impl LocationMap {
@@ -79,9 +81,9 @@ impl LocationMap {
     }
 
     /// Creates a map with the locations of all values of a text.
-    pub fn from_source(source: &Source, node: &Node) -> Self {
+    pub fn from_source(source: &Source, node: Node) -> Self {
         Self {
-            text: Some((source.clone(), node.clone())),
+            text: Some(Arc::new((source.clone(), node))),
             ..Self::default()
         }
     }
@@ -97,15 +99,13 @@ impl LocationMap {
         let pointer = pointer.into();
         let inside = format!("{pointer}/");
         self.recorded.retain(|known, _| !known.starts_with(&inside));
-        // The text still contains the old value and its members.
-        self.replaced.insert(pointer.clone());
         self.interpolated
             .retain(|known| *known != pointer && !known.starts_with(&inside));
+        // The text still contains the old value and its members.
+        self.replaced.insert(pointer.clone());
         self.recorded.insert(pointer, location);
     }
 
-    /// Returns the location of a value, or of the nearest enclosing value that has one.
-    pub fn get(&self, pointer: &str) -> Location {
     /// Records that a value is text which was written as `${…}` alone, until the value is replaced.
     pub fn mark_interpolated(&mut self, pointer: impl Into<String>) {
         self.interpolated.insert(pointer.into());
@@ -116,6 +116,8 @@ impl LocationMap {
         self.interpolated.iter().map(String::as_str)
     }
 
+    /// Returns the location of a value, or of the nearest enclosing value that has one.
+    pub fn get(&self, pointer: &str) -> Location {
         let mut enclosing = pointer;
         loop {
             if let Some(location) = self.recorded.get(enclosing) {
@@ -141,7 +143,7 @@ impl LocationMap {
         if self.replaced.iter().any(encloses) {
             return None;
         }
-        let (source, node) = self.text.as_ref()?;
+        let (source, node) = self.text.as_deref()?;
         Some(lines::location(source, node.at(pointer)?.span))
     }
 }
@@ -160,7 +162,7 @@ mod tests {
     fn replacing_a_value_of_a_text_hides_the_locations_inside_it() {
         let source = Source::new("a.yaml", "list: [{ a: 1 }]\nother: 2\n");
         let node = crate::source::parse(&source).unwrap();
-        let mut locations = LocationMap::from_source(&source, &node);
+        let mut locations = LocationMap::from_source(&source, node);
         let after = Location::Pointer("after".to_owned());
         locations.replace("/list", after.clone());
         assert_eq!(locations.get("/list/0/a"), after);
@@ -168,8 +170,6 @@ mod tests {
         assert_eq!(locations.get("/other").sort_key(), (2, 8));
     }
 
-    #[test]
-    fn replacing_a_recorded_value_leaves_its_siblings_alone() {
     #[test]
     fn replacing_a_value_drops_the_marks_of_interpolated_text_in_it() {
         let mut locations = LocationMap::new();
@@ -181,6 +181,8 @@ mod tests {
         assert_eq!(locations.interpolated().collect::<Vec<_>>(), ["/bc"]);
     }
 
+    #[test]
+    fn replacing_a_recorded_value_leaves_its_siblings_alone() {
         let location = |text: &str| Location::Pointer(text.to_owned());
         let mut locations = LocationMap::new();
         for pointer in ["/list", "/list/0", "/list/0/value", "/lists"] {

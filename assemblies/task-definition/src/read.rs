@@ -44,11 +44,11 @@ pub struct LocatedDefinition {
 /// Unknown fields, missing fields and values of the wrong type are all reported together. The fields that
 /// `describe-task-definition` adds to its response are accepted and dropped.
 pub fn read(source: &Source) -> Result<LocatedDefinition, Vec<Finding>> {
-    read_node(source, &unwrap_response(parse(source)?))
+    read_node(source, unwrap_response(parse(source)?))
 }
 
 /// Reads a task definition from a node of a parsed text.
-pub fn read_node(source: &Source, node: &Node) -> Result<LocatedDefinition, Vec<Finding>> {
+pub fn read_node(source: &Source, node: Node) -> Result<LocatedDefinition, Vec<Finding>> {
     // A template has none of the expected fields, and one finding is better than one per key.
     let template = node
         .entries()
@@ -59,7 +59,7 @@ pub fn read_node(source: &Source, node: &Node) -> Result<LocatedDefinition, Vec<
         return Err(vec![template_finding(source, key.span)]);
     }
     Ok(LocatedDefinition {
-        definition: read_record(source, node, "the task definition", &RESPONSE_ONLY_FIELDS)?,
+        definition: read_record(source, &node, "the task definition", &RESPONSE_ONLY_FIELDS)?,
         locations: LocationMap::from_source(source, node),
     })
 }

@@ -190,7 +190,7 @@ fn properties(
     let mut document = if is_definition {
         definition(source, node, source_map)?
     } else {
-        service(source, &node, source_map)?
+        service(source, node, source_map)?
     };
 
     // As in the other formats, a document with unknown fields is not checked further.
