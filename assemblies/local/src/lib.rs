@@ -19,7 +19,7 @@
 //! | module | does |
 //! |---|---|
 //! | `options`, `project`, `messages`, `error` | what the caller passes and gets |
-//! | `role` | tells background processes and replicas apart |
+//! | `role` | tells background processes and replicas apart, by a hidden option |
 //! | `detach` | runs the task in a background process |
 //! | `target` | takes what to run from a plan or a task definition |
 //! | `local_run` | resolves and checks the options, then runs the session |

@@ -115,12 +115,18 @@ pub(crate) struct Arguments {
     /// Allow outgoing connections to HOST:PORT. Loopback addresses in the task's variables are allowed without it.
     #[arg(long, value_name = "HOST:PORT", value_parser = local::parse_reach)]
     pub(crate) reach: Vec<local::Reach>,
+    /// Run in this process for `--detach`, as the run with this name.
+    #[arg(long = Role::BACKGROUND, hide = true, value_name = "NAME", value_parser = local::parse_run_name)]
+    background: Option<String>,
+    /// Run one task for `--count`.
+    #[arg(long = Role::REPLICA, hide = true, value_name = "N")]
+    replica: Option<u8>,
 }
 
 impl Arguments {
     fn to_options(&self) -> local::Options {
         local::Options {
-            role: Role::from_environment(),
+            role: Role::from_options(self.background.as_deref(), self.replica),
             what: self.what.clone(),
             env: self.env.clone(),
             env_file: self.env_file.clone(),
@@ -172,8 +178,7 @@ fn start(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliErr
     let (options, output) = (arguments.to_options(), Output::new(ui, arguments.json));
     let directory = local::Project::new(project.root().to_owned(), dev_token::issuer(project));
 
-    // Background processes and replicas get their name or number from the environment; they start no further
-    // process of their kind.
+    // A background process and a replica start no further process of their kind.
     if (arguments.detach || arguments.wait) && !options.role.is_background() {
         return Ok(local::run_detached(&options, &directory, &output)?);
     }
