@@ -18,6 +18,8 @@ mod reading;
 #[cfg(test)]
 mod readme;
 mod rule_config;
+#[cfg(any(feature = "aws", feature = "lock", feature = "up"))]
+mod runtime;
 mod udiff;
 mod ui;
 

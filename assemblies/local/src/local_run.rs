@@ -97,11 +97,7 @@ impl LocalRun {
         credentials: impl Future<Output = Result<Option<CredentialsSource>, Error>>,
         ui: &dyn Messages,
     ) -> Result<Report, Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|failure| Error::Usage(format!("cannot start: {failure}")))?;
+        let runtime = session::runtime()?;
         let (options, project, lock) = (self.options, self.project, self.lock);
         let result = runtime.block_on(async {
             let bindings = network::bindings(&self.ports);

@@ -17,6 +17,7 @@ use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};
+use crate::runtime;
 use crate::ui::Ui;
 
 /// Arguments of `lock`.
@@ -130,11 +131,7 @@ fn resolve(
 ) -> Result<BTreeMap<String, LockedImage>, CliError> {
     let client = Client::new(credentials()?, Limits::default())
         .map_err(|error| CliError::Usage(format!("cannot set up TLS: {error}")))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::Usage(format!("cannot start the async runtime: {error}")))?;
-    let outcomes = runtime.block_on(resolve_all(&client, images, ui));
+    let outcomes = runtime::new()?.block_on(resolve_all(&client, images, ui));
     let (mut resolved, mut errors) = (BTreeMap::new(), Vec::new());
 
     for outcome in outcomes {

@@ -10,6 +10,7 @@ use super::check::is_task_definition;
 use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
+use crate::runtime;
 
 /// Returns the task definition of an assembly, or of a file, after checking it.
 pub(crate) fn definition(
@@ -44,11 +45,7 @@ pub(crate) fn definition(
 pub(crate) fn with_client<T>(
     work: impl AsyncFnOnce(Client) -> Result<T, ecs_client::Error>,
 ) -> Result<T, CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::Usage(format!("cannot start the async runtime: {error}")))?;
-    let outcome = runtime.block_on(async { work(Client::from_environment().await?).await });
+    let outcome = runtime::new()?.block_on(async { work(Client::from_environment().await?).await });
 
     outcome.map_err(|error| {
         // Exit code 3 is for what the remote side refused; a missing credential or region is a usage error.
