@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -169,34 +169,8 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Login>, Error
         return Err(helper_error("invalid helper name".to_owned()));
     }
 
-    let mut child = Command::new(format!("docker-credential-{helper}"))
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| helper_error(error.to_string()))?;
-
-    let (input, output) = (child.stdin.take(), child.stdout.take());
-    let exchange = async {
-        if let Some(mut input) = input {
-            // If the helper has exited, its exit code has the reason.
-            let _ = input.write_all(registry.as_bytes()).await;
-        }
-
-        let mut stdout = Vec::new();
-        if let Some(output) = output {
-            output
-                .take(MAX_HELPER_OUTPUT)
-                .read_to_end(&mut stdout)
-                .await?;
-        }
-        Ok::<_, std::io::Error>((child.wait().await?, stdout))
-    };
-
     // A helper may prompt the user, which would block a non-interactive command for ever.
-    let outcome = timeout(HELPER_TIMEOUT, exchange).await;
+    let outcome = timeout(HELPER_TIMEOUT, ask_helper(helper, registry)).await;
     let (status, stdout) = outcome
         .map_err(|_| helper_error(format!("no response within {} s", HELPER_TIMEOUT.as_secs())))?
         .map_err(|error| helper_error(error.to_string()))?;
@@ -220,6 +194,32 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Login>, Error
             password: login.secret,
         },
     }))
+}
+
+/// Writes the registry to the helper's stdin and reads its answer. A helper that takes too long ends when the future
+/// is dropped.
+async fn ask_helper(helper: &str, registry: &str) -> std::io::Result<(ExitStatus, Vec<u8>)> {
+    let mut child = Command::new(format!("docker-credential-{helper}"))
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+
+    if let Some(mut input) = child.stdin.take() {
+        // If the helper has exited, its exit code has the reason.
+        let _ = input.write_all(registry.as_bytes()).await;
+    }
+
+    let mut stdout = Vec::new();
+    if let Some(output) = child.stdout.take() {
+        output
+            .take(MAX_HELPER_OUTPUT)
+            .read_to_end(&mut stdout)
+            .await?;
+    }
+    Ok((child.wait().await?, stdout))
 }
 
 const MAX_HELPER_OUTPUT: u64 = 64 * 1024;

@@ -44,12 +44,7 @@ pub(crate) struct Arguments {
 
 /// Renders all assemblies before it fails, so that every finding is printed.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
-    let names = if arguments.all {
-        project.assemblies()?
-    } else {
-        arguments.names.clone()
-    };
-
+    let names = arguments.names(project)?;
     let catalog = project.catalog()?;
     let prices = project.prices(&arguments.prices)?;
     let mut rows = vec![HEADINGS.map(str::to_owned)];
@@ -102,18 +97,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     }
 
     ui.data(&table(&rows));
-    let location = arguments
-        .output
-        .as_deref()
-        .map_or("assemblies/rendered/".to_owned(), |out| {
-            out.display().to_string()
-        });
-
-    ui.message(&match written {
-        0 => format!("nothing changed in {location}"),
-        1 => format!("wrote 1 file to {location}"),
-        count => format!("wrote {count} files to {location}"),
-    });
+    ui.message(&arguments.format_total(written));
     ui.print_missing_values(&findings);
 
     if findings
@@ -123,6 +107,28 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         Err(CliError::Findings(findings))
     } else {
         Ok(0)
+    }
+}
+
+impl Arguments {
+    /// Returns the names of the assemblies to render.
+    fn names(&self, project: &Project) -> Result<Vec<String>, CliError> {
+        if self.all {
+            project.assemblies()
+        } else {
+            Ok(self.names.clone())
+        }
+    }
+
+    /// Formats the number of written files, and where they are.
+    fn format_total(&self, written: usize) -> String {
+        let output = self.output.as_deref().map(|out| out.display().to_string());
+        let location = output.unwrap_or_else(|| "assemblies/rendered/".to_owned());
+        match written {
+            0 => format!("nothing changed in {location}"),
+            1 => format!("wrote 1 file to {location}"),
+            count => format!("wrote {count} files to {location}"),
+        }
     }
 }
 
