@@ -36,6 +36,7 @@
 //! | `events` | delivers events; `json` has their format for programs |
 //! | `watch` | restarts a container when its program changes |
 //! | `ready` | waits until all containers are ready and prints a sample command |
+//! | `runtime` | creates the async runtime |
 //! | `run_folder` | names, creates and locks run directories |
 //! | `run_dir` | records events in the run directory; `control_socket` serves `ps`, `logs`, `stop` |
 //! | `dev_keys` | development keys and certificates |
@@ -61,6 +62,7 @@ mod replicas;
 mod role;
 mod run_dir;
 mod run_folder;
+mod runtime;
 mod secrets;
 mod session;
 mod stub;

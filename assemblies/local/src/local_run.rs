@@ -12,7 +12,9 @@ use task_runner::sandbox::Sandbox;
 use task_runner::{Program, RunPlan};
 
 use crate::dev_keys::private_folder;
+use crate::run_dir::Binding;
 use crate::run_folder::claim_folder;
+use crate::runtime::new_runtime;
 use crate::session::{self, Report};
 use crate::stub::Stubs;
 use crate::target::Target;
@@ -29,6 +31,7 @@ pub struct LocalRun {
     target: Target,
     plan: RunPlan,
     ports: Vec<(TcpListener, u16)>,
+    bindings: Vec<Binding>,
     reaches: Vec<network::Reach>,
     /// The lock on the run directory, held until this is dropped.
     lock: File,
@@ -48,6 +51,10 @@ impl LocalRun {
         let programs = local.find_programs(&target, &options, &project, ui)?;
         let secrets = secrets::read_all(&local.definition, &project)?;
         let ports = local.bind_ports(&options)?;
+        let bindings = network::bindings(&ports);
+        if let Some(public) = &mut target.public {
+            public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
+        }
 
         let cgroups = environment::cgroups(&local.definition, &options);
         let sandboxed = local.sandbox.is_some();
@@ -75,9 +82,6 @@ impl LocalRun {
         plan.writable_paths = folders::find_mentioned(&plan);
         let reaches = network::find_reaches(&plan, &target, &options);
         plan.hosts = network::hosts(&reaches, &plan.folder)?;
-        if let Some(public) = &mut target.public {
-            public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
-        }
 
         Ok(Self {
             options,
@@ -85,6 +89,7 @@ impl LocalRun {
             target,
             plan,
             ports,
+            bindings,
             reaches,
             lock,
         })
@@ -97,15 +102,14 @@ impl LocalRun {
         credentials: impl Future<Output = Result<Option<CredentialsSource>, Error>>,
         ui: &dyn Messages,
     ) -> Result<Report, Error> {
-        let runtime = session::runtime()?;
+        let runtime = new_runtime()?;
         let (options, project, lock) = (self.options, self.project, self.lock);
         let result = runtime.block_on(async {
-            let bindings = network::bindings(&self.ports);
             let forwards = network::open(&self.plan, self.ports, &self.reaches, ui)?;
             let session = session::run_session(
                 self.plan,
                 self.target,
-                (&bindings, forwards),
+                (&self.bindings, forwards),
                 &options,
                 &project,
                 credentials,
