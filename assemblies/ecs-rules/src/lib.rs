@@ -62,5 +62,5 @@ mod rules;
 pub use images::{ImageFact, ImageFacts};
 pub use launch::{LaunchContext, Request};
 pub use report::Report;
-pub use rule::{Check, Rule};
+pub use rule::{Check, Failing, Rule};
 pub use rules::{check, check_with, rule, rules};

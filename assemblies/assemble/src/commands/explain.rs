@@ -49,7 +49,7 @@ fn format_rule(rule: &Row, ui: &Ui) -> String {
         rule.explanation,
         rule.hint,
         rule.source,
-        indent(rule.failing),
+        indent(&rule.failing_document()),
     );
 
     if !reports.is_empty() {
