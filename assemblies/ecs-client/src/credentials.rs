@@ -9,6 +9,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tokio::sync::Mutex;
 
+use crate::error::format_chain;
+
 /// The source of a task's credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialSource {
@@ -70,7 +72,7 @@ impl TaskCredentials {
                 .provider
                 .provide_credentials()
                 .await
-                .map_err(|error| chain(&error))?,
+                .map_err(|error| format_chain(&error))?,
         };
 
         let end = credentials
@@ -99,17 +101,6 @@ async fn assume(arn: &str, config: &SdkConfig) -> Result<SharedCredentialsProvid
         .region(region.clone())
         .configure(config);
     Ok(SharedCredentialsProvider::new(role.build().await))
-}
-
-/// Formats an error with its causes; the outermost message alone is not specific.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(inner) = next {
-        text = format!("{text}: {inner}");
-        next = inner.source();
-    }
-    text
 }
 
 /// The SDKs renew credentials five minutes before they expire, so these must be renewed earlier.

@@ -164,6 +164,12 @@ fn chain<'e>(
     std::iter::successors(Some(error), |error| StdError::source(*error))
 }
 
+/// Formats an error with its causes; the outermost message alone is not specific.
+pub(crate) fn format_chain(error: &(dyn StdError + 'static)) -> String {
+    let messages: Vec<String> = chain(error).map(ToString::to_string).collect();
+    messages.join(": ")
+}
+
 fn root_cause(error: &(dyn StdError + 'static)) -> String {
     chain(error)
         .last()
