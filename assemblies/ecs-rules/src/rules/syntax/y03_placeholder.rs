@@ -1,7 +1,7 @@
 use diagnostics::placeholder::{self, PLACEHOLDER};
-use diagnostics::{Severity, escape, find_placeholder};
+use diagnostics::{Severity, escape};
 use serde_json::Value;
-use task_definition::LocatedDefinition;
+use task_definition::{LocatedDefinition, find_placeholder};
 
 use crate::rules::{Check, Failing, Report, Rule};
 

@@ -1,5 +1,5 @@
-use diagnostics::{Severity, find_placeholder};
-use task_definition::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::{LocatedDefinition, find_placeholder};
 
 use crate::rules::shared::is_platform_known;
 use crate::rules::{Check, Failing, Report, Rule};

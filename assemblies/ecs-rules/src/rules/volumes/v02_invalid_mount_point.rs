@@ -1,5 +1,5 @@
-use diagnostics::{Severity, find_placeholder, nearest};
-use task_definition::LocatedDefinition;
+use diagnostics::{Severity, nearest};
+use task_definition::{LocatedDefinition, find_placeholder};
 
 use crate::rules::shared::containers;
 use crate::rules::{Check, Failing, Report, Rule};

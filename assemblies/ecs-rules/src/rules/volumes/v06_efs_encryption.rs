@@ -1,5 +1,5 @@
-use diagnostics::{Edit, Severity, find_placeholder};
-use task_definition::LocatedDefinition;
+use diagnostics::{Edit, Severity};
+use task_definition::{LocatedDefinition, find_placeholder};
 
 use crate::rules::{Check, Failing, Report, Rule};
 
