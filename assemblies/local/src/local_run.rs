@@ -19,8 +19,8 @@ use crate::session::{self, Report};
 use crate::stub::Stubs;
 use crate::target::Target;
 use crate::{
-    Error, Messages, Options, Project, environment, folders, image, network, programs, secrets,
-    stub,
+    Error, Messages, Options, Project, environment, folders, image, limits, network, programs,
+    secrets, stub,
 };
 
 /// A task that is ready to run.
@@ -56,9 +56,9 @@ impl LocalRun {
             public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
         }
 
-        let cgroups = environment::cgroups(&local.definition, &options);
+        let cgroups = limits::cgroups(&local.definition, &options);
         let sandboxed = local.sandbox.is_some();
-        environment::warn_about_unenforced(&local.definition, sandboxed, cgroups.as_deref(), ui);
+        limits::warn_about_unenforced(&local.definition, sandboxed, cgroups.as_deref(), ui);
         let (folder, lock) = claim_folder(&options, &local.definition.family, &project)?;
 
         let volumes = persistent_volumes(&local.definition, &project)?;
