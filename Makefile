@@ -54,6 +54,8 @@ test: ## run every test; names what it skips
 
 lint: ## rustfmt, clippy with warnings denied, words and sizes
 	$(CARGO) fmt --all --check
+	@# The rules are modules that a macro declares, which cargo fmt does not follow.
+	rustfmt --edition 2024 --check assemblies/ecs-rules/src/rules/*/*.rs assemblies/assembly/src/rules/m*.rs
 	@tests/lint-style
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 

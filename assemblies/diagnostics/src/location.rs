@@ -112,7 +112,7 @@ impl LocationMap {
     }
 
     /// Returns the JSON pointers of the values that were written as `${…}` alone.
-    pub fn interpolated(&self) -> impl Iterator<Item = &str> {
+    pub fn interpolated_pointers(&self) -> impl Iterator<Item = &str> {
         self.interpolated.iter().map(String::as_str)
     }
 
@@ -178,7 +178,10 @@ mod tests {
         }
         locations.replace("/a", Location::Pointer(String::new()));
         locations.replace("/b", Location::Pointer(String::new()));
-        assert_eq!(locations.interpolated().collect::<Vec<_>>(), ["/bc"]);
+        assert_eq!(
+            locations.interpolated_pointers().collect::<Vec<_>>(),
+            ["/bc"]
+        );
     }
 
     #[test]

@@ -63,5 +63,5 @@ mod rules;
 pub use images::{FolderOwner, ImageFact, ImageFacts, ImageFiles, InspectedImage, Inspection};
 pub use launch::{LaunchContext, Request};
 pub use report::Report;
-pub use rule::{Check, Rule};
+pub use rule::{Check, Failing, Rule};
 pub use rules::{check, check_with, platform_of, rule, rules};

@@ -8,7 +8,7 @@ use task_definition::LocatedDefinition;
 use crate::images::ImageFacts;
 use crate::launch::LaunchContext;
 pub(crate) use crate::report::Report;
-pub(crate) use crate::rule::{Check, Rule};
+pub(crate) use crate::rule::{Check, Failing, Rule};
 
 use self::containers::c04_mutable_tag;
 use self::shared::is_fragment;

@@ -13,13 +13,15 @@ use task_runner::metadata::CredentialsSource;
 use task_runner::sandbox::Sandbox;
 
 use crate::dev_keys::private_folder;
+use crate::run_dir::Binding;
 use crate::run_folder::claim_folder;
+use crate::runtime::new_runtime;
 use crate::session::{self, Report};
 use crate::stub::Stubs;
 use crate::target::Target;
 use crate::{
-    Error, Messages, Options, Project, environment, folders, image, network, programs, secrets,
-    stub,
+    Error, Messages, Options, Project, environment, folders, image, limits, network, programs,
+    secrets, stub,
 };
 
 /// A task that is ready to run.
@@ -30,6 +32,7 @@ pub struct LocalRun {
     target: Target,
     plan: RunPlan,
     ports: Vec<(TcpListener, u16)>,
+    bindings: Vec<Binding>,
     reaches: Vec<network::Reach>,
     /// The lock on the run directory, held until this is dropped.
     lock: File,
@@ -56,9 +59,14 @@ impl LocalRun {
         programs.extend(from_images.programs);
         let secrets = secrets::read_all(&local.definition, &project)?;
         let ports = local.bind_ports(&options)?;
+        let bindings = network::bindings(&ports);
+        if let Some(public) = &mut target.public {
+            public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
+        }
 
-        let cgroups = environment::cgroups(&local.definition, &options);
-        environment::warn_about_unenforced(&local.definition, sandboxed, cgroups.as_deref(), ui);
+        let cgroups = limits::cgroups(&local.definition, &options);
+        let sandboxed = local.sandbox.is_some();
+        limits::warn_about_unenforced(&local.definition, sandboxed, cgroups.as_deref(), ui);
         let (folder, lock) = claim_folder(&options, &local.definition.family, &project)?;
 
         let volumes = persistent_volumes(&local.definition, &project)?;
@@ -82,9 +90,6 @@ impl LocalRun {
         plan.writable_paths = folders::find_mentioned(&plan);
         let reaches = network::find_reaches(&plan, &target, &options);
         plan.hosts = network::hosts(&reaches, &plan.folder)?;
-        if let Some(public) = &mut target.public {
-            public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
-        }
 
         Ok(Self {
             options,
@@ -92,6 +97,7 @@ impl LocalRun {
             target,
             plan,
             ports,
+            bindings,
             reaches,
             lock,
             images: from_images.images,
@@ -105,16 +111,15 @@ impl LocalRun {
         credentials: impl Future<Output = Result<Option<CredentialsSource>, Error>>,
         ui: &dyn Messages,
     ) -> Result<Report, Error> {
-        let runtime = session::runtime()?;
+        let runtime = new_runtime()?;
         let (options, project, lock) = (self.options, self.project, self.lock);
         let images = self.images;
         let result = runtime.block_on(async {
-            let bindings = network::bindings(&self.ports);
             let forwards = network::open(&self.plan, self.ports, &self.reaches, ui)?;
             let session = session::run_session(
                 self.plan,
                 self.target,
-                (&bindings, forwards),
+                (&self.bindings, forwards),
                 &options,
                 &project,
                 credentials,

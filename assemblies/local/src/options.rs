@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::environment::{EnvOverride, Limits};
+use crate::environment::EnvOverride;
 use crate::image::ImageChoice;
+use crate::limits::Limits;
 use crate::network::{Net, PublishedPort, Reach};
 use crate::role::Role;
 use crate::stub::Stub;

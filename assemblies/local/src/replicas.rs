@@ -20,7 +20,8 @@ use tokio::time::sleep;
 
 use super::control_socket::{ControlCommand, ControlSocket, send};
 use super::run_folder::{choose_name, free_folder, lock};
-use super::session::{Signals, runtime};
+use super::runtime::new_runtime;
+use super::session::Signals;
 use super::target::Target;
 use super::{network, ready};
 use crate::{Error, Messages, Options, Project};
@@ -72,7 +73,7 @@ pub fn run_replicas(
     }
 
     let container_ports: Vec<u16> = ports.iter().map(|(_, port)| *port).collect();
-    let runtime = runtime()?;
+    let runtime = new_runtime()?;
     let service = Service {
         replicas,
         round_robin: Arc::default(),

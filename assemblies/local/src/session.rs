@@ -8,7 +8,6 @@ use std::time::Duration;
 use task_runner::machine::StopCode;
 use task_runner::metadata::CredentialsSource;
 use task_runner::{Control, RunPlan, TaskReport, run};
-use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -45,15 +44,6 @@ pub struct Report {
     pub task: Option<TaskReport>,
     /// The run directory.
     pub folder: PathBuf,
-}
-
-/// Creates the runtime of a run. Two threads, so that a blocked task does not delay signals.
-pub(super) fn runtime() -> Result<Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|failure| Error::Usage(format!("cannot start: {failure}")))
 }
 
 /// Runs a plan until the task has ended.

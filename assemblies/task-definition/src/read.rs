@@ -2,13 +2,12 @@
 
 use diagnostics::placeholder::{self, PLACEHOLDER};
 use diagnostics::source::{Key, Node, NodeValue, Source, Span, parse};
-use diagnostics::{
-    Edit, Finding, Fix, Location, LocationMap, Severity, escape, find_placeholder, nearest,
-};
+use diagnostics::{Edit, Finding, Fix, Location, LocationMap, Severity, escape, nearest};
 use diagnostics::{FixError, RuleRef, apply_fixes_below};
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
 
+use crate::placeholder::find_placeholder;
 use crate::record::{Field, HasSchema, Schema};
 use crate::task::TaskDefinition;
 
@@ -97,7 +96,7 @@ pub fn read_value(
 /// Converts interpolated text, such as `"45"` for `${patience}`, to the type of its field. Text that does not fit is
 /// left as it is, and the validation reports it.
 fn convert_interpolated(value: &mut Value, locations: &LocationMap) {
-    for pointer in locations.interpolated() {
+    for pointer in locations.interpolated_pointers() {
         let schema = TaskDefinition::SCHEMA.at(pointer);
         let (Some(schema), Some(value)) = (schema, value.pointer_mut(pointer)) else {
             continue;

@@ -54,7 +54,7 @@ fn format_rule(rule: &Row, ui: &Ui) -> String {
         rule.hint,
         rule.source,
         images,
-        indent(rule.failing),
+        indent(&rule.failing_document()),
     );
 
     if !reports.is_empty() {

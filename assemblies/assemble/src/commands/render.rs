@@ -11,7 +11,7 @@ use std::thread;
 
 use assembly::{Document, Plan, Prices, Sizing};
 use clap::Args;
-use diagnostics::{Finding, Outcome, Severity};
+use diagnostics::{Finding, Severity};
 
 use crate::arguments::{PriceArguments, ValueArguments};
 use crate::error::{CliError, format_findings};
@@ -49,8 +49,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     let prices = project.prices(&arguments.prices)?;
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     let mut findings = UniqueFindings::default();
-    let mut written = 0;
-    let mut plans = Vec::new();
+    let (mut written, mut plans) = (0, Vec::new());
     let mut rule_config = RuleConfigLoader::new(&arguments.rules, project)?;
 
     for target in targets(arguments, project)? {
@@ -79,11 +78,9 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
                     findings.add(plan.warnings());
                     plans.push(plan);
                 }
-                Err(Outcome {
-                    findings: reported, ..
-                }) => {
-                    rows.push(failed_row(target.display_name(name), &reported));
-                    findings.add(&reported);
+                Err(outcome) => {
+                    rows.push(failed_row(target.display_name(name), &outcome.findings));
+                    findings.add(&outcome.findings);
                 }
             }
         }
@@ -91,8 +88,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
 
     let findings = findings.in_order;
     // An index without a failed assembly would be worse than the previous one.
-    let is_default_output = arguments.environment.is_empty() && arguments.output.is_none();
-    if arguments.all && is_default_output && plans.len() == names.len() {
+    if arguments.all && arguments.has_default_output() && plans.len() == names.len() {
         written += super::index::write(&plans, project)?;
     }
 
@@ -100,10 +96,8 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     ui.message(&arguments.format_total(written));
     ui.print_missing_values(&findings);
 
-    if findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error)
-    {
+    let mut severities = findings.iter().map(|finding| finding.severity);
+    if severities.any(|severity| severity == Severity::Error) {
         Err(CliError::Findings(findings))
     } else {
         Ok(0)
@@ -118,6 +112,11 @@ impl Arguments {
         } else {
             Ok(self.names.clone())
         }
+    }
+
+    /// Returns whether the files are those that are committed.
+    fn has_default_output(&self) -> bool {
+        self.environment.is_empty() && self.output.is_none()
     }
 
     /// Formats the number of written files, and where they are.

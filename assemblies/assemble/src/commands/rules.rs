@@ -155,7 +155,7 @@ impl Row {
             "source": self.source,
             "hint": self.hint,
             "passing": self.passing,
-            "failing": self.failing,
+            "failing": self.failing_document(),
             "images": serde_json::from_str::<Value>(self.images).unwrap_or_default(),
             "fix": Self::fix_title(&self.example_findings()),
         })
@@ -163,12 +163,13 @@ impl Row {
 
     /// Returns the findings of the failing example.
     pub(crate) fn example_findings(&self) -> Vec<Finding> {
+        let failing = self.failing_document();
         // Examples of manifest rules come with the components they use.
         if self.id.starts_with('M') {
-            return assembly::rules::example::findings(self.failing);
+            return assembly::rules::example::findings(&failing);
         }
-        let name = format!("example.{}", language(self.failing));
-        let source = Source::new(name, self.failing.trim_matches('\n'));
+        let name = format!("example.{}", language(&failing));
+        let source = Source::new(name, failing.trim_matches('\n'));
         check::definition(&source, &self.example_images(), &RuleConfig::default()).findings
     }
 
@@ -183,6 +184,7 @@ impl Row {
         let block = |language: &str, text: &str| {
             format!("```{language}\n{}\n```\n", text.trim_matches('\n'))
         };
+        let failing = self.failing_document();
         let report = if report.is_empty() {
             String::new()
         } else {
@@ -203,7 +205,7 @@ impl Row {
             self.explanation,
             self.hint.trim_end_matches('.'),
             self.source,
-            block(language(self.failing), self.failing),
+            block(language(&failing), &failing),
             block(language(self.passing), self.passing),
         )
     }

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M18.
 pub(crate) const RULE: Rule = Rule {
@@ -23,16 +23,10 @@ settings: { listen: { type: string, doc: the listen address } }
 size: { cpu: 64, memory: 64 }
 ",
     // `lisen` is not declared under `settings`.
-    failing: "\
-schema: 1
-name: web
-kind: app
-summary: Answers requests
-image: web:1
-provides: { http: { setting: lisen, port: 8080 } }
-settings: { listen: { type: string, doc: the listen address } }
-size: { cpu: 64, memory: 64 }
-",
+    failing: Failing::Change(
+        "provides: { http: { setting: listen, port: 8080 } }",
+        "provides: { http: { setting: lisen, port: 8080 } }",
+    ),
     ..MANIFEST
 };
 

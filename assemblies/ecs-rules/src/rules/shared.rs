@@ -1,11 +1,11 @@
 //! Helpers of several rules: iterators over a definition, and texts for findings.
 
-use diagnostics::{Edit, find_placeholder, nearest};
+use diagnostics::{Edit, nearest};
 use serde_json::json;
 use task_definition::fargate_sizes::{parse_cpu, parse_memory, smallest};
 use task_definition::{
     Condition, ContainerDefinition, LocatedDefinition, LogConfiguration, PortMapping,
-    TaskDefinition,
+    TaskDefinition, find_placeholder,
 };
 
 /// Returns every container with its pointer.

@@ -7,7 +7,7 @@ use task_definition::read;
 use crate::images::{ImageFact, ImageFacts, Inspection};
 use crate::inputs::{check_input, check_input_with, read_input};
 
-use super::{Rule, check_with, rules};
+use super::{Failing, Rule, check_with, rules};
 
 fn findings(name: &str, text: &str) -> Vec<Finding> {
     check_input(&Source::new(name, text))
@@ -35,11 +35,11 @@ fn every_passing_case_passes_every_rule() {
 #[test]
 fn every_failing_case_violates_only_its_rule_and_once() {
     for rule in rules() {
-        let found: Vec<_> = example(rule, rule.failing)
+        let found: Vec<_> = example(rule, &rule.failing_document())
             .into_iter()
             .map(|finding| (finding.rule, finding.severity))
             .collect();
-        let rendered = render(rule, rule.failing);
+        let rendered = render(rule, &rule.failing_document());
         assert_eq!(found, [(rule.id, rule.severity)], "{}: {rendered}", rule.id);
     }
 }
@@ -47,7 +47,7 @@ fn every_failing_case_violates_only_its_rule_and_once() {
 #[test]
 fn every_finding_of_a_failing_case_has_a_location_a_pointer_and_a_hint() {
     for rule in rules() {
-        for finding in example(rule, rule.failing) {
+        for finding in example(rule, &rule.failing_document()) {
             let text = finding.render(Color::No);
             assert!(text.contains(&format!("--> {}:", rule.id)), "{text}");
             assert!(text.contains('^'), "{text}");
@@ -75,6 +75,16 @@ fn the_images_of_examples_are_read() {
         let known: Result<std::collections::BTreeMap<String, Inspection>, _> =
             serde_json::from_str(rule.images);
         assert!(known.is_ok_and(|images| !images.is_empty()), "{}", rule.id);
+    }
+}
+
+#[test]
+fn a_change_of_the_passing_case_replaces_one_text() {
+    for rule in rules() {
+        if let Failing::Change(old, new) = rule.failing {
+            assert_eq!(rule.passing.matches(old).count(), 1, "{}", rule.id);
+            assert_ne!(old, new, "{}", rule.id);
+        }
     }
 }
 

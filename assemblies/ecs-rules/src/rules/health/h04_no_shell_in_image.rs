@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "H04",
@@ -27,17 +27,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The collector's image is built from scratch.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "collector",
-      "image": "aws-otel-collector:v0.43.0",
-      "healthCheck": { "command": ["CMD-SHELL", "curl -f http://localhost:13133/ || exit 1"] },
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""command": ["CMD", "/healthcheck"]"#,
+        r#""command": ["CMD-SHELL", "curl -f http://localhost:13133/ || exit 1"]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -3,7 +3,7 @@ use task_definition::LocatedDefinition;
 
 use crate::images::Inspection;
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "I01",
@@ -21,10 +21,10 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // The registry has no tag `2`.
-    failing: r#"{
+    failing: Failing::Document(r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:2", "memory": 128 }]
-}"#,
+}"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "I04",
@@ -28,7 +28,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The image contains nothing but `/app`.
-    failing: r#"{
+    failing: Failing::Document(r#"{
   "family": "web",
   "containerDefinitions": [
     {
@@ -38,7 +38,7 @@ pub(super) const RULE: Rule = Rule {
       "memory": 128
     }
   ]
-}"#,
+}"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -4,7 +4,7 @@ use diagnostics::Severity;
 use task_definition::{ContainerDefinition, LocatedDefinition};
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "I06",
@@ -27,14 +27,14 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 8080 }] }]
 }"#,
     // The program listens on 8080.
-    failing: r#"{
+    failing: Failing::Document(r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
   "cpu": "256",
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 80 }] }]
-}"#,
+}"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "I07",
@@ -20,10 +20,10 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "user": "app", "memory": 128 }]
 }"#,
     // The image only has `app`.
-    failing: r#"{
+    failing: Failing::Document(r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "user": "web", "memory": 128 }]
-}"#,
+}"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "I08",
@@ -25,14 +25,14 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "small:1" }]
 }"#,
     // 500 MiB.
-    failing: r#"{
+    failing: Failing::Document(r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
   "cpu": "256",
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "large:1" }]
-}"#,
+}"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

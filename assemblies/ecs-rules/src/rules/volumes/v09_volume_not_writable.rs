@@ -3,7 +3,7 @@ use task_definition::{ContainerDefinition, LocatedDefinition, Volume};
 
 use crate::images::{ImageFact, ImageFacts};
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V09",
@@ -42,7 +42,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // No container that may run as root mounts the volume.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -58,6 +59,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };
