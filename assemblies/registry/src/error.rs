@@ -103,14 +103,14 @@ pub enum ErrorKind {
         /// The digest of the pushed image.
         pushed: Digest,
     },
-    /// The registry received something else than what was sent.
+    /// The registry received other bytes than those sent.
     #[error(
         "`{host}` received {returned} instead of {pushed}; do not use this image, check the registry and any proxy"
     )]
     WrongDigest {
         /// The host.
         host: String,
-        /// The digest of what was sent.
+        /// The digest of the bytes sent.
         pushed: Digest,
         /// The digest that the registry returned.
         returned: String,

@@ -201,7 +201,7 @@ impl Session {
         Ok(url.to_owned())
     }
 
-    /// Converts an unexpected response to a write into an error; `bytes` is the size of what was sent.
+    /// Converts an unexpected response to a write into an error; `bytes` is the size of the upload.
     pub(super) async fn push_error(&self, response: &Response, bytes: u64) -> ErrorKind {
         let is_html = response
             .header("content-type")

@@ -35,7 +35,7 @@ pub(crate) async fn push_with(
     let progress = Arc::new(Progress::default());
     let outcome = client().push(layout, image, options, &progress).await;
     if outcome.is_ok() {
-        // What was sent twice counts once.
+        // Bytes that were sent twice count once.
         assert_eq!(progress.done_bytes(), progress.total_bytes());
     }
     outcome
