@@ -198,7 +198,7 @@ fn an_image_budget_is_a_size_with_a_unit() {
         let findings = with_budget(invalid).expect_err("invalid");
         assert_eq!(findings.len(), 1, "{findings:?}");
         let text = findings[0].render(diagnostics::Color::No);
-        assert!(text.contains("span-collector.yaml:11:15"), "{text}");
+        assert!(text.contains("span-collector.yaml:10:15"), "{text}");
         assert!(text.contains("a size such as `3.2 MB`"), "{text}");
     }
 }
