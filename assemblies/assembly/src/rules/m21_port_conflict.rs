@@ -23,8 +23,7 @@ service: {}
     // Both containers would listen on port 9000.
     failing: Failing::Change(
         "tls: { listen: '0.0.0.0:9443' }",
-        r#"tls: { listen: '0.0.0.0:9000' }
-  web: { listen: '127.0.0.1:9000' }"#,
+        "tls: { listen: '0.0.0.0:9000' }\n  web: { listen: '127.0.0.1:9000' }",
     ),
     ..MANIFEST
 };
