@@ -52,7 +52,7 @@ impl Default for PullLimits {
             max_layers: 256,
             max_parallel: 3,
             max_retries: 5,
-            blob_timeout: Duration::from_secs(3600),
+            blob_timeout: Duration::from_hours(1),
         }
     }
 }

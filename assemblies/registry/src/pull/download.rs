@@ -184,7 +184,7 @@ impl Download {
                 _ => {
                     let response = read(response).await;
                     let response = resolution.check_status(response, login.as_ref())?;
-                    return Err(self.status_error(resolution, &response).into());
+                    return Err(Self::status_error(resolution, &response).into());
                 }
             }
         }
@@ -195,7 +195,7 @@ impl Download {
     }
 
     /// Converts the statuses of a busy or failing registry to errors.
-    fn status_error(&self, resolution: &Resolution<'_>, response: &ReadResponse) -> ErrorKind {
+    fn status_error(resolution: &Resolution<'_>, response: &ReadResponse) -> ErrorKind {
         if response.status == StatusCode::TOO_MANY_REQUESTS {
             return ErrorKind::RateLimited {
                 host: resolution.host(),
