@@ -175,7 +175,11 @@ fn an_image_that_cannot_be_read_is_a_warning_and_the_others_are_checked() {
     write_app(&project.root().join("layouts/app"));
     let arguments = ["check", "task.json", "--images", "--images-from", "layouts"];
     let output = assemble(&project, &arguments);
-    assert_eq!(output.out.matches("warning[I01]").count(), 2, "{output:?}");
+    // The placeholder has its own finding, which is the reason for both.
+    for warning in ["warning[I01]", "warning[Y03]"] {
+        assert_eq!(output.out.matches(warning).count(), 1, "{output:?}");
+    }
+
     assert!(output.out.contains("no such image"), "{output:?}");
     assert!(output.out.contains("error[I07]"), "{output:?}");
 }

@@ -237,3 +237,79 @@ fn suggests_an_image_for_a_container_without_a_program() {
         assert!(output.err.contains(option), "{option}: {output:?}");
     }
 }
+
+#[test]
+fn a_health_check_runs_a_program_that_only_the_image_has() {
+    let Some(busybox) = images::busybox() else {
+        return;
+    };
+    let project = Project::empty();
+    project.write(
+        "task.json",
+        r#"{ "family": "boxed", "containerDefinitions": [{ "name": "agent", "image": "localhost/agent:1",
+            "healthCheck": { "command": ["CMD", "/tool/busybox", "true"], "interval": 5 } }] }"#,
+    );
+    let config = ContainerConfig {
+        cmd: [
+            "/tool/busybox",
+            "sh",
+            "-c",
+            "trap 'exit 0' TERM; while true; do /tool/busybox sleep 0.05; done",
+        ]
+        .map(str::to_owned)
+        .into(),
+        ..ContainerConfig::default()
+    };
+    let files = [("tool/busybox", busybox[0].1.clone())];
+    images::write(&project.root().join("agent"), &files, &[], config);
+
+    let arguments = [
+        "--image",
+        "agent=./agent",
+        "--until-healthy",
+        "--fast-health",
+        "20",
+    ];
+    let output = up(&project, &arguments);
+    if !is_skipped(&output) {
+        assert_eq!(output.code, Some(0), "{output:?}");
+    }
+}
+
+#[test]
+fn files_of_the_project_are_visible_in_an_image_and_no_others() {
+    let Some(busybox) = images::busybox() else {
+        return;
+    };
+    let project = Project::empty();
+    project.write(
+        "task.json",
+        r#"{ "family": "boxed", "containerDefinitions": [{ "name": "agent", "image": "localhost/agent:1",
+            "user": "65532:65532", "readonlyRootFilesystem": true, "environment": [
+              { "name": "KEYS", "value": ".assemble/dev/keys" },
+              { "name": "SINK", "value": "file:.assemble/sink" },
+              { "name": "OTHER", "value": ".assemble/../outside" } ] }] }"#,
+    );
+    project.write(".assemble/dev/keys", "given");
+    project.write(".assemble/dev/secret", "hidden");
+    project.write("outside", "hidden");
+    let config = ContainerConfig {
+        working_dir: "/work".to_owned(),
+        ..images::shell(
+            "/bin/busybox cat $KEYS && echo out > .assemble/sink && /bin/busybox ls .assemble/dev /",
+        )
+    };
+    images::write(&project.root().join("agent"), &busybox, &[], config);
+
+    let output = up(&project, &["--image", "agent=./agent"]);
+    if is_skipped(&output) {
+        return;
+    }
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.out.contains("given"), "{output:?}");
+    assert!(
+        !output.out.contains("secret") && !output.out.contains("outside"),
+        "{output:?}"
+    );
+    assert_eq!(project.read(".assemble/sink"), "out\n");
+}

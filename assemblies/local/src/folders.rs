@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::path::{self, Component, Path, PathBuf};
 
-use task_runner::RunPlan;
+use task_runner::{FileMount, RunPlan};
+
+use crate::{Error, Project};
 
 /// Returns the host directories with the files that a container's variables name: `INPUT=clip.mp4`. The parent
 /// directory is used because a careful program writes a temporary file next to the result. For the system's
@@ -33,6 +36,65 @@ pub(super) fn find_mentioned(plan: &RunPlan) -> BTreeMap<String, Vec<PathBuf>> {
     }
 
     folders
+}
+
+/// Returns the files below `.assemble/` that the variables of containers in images name, such as
+/// `.assemble/dev/jwks.json`. A file that does not exist yet is created, for containers that write it.
+///
+/// Every other path in an image's definition is a path in the image.
+pub(super) fn find_project_files(
+    plan: &RunPlan,
+    project: &Project,
+) -> Result<BTreeMap<String, Vec<FileMount>>, Error> {
+    let root = path::absolute(project.root()).unwrap_or_else(|_| project.root().to_owned());
+    let mut files = BTreeMap::<String, Vec<FileMount>>::new();
+    for container in &plan.definition.container_definitions {
+        let Some(program) = plan.programs.get(&container.name) else {
+            continue;
+        };
+        if program.image.is_none() {
+            continue;
+        }
+
+        for value in plan.variables(container).into_values() {
+            let value = value.strip_prefix("file:").unwrap_or(&value);
+            let relative = Path::new(value);
+            let is_inside = relative
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)));
+            let is_project_file = is_inside && relative.starts_with(PROJECT_FOLDER);
+            let source = root.join(relative);
+            if !is_project_file || source.is_dir() {
+                continue;
+            }
+
+            create_file(&source)?;
+            files
+                .entry(container.name.clone())
+                .or_default()
+                .push(FileMount {
+                    source,
+                    target: program.folder.join(relative),
+                });
+        }
+    }
+
+    Ok(files)
+}
+
+fn create_file(path: &Path) -> Result<(), Error> {
+    let created = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let mut options = File::options();
+    let created = created.and_then(|()| options.append(true).create(true).open(path));
+    match created {
+        // Opening a directory fails too; a directory is not shared.
+        Ok(_) => Ok(()),
+        Err(source) => Err(Error::File {
+            act: "write",
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 fn host_folder(value: &str, folder: &Path) -> Option<PathBuf> {
@@ -65,6 +127,9 @@ fn host_folder(value: &str, folder: &Path) -> Option<PathBuf> {
     let path = path.canonicalize().ok()?;
     (path.parent().is_some() && path != env::temp_dir()).then_some(path)
 }
+
+/// The folder of development keys and of what local runs write.
+const PROJECT_FOLDER: &str = ".assemble";
 
 const SYSTEM_FOLDERS: &[&str] = &[
     "/bin", "/boot", "/etc", "/lib", "/lib64", "/opt", "/sbin", "/usr", "/var",

@@ -272,7 +272,7 @@ const NOT_FOUND: u8 = 127;
 /// The size at which the least recently used images are removed: 20 GiB, Fargate's default ephemeral storage.
 const MAX_STORE_BYTES: u64 = 20 << 30;
 /// What was used within a day is kept, however large the store is.
-const MIN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+const MIN_AGE: Duration = Duration::from_hours(24);
 
 #[cfg(test)]
 mod tests {

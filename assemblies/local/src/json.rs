@@ -242,6 +242,7 @@ mod tests {
             sandbox: None,
             cgroups: None,
             writable_paths: [].into(),
+            files: [].into(),
             hosts: None,
         };
 

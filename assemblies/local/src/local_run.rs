@@ -83,11 +83,13 @@ impl LocalRun {
             sandbox: local.sandbox,
             cgroups,
             writable_paths: BTreeMap::new(),
+            files: BTreeMap::new(),
             hosts: None,
         };
 
         // Both need the finished plan: they look at the variables that containers get.
         plan.writable_paths = folders::find_mentioned(&plan);
+        plan.files = folders::find_project_files(&plan, &project)?;
         let reaches = network::find_reaches(&plan, &target, &options);
         plan.hosts = network::hosts(&reaches, &plan.folder)?;
 

@@ -8,6 +8,7 @@ use task_runner::{RunPlan, run_probe};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::events::Processes;
 use super::target::Target;
 use crate::Messages;
 use crate::Project;
@@ -17,14 +18,16 @@ use crate::Project;
 pub(super) struct ReadinessWait {
     plan: RunPlan,
     names: Vec<String>,
+    processes: Processes,
 }
 
 impl ReadinessWait {
     /// Creates a wait for every container with a readiness probe.
-    pub(super) fn new(plan: &RunPlan, target: &Target) -> Self {
+    pub(super) fn new(plan: &RunPlan, target: &Target, processes: Processes) -> Self {
         Self {
             plan: plan.clone(),
             names: target.containers_with_readiness(),
+            processes,
         }
     }
 
@@ -36,10 +39,16 @@ impl ReadinessWait {
         }
         // Innermost first: an outer proxy is ready only after its upstream.
         for name in self.names.iter().rev() {
-            while !run_probe(&self.plan, name, &["probe", "--ready"], PROBE_TIMEOUT).await {
+            while !self.is_ready(name).await {
                 sleep(PROBE_INTERVAL).await;
             }
         }
+    }
+
+    async fn is_ready(&self, name: &str) -> bool {
+        let arguments = ["probe", "--ready"];
+        let process = self.processes.get(name);
+        run_probe(&self.plan, name, &arguments, process, PROBE_TIMEOUT).await
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::control_socket::{ControlCommand, ControlSocket};
-use super::events::{EventSink, deliver};
+use super::events::{EventSink, Processes, deliver};
 use super::metadata::{self, Metadata};
 use super::network::Forwards;
 use super::run_dir::{Binding, HealthCriterion, RunDir};
@@ -159,14 +159,22 @@ impl Session<'_> {
         } else {
             HealthCriterion::Running
         };
-        let waiting = ready::ReadinessWait::new(&plan, &self.target);
+        let processes = Processes::default();
+        let waiting = ready::ReadinessWait::new(&plan, &self.target, processes.clone());
         let (events, event_receiver) = mpsc::channel(EVENT_BUFFER);
         let handle = tokio::runtime::Handle::current();
 
         // A separate thread: a terminal that blocks must not delay signals.
         let (send_running, running) = oneshot::channel();
         let printer = thread::spawn(move || {
-            deliver(&handle, event_receiver, sink, send_running, healthy);
+            deliver(
+                &handle,
+                event_receiver,
+                sink,
+                &processes,
+                send_running,
+                healthy,
+            );
         });
         let _watch = self
             .options

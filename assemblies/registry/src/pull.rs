@@ -50,7 +50,7 @@ impl Default for PullLimits {
             max_bytes: 16 << 30,
             max_layers: 256,
             max_parallel: 3,
-            blob_timeout: Duration::from_secs(3600),
+            blob_timeout: Duration::from_hours(1),
         }
     }
 }

@@ -192,12 +192,12 @@ fn cleaning_removes_what_was_not_used_and_keeps_what_runs() {
 
     // Only the first one is not in use any more; a young one stays all the same.
     drop(images.remove(0));
-    assert_eq!(store.clean(0, Duration::from_secs(3600)), 0);
+    assert_eq!(store.clean(0, Duration::from_hours(1)), 0);
     assert_eq!(store.clean(0, Duration::ZERO), 5000);
     assert!(!roots[0].exists() && roots[1].exists());
     assert!(
         store
-            .unpacked(images[0].0.manifest_digest())
+            .find_unpacked(images[0].0.manifest_digest())
             .unwrap()
             .is_some()
     );

@@ -19,7 +19,7 @@ use crate::{Program, RunPlan};
 
 mod context;
 
-pub(crate) use context::unknown_users;
+pub(crate) use context::{image_user, unknown_users};
 
 /// A program that is ready to be started under an init.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub(crate) struct Launch {
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     folder: PathBuf,
+    /// Whether the program is a file of an image, also that of a command beside the first process.
+    is_in_image: bool,
 }
 
 impl Launch {
@@ -97,6 +99,7 @@ impl Launch {
                 None => replacement.folder.clone(),
                 Some(_) => "/".into(),
             },
+            is_in_image: replacement.image.is_some() && plan.sandbox.is_some(),
         }
     }
 
@@ -126,7 +129,7 @@ impl Launch {
 
     /// Checks that the program is executable, for a better error than that of the exec.
     fn check_executable(&self) -> io::Result<()> {
-        if !self.program.is_absolute() || self.context.exec.is_in_image() {
+        if !self.program.is_absolute() || self.is_in_image {
             return Ok(());
         }
 

@@ -81,7 +81,7 @@ pub use event::{ContainerReport, Control, EventKind, RunnerEvent, Stream, TaskRe
 #[cfg(feature = "run")]
 pub use image::Image;
 #[cfg(feature = "run")]
-pub use plan::{Program, RunError, RunPlan, Secrets, validate_names};
+pub use plan::{FileMount, Program, RunError, RunPlan, Secrets, validate_names};
 #[cfg(feature = "run")]
 pub use probe::run_probe;
 #[cfg(feature = "run")]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use task_definition::{ContainerDefinition, TaskDefinition};
 use crate::cgroups::Cgroups;
 use crate::image::Image;
 use crate::image_volume;
-use crate::launch::unknown_users;
+use crate::launch::{image_user, unknown_users};
 use crate::machine::{Spec, SpecError};
-use crate::sandbox::{Overlay, Sandbox, chown_to_image_users};
+use crate::sandbox::{Overlay, Sandbox, chown_to_image_users, image_owner};
 
 /// A task definition, and what this host provides in place of AWS.
 #[derive(Debug, Clone)]
@@ -43,10 +44,21 @@ pub struct RunPlan {
     /// Files and folders of this host that a container's variables name, by container. They stay visible and
     /// writable, even with a read-only root.
     pub writable_paths: BTreeMap<String, Vec<PathBuf>>,
+    /// Files of this host that containers in images see, by container.
+    pub files: BTreeMap<String, Vec<FileMount>>,
     /// The file mounted at `/etc/hosts` in every container, for names outside of the task.
     pub hosts: Option<PathBuf>,
     /// Folders of this host for volumes that outlive the task, by volume; others are created in `folder`.
     pub volumes: BTreeMap<String, PathBuf>,
+}
+
+/// A file of this host, and its path in a container. It belongs to the container's user from then on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileMount {
+    /// The file on this host.
+    pub source: PathBuf,
+    /// The absolute path in the container.
+    pub target: PathBuf,
 }
 
 /// A program that replaces an image.
@@ -270,9 +282,27 @@ impl RunPlan {
                 chown_to_image_users(&folder)
                     .map_err(|source| RunError::Folder { folder, source })?;
             }
+
+            let owner = image_user(container, image);
+            let owner = owner.and_then(|(user, group)| image_owner(user, group));
+            for file in self.files.get(&container.name).into_iter().flatten() {
+                let folder = file.source.clone();
+                let changed = owner.map_or(Ok(()), |(user, group)| {
+                    lchown(&file.source, Some(user), Some(group))
+                });
+                changed.map_err(|source| RunError::Folder { folder, source })?;
+            }
         }
 
         Ok(())
+    }
+
+    /// Returns the variables of a container that are not secret: those of the definition, with their overrides.
+    pub fn variables(&self, container: &ContainerDefinition) -> BTreeMap<String, String> {
+        let own = container.environment.iter();
+        let own = own.map(|variable| (variable.name.clone(), variable.value.clone()));
+        let overrides = self.environment.get(&container.name).cloned();
+        own.chain(overrides.unwrap_or_default()).collect()
     }
 
     /// Returns the environment of a container. It contains nothing of the caller's environment.

@@ -35,13 +35,15 @@ impl ProbeResult {
     }
 }
 
-/// Runs a container's program once with other arguments in the container's environment.
+/// Runs a container's program once with other arguments in the container's environment. A program in an image runs
+/// beside `process`, the first process of the container, since only there the image is the root.
 ///
 /// Returns true if it exits 0 within the limit.
 pub async fn run_probe(
     plan: &RunPlan,
     container: &str,
     arguments: &[&str],
+    process: Option<u32>,
     limit: Duration,
 ) -> bool {
     let (Some(definition), Some(program)) = (
@@ -53,7 +55,8 @@ pub async fn run_probe(
 
     let mut command = vec!["CMD".to_owned(), program.binary.display().to_string()];
     command.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-    let launch = Launch::command(plan, definition, program, &command, None);
+    let process = process.filter(|_| program.image.is_some());
+    let launch = Launch::command(plan, definition, program, &command, process);
     run_command(&launch, limit, std::future::pending())
         .await
         .passed

@@ -540,9 +540,9 @@ async fn runs_a_probe_beside_a_container() {
     let folder = tempfile::tempdir().unwrap();
     let plan = support::plan(folder.path(), vec![container("app", &["serve"], json!({}))]);
     let limit = Duration::from_secs(10);
-    assert!(!run_probe(&plan, "app", &["exists", "file"], limit).await);
+    assert!(!run_probe(&plan, "app", &["exists", "file"], None, limit).await);
     fs::write(folder.path().join("file"), "").unwrap();
-    assert!(run_probe(&plan, "app", &["exists", "file"], limit).await);
+    assert!(run_probe(&plan, "app", &["exists", "file"], None, limit).await);
 }
 
 #[tokio::test]

@@ -81,10 +81,13 @@ impl Files {
 
         for entry in tar.entries().map_err(unreadable)? {
             let is_first = files.by_name.is_empty() && files.links.is_empty();
-            let mut entry = entry.map_err(|source| match is_first {
+            let mut entry = entry.map_err(|source| {
                 // Any file can be read as a damaged tar archive; one without a single entry is something else.
-                true => LayoutError::NotAnArchive(archive.to_owned()),
-                false => unreadable(source),
+                if is_first {
+                    LayoutError::NotAnArchive(archive.to_owned())
+                } else {
+                    unreadable(source)
+                }
             })?;
             let name = entry.path().map_err(unreadable)?;
             let name = name.to_string_lossy().trim_start_matches("./").to_owned();

@@ -45,12 +45,9 @@ impl Documents<'_> {
             .pointer("/config/mediaType")
             .and_then(|kind| kind.as_str());
         // Helm charts, signatures and the like are stored in the same form with another kind of configuration.
-        match kind {
-            Some(media_type::CONFIG | media_type::DOCKER_CONFIG) => {}
-            _ => {
-                let kind = kind.or(manifest["mediaType"].as_str()).unwrap_or("unknown");
-                return Err(PullErrorKind::NotAnImage(kind.chars().take(100).collect()));
-            }
+        if !matches!(kind, Some(media_type::CONFIG | media_type::DOCKER_CONFIG)) {
+            let kind = kind.or(manifest["mediaType"].as_str()).unwrap_or("unknown");
+            return Err(PullErrorKind::NotAnImage(kind.chars().take(100).collect()));
         }
         Ok(self.parse(&text)?)
     }

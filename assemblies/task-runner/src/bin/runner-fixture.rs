@@ -251,6 +251,7 @@ async fn supervise(folder: &str) -> Result<(), BoxError> {
             .ok()
             .map(Arc::new),
         writable_paths: [].into(),
+        files: [].into(),
         hosts: None,
         volumes: [].into(),
     };

@@ -109,6 +109,11 @@ fn exec_context(plan: &RunPlan, container: &ContainerDefinition, program: &Progr
     }
 }
 
+/// Returns the user and group of a container in an image, as the image numbers them.
+pub(crate) fn image_user(container: &ContainerDefinition, image: &Image) -> Option<(u32, u32)> {
+    user(container, Some(image))
+}
+
 /// Returns the user and group of the definition, or of the image.
 ///
 /// Without either it is the caller. For root on this host that means no user namespace; in an image, root
@@ -219,7 +224,7 @@ fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) ->
         .flat_map(|linux| &linux.tmpfs);
 
     Mounts {
-        binds: own.chain(inherited).collect(),
+        binds: own.chain(inherited).chain(files(plan, container)).collect(),
         tmpfs: tmpfs
             .map(|tmpfs| Tmpfs {
                 target: tmpfs.container_path.clone().into(),
@@ -260,6 +265,16 @@ fn writable_paths(
     paths.sort();
     paths.dedup();
     paths
+}
+
+/// Returns the mounts of the single files that a container sees.
+fn files(plan: &RunPlan, container: &ContainerDefinition) -> impl Iterator<Item = Bind> {
+    let files = plan.files.get(&container.name).into_iter().flatten();
+    files.map(|file| Bind {
+        source: file.source.clone(),
+        target: file.target.clone(),
+        read_only: false,
+    })
 }
 
 /// Parses a signal as images write it: `SIGQUIT`, `QUIT` or `3` (man 7 signal; numbers of x86 and ARM).

@@ -108,6 +108,7 @@ pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
         sandbox: sandbox(),
         cgroups: None,
         writable_paths: [].into(),
+        files: [].into(),
         hosts: None,
         volumes: [].into(),
     }

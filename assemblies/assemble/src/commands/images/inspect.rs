@@ -1,5 +1,7 @@
 //! `assemble images inspect`: shows an image of a registry, a layout or an archive.
 
+use std::fmt::Write as _;
+
 use clap::{Args, ValueEnum};
 use registry::{ImageSource, OpenedImage, Platform, ReadImageError};
 use serde_json::{Value, json};
@@ -98,17 +100,14 @@ fn text(image: &OpenedImage) -> String {
 
     let mut text = String::new();
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
-        text += &format!("{name:<13} {}\n", printable(value));
+        let _ = writeln!(text, "{name:<13} {}", printable(value));
     }
     text += "\n";
     for layer in layers {
         let size = format_bytes(layer.size);
         let kind = layer.media_type.rsplit('.').next().unwrap_or_default();
-        text += &format!(
-            "{size:>10}  {:<8}  {}\n",
-            printable(kind),
-            printable(&layer.digest)
-        );
+        let (kind, digest) = (printable(kind), printable(&layer.digest));
+        let _ = writeln!(text, "{size:>10}  {kind:<8}  {digest}");
     }
     text
 }
