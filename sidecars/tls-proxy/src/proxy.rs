@@ -172,20 +172,21 @@ impl Proxy {
         })))
     }
 
-    /// Serves until the shutdown, then drains; reloads changed files meanwhile.
+    /// Serves on a listener until the shutdown, then drains; reloads changed files meanwhile.
     ///
-    /// `readiness` gets the latch `upstream` when this is called.
-    pub fn serve(
-        self,
-        listeners: impl Into<Listeners>,
-        shutdown: Shutdown,
-        readiness: Readiness,
-    ) -> impl Future<Output = ()> + Send {
-        let upstream = readiness.latch("upstream");
-        self.serve_with_latch(listeners.into(), shutdown, readiness, upstream)
+    /// In contrast to [`serve`], it neither tests whether the upstream is reachable nor waits for it to
+    /// stop.
+    pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
+        let watching = reload::watch(&self, self.0.stamps.clone());
+        // `watch` never returns; it is dropped when serving ends.
+        tokio::select! {
+            () = self.clone().run(listener, shutdown) => Ok(()),
+            () = watching => Ok(()),
+        }
     }
 
-    async fn serve_with_latch(
+    /// Serves as [`serve`] does, which took the latch.
+    pub(crate) async fn serve_with_latch(
         self,
         listeners: Listeners,
         shutdown: Shutdown,

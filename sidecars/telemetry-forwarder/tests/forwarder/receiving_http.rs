@@ -324,7 +324,8 @@ async fn returns_retry_after_when_the_queue_is_full() {
     sink.respond_with(|_| Reply::status(503));
     let first = traces(numbered_names("first", 20));
     let small = Config {
-        max_body_bytes: 2000,
+        // At most the size of the queue, or the settings would be refused.
+        max_body_bytes: first.len(),
         max_queue_bytes: first.len() + 1,
         ..config(sink.url())
     };
