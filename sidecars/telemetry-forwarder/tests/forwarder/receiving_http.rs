@@ -345,6 +345,28 @@ async fn returns_retry_after_when_the_queue_is_full() {
 }
 
 #[tokio::test]
+async fn a_request_does_not_grow_without_a_limit() {
+    let sink = Sink::start().await;
+    let settings = Config {
+        resource: [("service.namespace".to_owned(), "x".repeat(200))].into(),
+        max_body_bytes: 100_000,
+        ..config(sink.url())
+    };
+    let forwarder = TestForwarder::start(settings).await;
+
+    // Envelopes without an item are not even sent on, so they cost nothing.
+    let empty = [[0x0a, 0x00].repeat(40_000), traces(["kept"])].concat();
+    let response = send(forwarder.http, post_traces(empty)).await;
+    assert_eq!(response.status, StatusCode::OK);
+    wait_until("the span", || sink.spans() == ["kept"]).await;
+
+    // Envelopes with an empty span each take 6 bytes, and 230 with their attribute.
+    let small = [0x0a, 4, 0x12, 2, 0x12, 0].repeat(16_000);
+    let response = send(forwarder.http, post_traces(small)).await;
+    assert_eq!(response.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
 async fn accepts_http_2_and_either_protocol_on_either_port() {
     let sink = Sink::start().await;
     let forwarder = TestForwarder::start(config(sink.url())).await;
