@@ -146,6 +146,23 @@ async fn a_client_that_gives_up_most_requests_loses_its_connection() {
     assert!((100..300).contains(&started), "{started}");
 }
 
+#[tokio::test]
+async fn responses_without_a_body_are_not_taken_for_given_up_requests() {
+    let server = start_server(large_or_small, Limits::default()).await;
+    let mut client = Raw::connect(server.address).await;
+    let (mut sender, _connection) = connect_http2(server.address, 1024).await;
+    for _ in 0..150 {
+        client.send("HEAD / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let response = client.read_until("\r\n\r\n").await;
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+
+        let mut head = get("/");
+        *head.method_mut() = ::http::Method::HEAD;
+        let response = within(sender.send_request(head)).await.unwrap();
+        assert!(response.status().is_success());
+    }
+}
+
 /// A service that answers `/held` only after `release`, and the number of requests it holds.
 struct Holding {
     release: Arc<Semaphore>,

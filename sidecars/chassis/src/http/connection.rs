@@ -137,6 +137,10 @@ impl Connection {
             strip_hop_by_hop(request.headers_mut());
             // In flight from the complete header section until the last byte of the response body is sent.
             let in_flight = activity.begin();
+            if protocol != Protocol::Http2 {
+                // An HTTP/1.1 client can give up a request only with its connection, so none is counted.
+                in_flight.finish();
+            }
             let progress = streams.as_ref().map(StreamExecutor::prepare);
             let request = drain_body_on_drop(request, progress.clone());
             let answer = match marked {
