@@ -57,8 +57,8 @@ impl Settings for Config {
         if let Some(Err(error)) = self.thumbnail_service() {
             problems.push(Problem::new(
                 "thumbnail",
-                format!("is not usable: {error}"),
-                "",
+                format!("is not usable: {}", error.reason()),
+                "write it like http://127.0.0.1:8090",
             ));
         }
 

@@ -78,7 +78,8 @@ impl Authorizer {
         }
 
         let client = self.failures.check(request)?;
-        let identity = self.credentials.identify(request, kinds).await;
+        let address = self.failures.client(request);
+        let identity = self.credentials.identify(request, kinds, address).await;
         if identity
             .as_ref()
             .is_err_and(Rejection::is_credential_failure)

@@ -32,10 +32,21 @@ pub struct UpstreamIdentity {
     pub authorization: AuthorizationHeader,
     /// Headers for claims, each with the name of its claim.
     pub claims: ClaimHeaders,
+    /// What happens to the client certificate that the proxy in this task forwards.
+    pub client_certificate: ClientCertificate,
     /// The header of API keys, removed from forwarded requests.
     pub api_key: Option<HeaderName>,
     /// Signs the identity for the app.
     pub identity_tokens: Option<IdentityTokens>,
+}
+
+/// What happens to the client certificate that the proxy in this task forwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// Removes it: a proxy that forwards bytes lets clients write the header themselves.
+    Remove,
+    /// Forwards it, because client certificates are a credential here.
+    Forward,
 }
 
 /// What happens to a verified `Authorization` header.
@@ -154,7 +165,8 @@ fn upstream_head(
     strip_hop_by_hop(&mut head.headers);
     headers::strip(&mut head.headers);
     // Only the proxy in this task can vouch for a client certificate.
-    if !is_from_this_task(&head) {
+    let is_kept = settings.client_certificate == ClientCertificate::Forward;
+    if !is_kept || !is_from_this_task(&head) {
         head.headers.remove(CERTIFICATE_HEADER);
     }
 
@@ -203,6 +215,7 @@ mod tests {
             if let Ok(target) = Target::from_request(&head) {
                 let settings = UpstreamIdentity {
                     authorization: AuthorizationHeader::Remove,
+                    client_certificate: ClientCertificate::Remove,
                     claims: ClaimHeaders::new(),
                     api_key: None,
                     identity_tokens: None,

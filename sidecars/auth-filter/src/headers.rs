@@ -4,6 +4,7 @@ use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
+use crate::credentials::CERTIFICATE_HEADER;
 use crate::identity::Identity;
 
 /// Removes every header that the app could mistake for one of this filter, or that could change the
@@ -106,7 +107,10 @@ fn header_value(value: &str) -> Option<HeaderValue> {
 /// as `X-Auth-Subject`, so all bytes but letters and digits are treated alike.
 fn is_reserved(name: &str) -> bool {
     // Fast path: no reserved name starts with another letter.
-    if !matches!(name.as_bytes().first(), Some(b'x' | b'c' | b'r' | b'h')) {
+    if !matches!(
+        name.as_bytes().first(),
+        Some(b'x' | b'c' | b'r' | b'h' | b'p')
+    ) {
         return false;
     }
 
@@ -115,7 +119,12 @@ fn is_reserved(name: &str) -> bool {
         begin.is_some_and(|begin| is_same(begin, prefix))
     };
 
+    // The certificate of the proxy in this task has this name exactly; see `filter.rs`.
+    let is_other_spelling =
+        || name != CERTIFICATE_HEADER && is_same(name.as_bytes(), CERTIFICATE_HEADER.as_str());
+
     RESERVED_PREFIXES.iter().any(begins)
+        || is_other_spelling()
         || RESERVED
             .iter()
             .any(|reserved| is_same(name.as_bytes(), reserved))
@@ -146,6 +155,9 @@ const RESERVED_PREFIXES: &[&str] = &[
     "x-auth-",
     "x-authenticated-",
     "x-amzn-oidc-",
+    // Client certificates as a load balancer and nginx forward them.
+    "x-amzn-mtls-",
+    "x-ssl-client-",
     "x-jwt-",
     "cf-access-",
 ];
@@ -177,6 +189,8 @@ const RESERVED: &[&str] = &[
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    // Becomes the variable `HTTP_PROXY` of a CGI program ("httpoxy", CVE-2016-5385).
+    "proxy",
     // Only used in an upgrade to h2c (RFC 7540 3.2.1).
     "http2-settings",
 ];

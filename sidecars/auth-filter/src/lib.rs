@@ -59,7 +59,7 @@ pub use chassis::{Readiness, Shutdown, Trigger};
 pub use component::AuthFilter;
 pub use config::{Config, TrustedIssuer};
 pub use failure_limiter::{FailureLimiter, FailureSettings};
-pub use filter::{AuthorizationHeader, Enforcement, Filter, UpstreamIdentity};
+pub use filter::{AuthorizationHeader, ClientCertificate, Enforcement, Filter, UpstreamIdentity};
 pub use identity::{Credential, Identity};
 pub use identity_token::{IdentityTokenSettings, IdentityTokens, SigningKeyError};
 pub use issuers::{IssuerVerifier, Issuers};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::InvalidHeaderName;
-use chassis::http::{self, Upstream, trace_request};
+use chassis::http::{self, Limits, Upstream, trace_request};
 use chassis::{Latch, Readiness, Settings, SettingsError, Shutdown, format_chain};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -15,7 +15,9 @@ use crate::authorizer::Authorizer;
 use crate::config::Config;
 use crate::credentials::{Alb, ApiKeys, Certificates, Credentials, External};
 use crate::failure_limiter::FailureLimiter;
-use crate::filter::{AuthorizationHeader, Enforcement, Filter, UpstreamIdentity};
+use crate::filter::{
+    AuthorizationHeader, ClientCertificate, Enforcement, Filter, UpstreamIdentity,
+};
 use crate::identity_token::IdentityTokens;
 use crate::issuers::{IssuerVerifier, Issuers};
 use crate::keys::Keys;
@@ -72,10 +74,14 @@ async fn serve_with_latches(
         })
     };
 
+    let limits = Limits {
+        max_connections_per_client: config.max_connections_per_client,
+        ..config.limits.clone()
+    };
     tokio::select! {
         // Readiness is released while serving, so probes see each step; the second branch never
         // completes.
-        () = http::serve(listener, service, config.limits.clone(), shutdown) => Ok(()),
+        () = http::serve(listener, service, limits, shutdown) => Ok(()),
         never = latches.release(&keys, &upstream) => match never {},
     }
 }
@@ -177,8 +183,14 @@ fn build_filter(
         .then(|| IdentityTokens::new(settings.clone()))
         .transpose()
         .map_err(|error| invalid("identity_token.key", &error))?;
+    let client_certificate = if config.client_certificates.is_empty() {
+        ClientCertificate::Remove
+    } else {
+        ClientCertificate::Forward
+    };
     let upstream_identity = UpstreamIdentity {
         authorization,
+        client_certificate,
         claims: config.claim_headers_by_name(),
         api_key,
         identity_tokens,

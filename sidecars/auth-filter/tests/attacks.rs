@@ -551,6 +551,28 @@ async fn rejects_http2_requests_invalid_in_http1() {
 }
 
 /// Every row of the table in the documentation names a test that exists.
+#[tokio::test]
+async fn a_websocket_request_with_a_body_is_refused() {
+    let harness = Harness::new().await;
+    let token = harness.token("");
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: app.test\r\n\r\n";
+    let upgrade = format!(
+        "GET / HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {token}\r\n\
+         Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: {}\r\n\r\n{hidden}",
+        hidden.len()
+    );
+    assert_eq!(harness.send_raw(upgrade).await.status(), 400);
+    assert_eq!(harness.get("/next", &token).await.status(), 200);
+
+    // Neither the request nor the one in its body arrived, also not before the next one.
+    let received = harness.upstream.take();
+    let lines: Vec<&str> = received
+        .iter()
+        .map(|request| request.line.as_str())
+        .collect();
+    assert_eq!(lines, ["GET /next HTTP/1.1"]);
+}
+
 #[test]
 fn attack_table_lists_existing_tests() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

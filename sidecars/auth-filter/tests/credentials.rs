@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use support::harness::{Harness, ISSUER, claims, now};
 use support::issuer::Issuer;
 use support::signer::{Pair, Signer, b64, jwks};
-use support::upstream::RecordedRequest;
+use support::upstream::{RecordedRequest, Recorder};
 
 fn configure(config: &mut Config, settings: Value) {
     let mut written = serde_json::to_value(&*config).unwrap();
@@ -542,6 +542,37 @@ async fn asks_the_external_service_without_another_credential() {
         requests,
         "not asked about requests with a token"
     );
+}
+
+#[tokio::test]
+async fn the_external_service_gets_the_judged_request_and_no_other_description() {
+    let service = Recorder::new().await;
+    let url = format!("http://{}", service.address);
+    let harness = Harness::with(|config| {
+        let headers = ["cookie", "x-forwarded-uri"];
+        configure(
+            config,
+            json!({"external": {"url": url, "headers": headers}}),
+        );
+    })
+    .await;
+
+    let steering = "X-Forwarded-Uri: /public\r\nX-Forwarded-Method: HEAD\r\n\
+                    X-Forwarded-Host: evil.test\r\nX-Forwarded-Prefix: /public\r\n\
+                    X_Forwarded_Uri: /public\r\nX-Forwarded-For: 203.0.113.9, 192.0.2.1\r\n";
+    let request = format!("PUT /admin?x=1 HTTP/1.1\r\nHost: app.test\r\n{steering}\r\n");
+    assert_eq!(harness.send(request).await.status(), 200);
+
+    let asked = service.take().remove(0);
+    assert_eq!(asked.line, "PUT /admin?x=1 HTTP/1.1");
+    assert_eq!(asked.header("x-forwarded-uri"), ["/admin?x=1"]);
+    assert_eq!(asked.header("x-forwarded-method"), ["PUT"]);
+    assert_eq!(asked.header("x-forwarded-host"), ["app.test"]);
+    // The last entry is the one that the proxy in this task appends.
+    assert_eq!(asked.header("x-forwarded-for"), ["192.0.2.1"]);
+    for steered in ["x-forwarded-prefix", "x_forwarded_uri"] {
+        assert!(asked.header(steered).is_empty(), "{steered}");
+    }
 }
 
 #[tokio::test]

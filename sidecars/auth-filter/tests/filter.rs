@@ -48,6 +48,9 @@ async fn sets_identity_headers_and_strips_client_ones() {
              X-Auth-Subject: root\r
 x_auth_subject: root\r\nX.Auth.Scopes: admin\r\n\
              X-Auth-Roles: admin\r\nX-Forwarded-User: root\r\nX-Original-URL: /admin\r\n\
+             X-Amzn-Mtls-Clientcert-Subject: CN=root\r\nX-SSL-Client-Verify: SUCCESS\r\n\
+             Proxy: http://evil.test\r\nX-Forwarded-Client-Cert: Hash=00\r\n\
+             X_Forwarded_Client_Cert: Hash=00\r\n\
              X-Forwarded-For: 10.1.2.3\r\nContent-Length: 5\r\n\r\nphoto"
         ))
         .await;
@@ -74,6 +77,11 @@ x_auth_subject: root\r\nX.Auth.Scopes: admin\r\n\
         "x-auth-roles",
         "x-forwarded-user",
         "x-original-url",
+        "x-amzn-mtls-clientcert-subject",
+        "x-ssl-client-verify",
+        "proxy",
+        "x-forwarded-client-cert",
+        "x_forwarded_client_cert",
     ] {
         // Neither the token nor anything the client claims about itself.
         assert!(received.header(gone).is_empty(), "{gone}");

@@ -237,6 +237,29 @@ async fn sends_no_request_twice() {
 }
 
 #[tokio::test]
+async fn sends_a_get_again_when_a_kept_connection_closes_without_a_response() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let mut first = Raw(listener.accept().await.unwrap().0);
+        first.read_until("\r\n\r\n").await;
+        first.send(OK).await;
+        first.read_until("\r\n\r\n").await;
+        drop(first);
+
+        let mut second = Raw(listener.accept().await.unwrap().0);
+        second.read_until("\r\n\r\n").await;
+        second.send(OK).await;
+    });
+
+    let client = client(ClientConfig::default());
+    for _ in 0..2 {
+        assert_eq!(fetch(&client, &url).await.unwrap(), "ok");
+    }
+    within(serving).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_body_dropped_early_closes_its_connection() {
     let response = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart";
     let server = TestServer::new(response, After::KeepOpen).await;

@@ -50,6 +50,8 @@ pub(crate) struct Batch {
     pub(crate) request: Bytes,
     /// The number of items in the request.
     pub(crate) items: usize,
+    /// The received requests that it consists of, in order.
+    pub(crate) parts: Vec<Size>,
     /// The space to free when the batch is dropped.
     size: Size,
     queue: Queue,
@@ -82,10 +84,11 @@ struct Entry {
     since: Instant,
 }
 
+/// The size of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Size {
-    bytes: usize,
-    items: usize,
+pub(crate) struct Size {
+    pub(crate) bytes: usize,
+    pub(crate) items: usize,
 }
 
 impl Queue {
@@ -196,9 +199,11 @@ impl Queue {
         // `total` shrinks only when the batch is dropped: until then it is still in memory.
         queue.size.subtract(size);
         drop(state);
+        let parts = entries.iter().map(Entry::size).collect();
         Batch {
             request: concatenate(entries),
             items: size.items,
+            parts,
             size,
             queue: self.clone(),
         }
@@ -258,6 +263,15 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         self.queue.state().total.subtract(self.size);
+    }
+}
+
+impl Entry {
+    fn size(&self) -> Size {
+        Size {
+            bytes: self.request.len(),
+            items: self.items,
+        }
     }
 }
 

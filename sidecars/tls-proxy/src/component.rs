@@ -41,8 +41,9 @@ impl Component for TlsProxy {
     }
 
     async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {
-        // The latch before the first await, so that readiness never shows too early.
+        // The latches before the first await, so that readiness never shows too early.
         let certificate = process.readiness.latch("certificate");
+        let upstream = process.readiness.latch("upstream");
         let mut hangup = HangupSignal::install()?;
         config.limits.drain_timeout = process.common.drain_timeout;
 
@@ -60,9 +61,12 @@ impl Component for TlsProxy {
         }
 
         certificate.release();
-        let serving = proxy
-            .clone()
-            .serve(listeners, process.shutdown, process.readiness);
+        let serving = proxy.clone().serve_with_latch(
+            listeners,
+            process.shutdown,
+            process.readiness,
+            upstream,
+        );
         tokio::select! {
             () = serving => Ok(()),
             () = reload_on_hangup(&proxy, &mut hangup) => Ok(()),

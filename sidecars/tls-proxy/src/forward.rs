@@ -111,6 +111,7 @@ enum RequestRejection {
     Tunnel,
     HostCount,
     InvalidHost,
+    Asterisk,
 }
 
 impl RequestRejection {
@@ -119,7 +120,16 @@ impl RequestRejection {
             return Some(Self::Tunnel);
         }
 
-        let named_in_target = request.uri().authority().is_some();
+        let in_target = request.uri().authority();
+        if in_target.is_some_and(|authority| authority.as_str().contains('@')) {
+            return Some(Self::InvalidHost);
+        }
+        // Only OPTIONS has a target without a path (RFC 9112 section 3.2.4).
+        if request.uri().path() == "*" && *request.method() != Method::OPTIONS {
+            return Some(Self::Asterisk);
+        }
+
+        let named_in_target = in_target.is_some();
         let mut hosts = request.headers().get_all(HOST).iter();
         match (hosts.next(), hosts.next()) {
             (_, Some(_)) => Some(Self::HostCount),
@@ -147,6 +157,11 @@ impl RequestRejection {
                 StatusCode::BAD_REQUEST,
                 "bad_host",
                 "the host is not a valid name and port",
+            ),
+            Self::Asterisk => (
+                StatusCode::BAD_REQUEST,
+                "bad_target",
+                "only OPTIONS may have the target `*`",
             ),
         };
 
@@ -193,6 +208,20 @@ mod tests {
                 "{invalid}"
             );
         }
+    }
+
+    #[test]
+    fn rejects_user_information_and_an_asterisk_as_target() {
+        for target in ["http://user@a.example/", "http://user:pass@a.example/"] {
+            let request = Request::get(target).header(HOST, "a.example");
+            assert_eq!(rejection(request), Some(RequestRejection::InvalidHost));
+        }
+        let request = |method| Request::builder().method(method).uri("*").header(HOST, "a");
+        assert_eq!(rejection(request(Method::OPTIONS)), None);
+        assert_eq!(
+            rejection(request(Method::GET)),
+            Some(RequestRejection::Asterisk)
+        );
     }
 
     #[test]

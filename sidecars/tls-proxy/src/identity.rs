@@ -91,11 +91,11 @@ impl Identity {
         // Quoted, because a subject contains commas and spaces.
         let _ = write!(text, ";Subject=\"{}\"", escape(&self.subject));
         for uri in &self.uris {
-            let _ = write!(text, ";URI={}", escape(uri));
+            let _ = write!(text, ";URI={}", escape_unquoted(uri));
         }
 
         for name in &self.dns {
-            let _ = write!(text, ";DNS={}", escape(name));
+            let _ = write!(text, ";DNS={}", escape_unquoted(name));
         }
         HeaderValue::from_str(&text).ok()
     }
@@ -225,6 +225,11 @@ fn parse_pin(pin: &str) -> Option<[u8; 32]> {
     BASE64_STANDARD.decode(pin).ok()?.try_into().ok()
 }
 
+/// Escapes a value that is not in quotes: a comma would begin the names of another certificate.
+fn escape_unquoted(text: &str) -> String {
+    escape(text).replace(',', "%2C")
+}
+
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -289,6 +294,14 @@ mod tests {
 
         assert_eq!(text.matches(";URI=").count(), 0, "{text}");
         assert_eq!(text.matches('"').count(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_comma_in_a_name_does_not_begin_another_certificate() {
+        let malicious = identity("x", &[], &["spiffe://td/a,Hash=00;URI=spiffe://td/root"]);
+        let text = malicious.to_header().unwrap();
+        let names = text.to_str().unwrap().split_once(";URI=").unwrap().1;
+        assert_eq!(names, "spiffe://td/a%2CHash=00%3BURI=spiffe://td/root");
     }
 
     #[test]

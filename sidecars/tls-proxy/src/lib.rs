@@ -17,6 +17,7 @@ mod component;
 mod config;
 mod counting_stream;
 mod dev;
+mod error;
 mod expiry;
 mod forward;
 mod forwarded_headers;
@@ -27,6 +28,7 @@ mod proxy;
 mod proxy_protocol;
 mod redirect;
 mod reload;
+mod service;
 mod target;
 mod tcp;
 mod tickets;
@@ -36,9 +38,11 @@ pub use certificate::CertificateError;
 pub use chassis::{Readiness, Shutdown, Trigger};
 pub use component::TlsProxy;
 pub use config::{ClientAuth, Config, ExtraCertificate, MinVersion, Mode, SendProxyProtocol};
+pub use error::Error;
 pub use identity::{Allow, Identity};
-pub use proxy::{Error, Listeners, Proxy, serve};
+pub use proxy::Proxy;
 pub use proxy_protocol::{ParseHeaderError, parse_v1, parse_v2};
+pub use service::{Listeners, serve};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -54,14 +54,14 @@ pub(crate) fn parse(text: &str) -> Result<PemBlocks, CertificateError> {
 fn decode_text(text: &str) -> Result<String, CertificateError> {
     let text = text.trim();
     if text.starts_with('{')
-        && let Ok(Value::Object(members)) = serde_json::from_str(text)
+        && let Ok(secret) = serde_json::from_str(text)
     {
         // A secret with several members, as the Secrets Manager console creates them.
-        let texts = members.values().filter_map(Value::as_str);
-        let whole: Vec<String> = texts.filter_map(|text| decode_text(text).ok()).collect();
-        return match whole.as_slice() {
+        let mut texts = Vec::new();
+        collect_texts(&secret, &mut texts);
+        return match texts.as_slice() {
             [] => Err(CertificateError::NotPem),
-            whole => Ok(whole.join("\n")),
+            texts => Ok(texts.join("\n")),
         };
     }
 
@@ -81,6 +81,18 @@ fn decode_text(text: &str) -> Result<String, CertificateError> {
         Ok(text)
     } else {
         Err(CertificateError::NotPem)
+    }
+}
+
+/// Collects the PEM texts in a JSON value; `ca_chain` in the secrets of Vault is a list of them.
+fn collect_texts(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.extend(decode_text(text)),
+        Value::Array(values) => values.iter().for_each(|value| collect_texts(value, texts)),
+        Value::Object(members) => members
+            .values()
+            .for_each(|value| collect_texts(value, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -4,54 +4,25 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ::http::{HeaderValue, Request};
 use chassis::{
-    Latch, Problem, Readiness, Settings, SettingsError, Shutdown, accept_each,
+    Latch, Problem, Settings, SettingsError, Shutdown, accept_each,
     http::{self, Limits, OpenConnection, Protocol, Upstream},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::JoinSet,
     time::{Instant, sleep},
 };
 
 use crate::{
-    Config, Mode,
+    Config, Error, Mode,
     certificate::{Material, SettingError},
     counting_stream::CountingStream,
-    dev, expiry,
+    dev,
     forward::{AccessLog, HttpForwarder},
     forwarded_headers::{ClientContext, ForwardedPolicy},
-    redirect::redirect_all,
     reload::{self, FileStamps, ReloadStatus},
     tcp::{TcpForwarder, TlsOriginator},
     tls::{self, CertificateSet, H2, TlsAcceptor},
 };
-
-/// The error of creating, serving or reloading a proxy.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The settings are invalid; contains every problem.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-}
-
-/// The sockets of the proxy; [`serve`] also takes a single listener.
-#[derive(Debug)]
-pub struct Listeners {
-    /// The socket of `listen`: TLS, or plain bytes in mode `originate`.
-    pub main: TcpListener,
-    /// The socket of `redirect_listen`, whose requests are redirected to HTTPS.
-    pub redirect: Option<TcpListener>,
-}
-
-impl From<TcpListener> for Listeners {
-    fn from(main: TcpListener) -> Self {
-        Self {
-            main,
-            redirect: None,
-        }
-    }
-}
 
 /// A TLS proxy that is ready to be served; clones share its state.
 #[derive(Clone)]
@@ -70,30 +41,6 @@ enum ModeHandler {
     Http(TlsAcceptor, Arc<HttpForwarder>),
     Tcp(TlsAcceptor, Arc<TcpForwarder>),
     Originate(Arc<TlsOriginator>, Arc<TcpForwarder>),
-}
-
-/// Serves the proxy until the shutdown, then drains for at most `limits.drain_timeout`.
-///
-/// The caller binds: `listen` and `redirect_listen` are not used. `readiness` gets the latches
-/// `certificate` and `upstream` when this is called, not when the future is first polled. To reload
-/// at another time than when a file changes, use [`Proxy`].
-pub fn serve(
-    config: Config,
-    listeners: impl Into<Listeners>,
-    shutdown: Shutdown,
-    readiness: Readiness,
-) -> impl Future<Output = Result<(), Error>> + Send {
-    let certificate = readiness.latch("certificate");
-    let upstream = readiness.latch("upstream");
-    let listeners = listeners.into();
-    async move {
-        let proxy = Proxy::new(&config)?;
-        certificate.release();
-        proxy
-            .serve_with_latch(listeners, shutdown, readiness, upstream)
-            .await;
-        Ok(())
-    }
 }
 
 /// Returns the problems of the files in the settings.
@@ -172,57 +119,20 @@ impl Proxy {
         })))
     }
 
-    /// Serves until the shutdown, then drains; reloads changed files meanwhile.
+    /// Serves on a listener until the shutdown, then drains; reloads changed files meanwhile.
     ///
-    /// `readiness` gets the latch `upstream` when this is called.
-    pub fn serve(
-        self,
-        listeners: impl Into<Listeners>,
-        shutdown: Shutdown,
-        readiness: Readiness,
-    ) -> impl Future<Output = ()> + Send {
-        let upstream = readiness.latch("upstream");
-        self.serve_with_latch(listeners.into(), shutdown, readiness, upstream)
-    }
-
-    async fn serve_with_latch(
-        self,
-        listeners: Listeners,
-        shutdown: Shutdown,
-        readiness: Readiness,
-        upstream: Latch,
-    ) {
-        // A second shutdown, because the upstream may need to stop before the proxy stops accepting.
-        let (trigger, stopping) = Shutdown::pair();
-        let stop = async {
-            shutdown.wait().await;
-            self.wait_until_upstream_stops().await;
-            trigger.fire();
-            std::future::pending::<()>().await;
-        };
-        let serving = async {
-            // In a task, so that it runs on a worker thread even if the caller blocks on this future.
-            let mut tasks = JoinSet::new();
-            tasks.spawn(self.clone().run(listeners.main, stopping.clone()));
-            if let Some(listener) = listeners.redirect {
-                let config = &self.0.config;
-                let (port, limits) = (config.redirect_port, config.limits.clone());
-                tasks.spawn(redirect_all(listener, port, limits, stopping.clone()));
-            }
-            tasks.join_all().await;
-        };
-
-        // Only `serving` ends, after its drain; the others are dropped then.
+    /// In contrast to [`serve`](crate::serve), it neither tests whether the upstream is reachable nor waits for it to
+    /// stop.
+    pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
+        let watching = reload::watch(&self, self.0.stamps.clone());
+        // `watch` never returns; it is dropped when serving ends.
         tokio::select! {
-            () = serving => {}
-            () = stop => {}
-            () = self.wait_until_upstream_accepts(upstream) => {}
-            () = expiry::report(&self, &readiness) => {}
-            () = reload::watch(&self, self.0.stamps.clone()) => {}
+            () = self.clone().run(listener, shutdown) => Ok(()),
+            () = watching => Ok(()),
         }
     }
 
-    async fn run(self, listener: TcpListener, shutdown: Shutdown) {
+    pub(crate) async fn run(self, listener: TcpListener, shutdown: Shutdown) {
         let config = &self.0.config;
         let limits = Limits {
             max_connection_age: (!config.max_connection_age.is_zero())
@@ -289,6 +199,10 @@ impl Proxy {
         }
     }
 
+    pub(crate) fn stamps(&self) -> FileStamps {
+        self.0.stamps.clone()
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
     }
@@ -303,7 +217,7 @@ impl Proxy {
     }
 
     /// Releases the latch as soon as the upstream accepts connections; never returns.
-    async fn wait_until_upstream_accepts(&self, latch: Latch) {
+    pub(crate) async fn wait_until_upstream_accepts(&self, latch: Latch) {
         while !self.is_upstream_reachable().await {
             sleep(UPSTREAM_POLL_INTERVAL).await;
         }
@@ -316,7 +230,7 @@ impl Proxy {
     }
 
     /// Resolves when the upstream accepts no more connections, or after `upstream_drain_timeout`.
-    async fn wait_until_upstream_stops(&self) {
+    pub(crate) async fn wait_until_upstream_stops(&self) {
         let limit = self.0.config.upstream_drain_timeout;
         // Disabled.
         if limit.is_zero() {
@@ -413,26 +327,6 @@ impl std::fmt::Debug for Proxy {
             .field("mode", &self.0.config.mode)
             .field("upstream", &self.0.config.upstream)
             .finish_non_exhaustive()
-    }
-}
-
-impl Error {
-    /// Returns the problems of the settings, if that is the error.
-    pub fn into_problems(self) -> Vec<Problem> {
-        match self {
-            Self::Settings(error) => error.into_problems(),
-        }
-    }
-
-    fn setting(setting: &str, message: String) -> Self {
-        SettingsError::new(setting, message, "").into()
-    }
-}
-
-impl From<Vec<SettingError>> for Error {
-    fn from(errors: Vec<SettingError>) -> Self {
-        let problems = errors.into_iter().map(Problem::from);
-        Self::Settings(problems.collect::<SettingsError>())
     }
 }
 

@@ -103,6 +103,9 @@ pub struct Config {
     pub claim_headers: BTreeMap<String, String>,
     /// The signed identity token for the app.
     pub identity_token: IdentityTokenSettings,
+    /// Maximum number of open connections per client address; 0 is unlimited, as it must be behind a
+    /// proxy.
+    pub max_connections_per_client: usize,
     /// Limits of the listener.
     pub limits: Limits,
     /// Limits of the upstream.
@@ -175,6 +178,7 @@ impl Default for Config {
             forward_authorization: false,
             claim_headers: BTreeMap::new(),
             identity_token: IdentityTokenSettings::default(),
+            max_connections_per_client: 0,
             limits: Limits::default(),
             upstream_limits: UpstreamLimits::default(),
             proxy: ProxySettings::none(),

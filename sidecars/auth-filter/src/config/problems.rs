@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chassis::http::is_loopback;
+use chassis::http::{Upstream, is_loopback};
 use chassis::{HumanDuration, Problem, Settings};
 use http::uri::PathAndQuery;
 use http::{HeaderName, Uri};
@@ -46,12 +46,12 @@ impl Config {
         }
 
         let form = "write it like http://127.0.0.1:8080";
-        let Ok(url) = self.upstream.parse::<Uri>() else {
-            return problem("is not an address", form);
-        };
-        let (Some("http"), Some(host)) = (url.scheme_str(), url.host()) else {
-            return problem("is not an http address with a host", form);
-        };
+        let (protocol, limits) = (self.upstream_protocol, self.upstream_limits.clone());
+        if let Err(error) = Upstream::with_protocol(protocol, &self.upstream, limits) {
+            return problem(&format!("is not valid: {}", error.reason()), form);
+        }
+        let url = self.upstream.parse::<Uri>().ok()?;
+        let host = url.host()?;
 
         // A base path would make the forwarded target differ from the authorized one.
         if !matches!(
@@ -218,7 +218,7 @@ impl Config {
             let hint = "write it like http://127.0.0.1:9000";
             let error = External::new(url, Vec::new(), self.external.timeout).err();
             if let Some(error) = error {
-                return Some(problem(error.to_string(), hint));
+                return Some(problem(format!("is not valid: {}", error.reason()), hint));
             }
 
             let uri: Uri = url.parse().ok()?;
@@ -315,6 +315,7 @@ const NO_PLACE: &str = "set a path or an https URL, or omit it when `issuer` is 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::ExternalSettings;
     use chassis::Secret;
     use serde_json::json;
 
@@ -353,6 +354,23 @@ mod tests {
         assert_eq!(lacking, ["audience"]);
         let lacking = settings_with_problems(&half("", "coins"));
         assert_eq!(lacking, ["issuer"]);
+    }
+
+    #[test]
+    fn rejects_urls_with_a_password_without_repeating_it() {
+        let config = Config {
+            upstream: "http://user:secret@127.0.0.1:8080".into(),
+            jwks: Some("https://user:secret@issuer.test/keys".into()),
+            external: ExternalSettings {
+                url: Some("http://user:secret@127.0.0.1:9000".into()),
+                ..ExternalSettings::default()
+            },
+            ..good()
+        };
+        let problems = config.problems();
+        let settings: Vec<&str> = problems.iter().map(|p| p.setting.as_str()).collect();
+        assert_eq!(settings, ["upstream", "jwks", "external.url"]);
+        assert!(!format!("{problems:?}").contains("secret"), "{problems:?}");
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //! `ext_authz` over HTTP: it gets the method, path and some headers of the request, no body; 200
 //! allows the request.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chassis::HumanDuration;
 use chassis::http::{ParseUpstreamError, Upstream, UpstreamLimits, empty};
 use http::header::{CONTENT_LENGTH, HOST, LOCATION, WWW_AUTHENTICATE};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,8 @@ pub struct ExternalSettings {
     /// Base URL of a service that authorizes requests without another credential; 200 allows them.
     #[schemars(url)]
     pub url: Option<String>,
-    /// Request headers forwarded to the service, besides `host` and `x-forwarded-*`.
+    /// Request headers forwarded to the service, besides `host`. `x-forwarded-method`, `-uri`, `-host` and
+    /// `-for` are always those of the request, never the client's.
     pub headers: Vec<String>,
     /// How long the service may take; without a response the request is rejected.
     pub timeout: HumanDuration,
@@ -75,9 +78,17 @@ impl External {
         })
     }
 
-    /// Returns the identity of a request if the service allows it.
-    pub async fn identity(&self, request: &Parts) -> Result<Identity, Rejection> {
-        let response = self.upstream.send(self.check_request(request)).await;
+    /// Returns the identity of a request if the service allows it; `client` is the address of its
+    /// client.
+    pub async fn identity(
+        &self,
+        request: &Parts,
+        client: Option<IpAddr>,
+    ) -> Result<Identity, Rejection> {
+        let response = self
+            .upstream
+            .send(self.check_request(request, client))
+            .await;
         let response = response.map_err(|error| {
             tracing::warn!(%error, "the external service did not respond");
             Rejection::NoAnswer
@@ -114,24 +125,47 @@ impl External {
         }
     }
 
-    fn check_request(&self, request: &Parts) -> Request<chassis::http::Body> {
+    fn check_request(
+        &self,
+        request: &Parts,
+        client: Option<IpAddr>,
+    ) -> Request<chassis::http::Body> {
         let mut check = Request::new(empty());
         *check.method_mut() = request.method.clone();
         *check.uri_mut() = request.uri.clone();
-
-        let forwarded = request
-            .headers
-            .keys()
-            .filter(|name| name.as_str().starts_with("x-forwarded-"));
-
-        for name in self.headers.iter().chain([&HOST]).chain(forwarded) {
+        let headers = check.headers_mut();
+        for name in self.headers.iter().chain([&HOST]) {
             for value in request.headers.get_all(name) {
-                check.headers_mut().append(name, value.clone());
+                headers.append(name, value.clone());
             }
         }
 
         // The body is not forwarded, so its length must not be either.
-        check.headers_mut().remove(CONTENT_LENGTH);
+        headers.remove(CONTENT_LENGTH);
+
+        // Many services decide on these headers. From the client they would describe another request
+        // than the one that is forwarded (CVE-2026-40575), so they are always set here, or absent.
+        let host = match request.uri.authority() {
+            Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+            None => request.headers.get(HOST).cloned(),
+        };
+        let uri = request.uri.path_and_query().map(PathAndQuery::as_str);
+        let client = client.map(|address| address.to_string());
+        for (name, value) in [
+            (METHOD, HeaderValue::from_str(request.method.as_str()).ok()),
+            (URI, uri.and_then(|uri| HeaderValue::from_str(uri).ok())),
+            (FORWARDED_HOST, host),
+            (
+                FOR,
+                client.and_then(|client| HeaderValue::try_from(client).ok()),
+            ),
+        ] {
+            match value {
+                Some(value) => drop(headers.insert(name, value)),
+                None => drop(headers.remove(name)),
+            }
+        }
+
         check
     }
 
@@ -147,3 +181,8 @@ impl External {
         identity
     }
 }
+
+const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

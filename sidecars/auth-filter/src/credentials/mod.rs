@@ -7,6 +7,7 @@ mod bearer;
 mod certificate;
 mod external;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -60,6 +61,7 @@ impl Credentials {
         &self,
         request: &Parts,
         kinds: &[Credential],
+        client: Option<IpAddr>,
     ) -> Result<Arc<Identity>, Rejection> {
         let (headers, now) = (&request.headers, SystemTime::now());
         if let Some(issuers) = if_accepted(kinds, Credential::Token, self.issuers.as_ref()) {
@@ -95,7 +97,7 @@ impl Credentials {
         }
 
         match if_accepted(kinds, Credential::External, self.external.as_ref()) {
-            Some(external) => Ok(external.identity(request).await?.into()),
+            Some(external) => Ok(external.identity(request, client).await?.into()),
             None => Err(Rejection::NoToken),
         }
     }

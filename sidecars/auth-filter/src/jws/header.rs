@@ -75,10 +75,16 @@ struct RawHeader {
 
 /// Parses a JSON object. A derived deserializer alone would accept `["RS256"]` for
 /// `{"alg":"RS256"}`.
-pub(crate) fn parse_object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
+fn parse_object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
     json.trim_ascii_start()
         .starts_with(b"{")
         .then(|| serde_json::from_slice(json).ok())?
+}
+
+/// Parses a JSON object of an issuer's server, which may begin with a byte order mark.
+pub(crate) fn parse_document<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
+    // RFC 8259 section 8.1 lets parsers ignore it.
+    parse_object(json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json))
 }
 
 /// Distinguishes an absent member from `null`, which is a value of the wrong type.

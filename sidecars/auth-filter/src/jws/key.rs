@@ -6,7 +6,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use super::algorithm::{Algorithm, Check, Curve, verification};
-use super::header::non_null;
 use super::roca;
 
 /// A public key and the algorithms it may be used with.
@@ -15,6 +14,8 @@ use super::roca;
 #[derive(Debug)]
 pub struct Key {
     id: Option<String>,
+    /// The modulus and exponent, or the point: what makes two published keys the same key.
+    material: Vec<u8>,
     /// One parsed parsed_key per algorithm: which algorithm a key is for was settled before any token came.
     parsed_keys: Vec<(Algorithm, ParsedPublicKey)>,
 }
@@ -23,23 +24,16 @@ pub struct Key {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Jwk {
     kty: String,
-    #[serde(default, deserialize_with = "non_null")]
+    // `null` is an absent member here: some servers write their whole key type, unset fields too.
     kid: Option<String>,
-    #[serde(default, deserialize_with = "non_null", rename = "use")]
+    #[serde(rename = "use")]
     purpose: Option<String>,
-    #[serde(default, deserialize_with = "non_null")]
     key_ops: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "non_null")]
     alg: Option<String>,
-    #[serde(default, deserialize_with = "non_null")]
     crv: Option<String>,
-    #[serde(default, deserialize_with = "non_null")]
     n: Option<String>,
-    #[serde(default, deserialize_with = "non_null")]
     e: Option<String>,
-    #[serde(default, deserialize_with = "non_null")]
     x: Option<String>,
-    #[serde(default, deserialize_with = "non_null")]
     y: Option<String>,
 }
 
@@ -94,7 +88,7 @@ impl Key {
             return Err(KeyError::Purpose);
         }
 
-        let parsed_keys = match jwk.kty.as_str() {
+        let (material, parsed_keys) = match jwk.kty.as_str() {
             "RSA" => rsa(jwk, allowed),
             "EC" => curve(jwk, allowed),
             "OKP" => edwards(jwk, allowed),
@@ -103,6 +97,7 @@ impl Key {
 
         Ok(Self {
             id: jwk.kid.clone(),
+            material,
             parsed_keys,
         })
     }
@@ -114,6 +109,7 @@ impl Key {
             .map_err(|_| KeyError::Curve)?;
         Ok(Self {
             id: None,
+            material: point.to_vec(),
             parsed_keys: vec![(algorithm, parsed_key)],
         })
     }
@@ -121,6 +117,30 @@ impl Key {
     /// Returns the published key id.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    /// Returns whether both are the same published key, whatever algorithms each declares.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.id == other.id && self.material == other.material
+    }
+
+    /// Returns whether both have the same id and an algorithm in common, so that a token does not tell
+    /// which of them it means.
+    pub fn is_ambiguous_with(&self, other: &Self) -> bool {
+        let shares_algorithm = || {
+            self.algorithms()
+                .any(|algorithm| other.algorithms().any(|other| other == algorithm))
+        };
+        self.id.is_some() && self.id == other.id && shares_algorithm()
+    }
+
+    /// Adds the algorithms of another publication of the same key.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (algorithm, parsed_key) in other.parsed_keys {
+            if self.algorithms().all(|known| known != algorithm) {
+                self.parsed_keys.push((algorithm, parsed_key));
+            }
+        }
     }
 
     /// Returns the algorithms of this key.
@@ -146,8 +166,8 @@ impl Key {
 
 type ParsedKeys = Vec<(Algorithm, ParsedPublicKey)>;
 
-fn rsa(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
-    let (n, e) = (bytes(jwk.n.as_ref())?, bytes(jwk.e.as_ref())?);
+fn rsa(jwk: &Jwk, allowed: &[Algorithm]) -> Result<(Vec<u8>, ParsedKeys), KeyError> {
+    let (n, e) = (modulus(jwk)?, bytes(jwk.e.as_ref())?);
     if !is_valid_rsa_key(&n, &e) {
         return Err(KeyError::Weak);
     }
@@ -156,8 +176,9 @@ fn rsa(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
         return Err(KeyError::Broken);
     }
 
+    let material = [&n[..], &e].concat();
     let components = RsaPublicKeyComponents { n, e };
-    candidates(jwk, allowed, |check| matches!(check, Check::Rsa(_)))?
+    let parsed_keys = candidates(jwk, allowed, |check| matches!(check, Check::Rsa(_)))?
         .into_iter()
         .map(|algorithm| match algorithm.check() {
             Check::Rsa(parameters) => components
@@ -166,7 +187,18 @@ fn rsa(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
                 .map_err(|_| KeyError::Malformed),
             _ => Err(KeyError::Algorithm),
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+
+    Ok((material, parsed_keys))
+}
+
+/// Returns the modulus without leading zeros. RFC 7518 section 6.3.1.1 forbids them, but notes that
+/// implementations write the sign octet of their big integers.
+fn modulus(jwk: &Jwk) -> Result<Vec<u8>, KeyError> {
+    let mut n = bytes(jwk.n.as_ref())?;
+    let zeros = n.iter().take_while(|byte| **byte == 0).count();
+    n.drain(..zeros);
+    Ok(n)
 }
 
 /// Returns whether modulus and exponent are safe. Checked here because aws-lc would report sizes
@@ -179,7 +211,7 @@ fn is_valid_rsa_key(n: &[u8], e: &[u8]) -> bool {
     (2048..=8192).contains(&bits) && is_odd(n) && n.first() != Some(&0) && exponent
 }
 
-fn curve(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
+fn curve(jwk: &Jwk, allowed: &[Algorithm]) -> Result<(Vec<u8>, ParsedKeys), KeyError> {
     let name = jwk.crv.as_deref().ok_or(KeyError::Malformed)?;
     let curve = Curve::from_name(name).ok_or(KeyError::Curve)?;
     let (x, y) = (bytes(jwk.x.as_ref())?, bytes(jwk.y.as_ref())?);
@@ -197,7 +229,7 @@ fn curve(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
     )
 }
 
-fn edwards(jwk: &Jwk, allowed: &[Algorithm]) -> Result<ParsedKeys, KeyError> {
+fn edwards(jwk: &Jwk, allowed: &[Algorithm]) -> Result<(Vec<u8>, ParsedKeys), KeyError> {
     if jwk.crv.as_deref() != Some("Ed25519") {
         return Err(KeyError::Curve);
     }
@@ -210,15 +242,17 @@ fn parse_point(
     allowed: &[Algorithm],
     point: &[u8],
     fits: impl Fn(&Check) -> bool,
-) -> Result<ParsedKeys, KeyError> {
-    candidates(jwk, allowed, fits)?
+) -> Result<(Vec<u8>, ParsedKeys), KeyError> {
+    let parsed_keys = candidates(jwk, allowed, fits)?
         .into_iter()
         .map(|algorithm| {
             ParsedPublicKey::new(verification(&algorithm.check()), point)
                 .map(|parsed_key| (algorithm, parsed_key))
                 .map_err(|_| KeyError::Curve)
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+
+    Ok((point.to_vec(), parsed_keys))
 }
 
 /// Returns the algorithms of a key: the declared one, or all that fit its type, among the allowed
@@ -248,7 +282,8 @@ fn candidates(
 }
 
 fn bytes(text: Option<&String>) -> Result<Vec<u8>, KeyError> {
-    let text = text.ok_or(KeyError::Malformed)?;
+    // Base64url has no padding here (RFC 7515 section 2), but some encoders add it; it changes nothing.
+    let text = text.ok_or(KeyError::Malformed)?.trim_end_matches('=');
     let bytes = URL_SAFE_NO_PAD
         .decode(text)
         .map_err(|_| KeyError::Malformed)?;

@@ -11,7 +11,7 @@ mod roca;
 mod token;
 
 pub use algorithm::Algorithm;
-pub(crate) use header::parse_object;
+pub(crate) use header::parse_document;
 pub use header::{Header, HeaderError};
 pub use key::{Jwk, Key, KeyError};
 pub use token::{Jws, JwsError, verify_jws};

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::fetch::{FetchError, Fetcher};
 use super::set::{KeySet, KeySetError};
-use crate::jws::{Algorithm, parse_object};
+use crate::jws::{Algorithm, parse_document};
 
 /// A location of a key set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub enum Source {
 
 /// An invalid location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is neither a file nor an http or https URL")]
-pub struct SourceError(String);
+#[error("it is neither a file nor an http or https URL without user name and password")]
+pub struct SourceError;
 
 /// A source with everything needed to load key sets from it.
 #[derive(Clone, Debug)]
@@ -158,7 +158,7 @@ impl Origin {
     async fn discover(&self, expected: &str, configuration: &Uri) -> Result<Uri, LoadError> {
         let document = self.fetcher.get(configuration).await?;
         let invalid = || LoadError::Configuration(configuration.clone());
-        let found: OpenIdConfiguration = parse_object(&document).ok_or_else(invalid)?;
+        let found: OpenIdConfiguration = parse_document(&document).ok_or_else(invalid)?;
         // Required by OpenID Connect Discovery 1.0 section 4.3: otherwise one issuer could provide
         // the keys of another.
         if found.issuer != expected {
@@ -178,12 +178,16 @@ struct OpenIdConfiguration {
 }
 
 fn parse_url(text: &str) -> Result<Uri, SourceError> {
-    let url: Uri = text.parse().map_err(|_| SourceError(text.to_owned()))?;
-    let valid = matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
-    if valid {
+    let url: Uri = text.parse().map_err(|_| SourceError)?;
+    let is_http = matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
+    // Credentials in a URL would be logged with it (RFC 9110 section 4.2.4).
+    let has_credentials = url
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'));
+    if is_http && !has_credentials {
         Ok(url)
     } else {
-        Err(SourceError(text.to_owned()))
+        Err(SourceError)
     }
 }
 

@@ -1,13 +1,12 @@
 //! JSON Web Key Sets, and which of their keys are usable.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 
-use crate::jws::{Algorithm, Jwk, Key, KeyError, parse_object};
+use crate::jws::{Algorithm, Jwk, Key, KeyError, parse_document};
 
 /// The keys of an issuer at one time; never empty.
 #[derive(Debug)]
@@ -36,9 +35,12 @@ pub enum IgnoreReason {
     /// A member has the wrong type.
     #[error("the key is not a JSON Web Key")]
     Malformed,
-    /// Several keys have this id, so that it is ambiguous.
-    #[error("another key has the same `kid`")]
+    /// Another key has this id and a common algorithm, so that a token does not tell which it means.
+    #[error("another key has the same `kid` and algorithm")]
     DuplicateId,
+    /// There are [`KeySet::MAX_KEYS`] other keys.
+    #[error("more than {} keys", KeySet::MAX_KEYS)]
+    TooMany,
 }
 
 /// Why a document is not a usable key set.
@@ -47,25 +49,20 @@ pub enum KeySetError {
     /// The document is not `{"keys": […]}`.
     #[error("not a JSON Web Key Set")]
     Malformed,
-    /// There are more than [`KeySet::MAX_KEYS`] keys.
-    #[error("more than {} keys", KeySet::MAX_KEYS)]
-    TooMany,
     /// No key is usable; such a set never replaces a good one.
     #[error("no usable key{}", format_ignored(.0))]
     Empty(Vec<IgnoredKey>),
 }
 
 impl KeySet {
-    /// Maximum number of keys: a token without a key id is tried with all of them.
-    pub const MAX_KEYS: usize = 64;
+    /// Maximum number of usable keys; further ones are ignored.
+    pub const MAX_KEYS: usize = 512;
+    /// Maximum number of keys that one token is tried with, to bound the work for it.
+    pub const MAX_CANDIDATES: usize = 64;
 
     /// Parses a key set and keeps the keys that are usable with an `allowed` algorithm.
     pub fn parse(json: &[u8], allowed: &[Algorithm]) -> Result<Self, KeySetError> {
-        let published: JwksDocument = parse_object(json).ok_or(KeySetError::Malformed)?;
-        if published.keys.len() > Self::MAX_KEYS {
-            return Err(KeySetError::TooMany);
-        }
-
+        let published: JwksDocument = parse_document(json).ok_or(KeySetError::Malformed)?;
         let mut set = Self {
             keys: Vec::new(),
             ignored: Vec::new(),
@@ -73,24 +70,15 @@ impl KeySet {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
         };
 
-        let counts = count_ids(&published.keys);
+        // Unusable keys first: a key for encryption may share its id with the one for signatures.
         for value in published.keys {
             let id = key_id(&value).map(str::to_owned);
-            // RFC 7517 4.5: ids should be distinct. With equal ones a token could select either
-            // key.
-            let is_duplicate = id
-                .as_ref()
-                .is_some_and(|id| counts.get(id).is_some_and(|times| *times > 1));
-
-            match if is_duplicate {
-                Err(IgnoreReason::DuplicateId)
-            } else {
-                parse_key(value, allowed)
-            } {
-                Ok(key) => set.keys.push(key),
+            match parse_key(value, allowed) {
+                Ok(key) => set.add(key),
                 Err(reason) => set.ignored.push(IgnoredKey { id, reason }),
             }
         }
+        set.ignore_ambiguous_keys();
 
         if set.keys.is_empty() {
             Err(KeySetError::Empty(set.ignored))
@@ -99,16 +87,24 @@ impl KeySet {
         }
     }
 
-    /// Returns the keys to try: the one with this id, or all without an id.
+    /// Returns the keys to try: those with this id, or else those without any; for a token without an
+    /// id all of them.
     pub fn candidates<'s>(&'s self, id: Option<&'s str>) -> impl Iterator<Item = &'s Key> {
+        // A key without an id can be the key of any token: RFC 7517 section 4.5 makes `kid` optional.
+        let is_known = self.keys.iter().any(|key| key.id() == id);
         self.keys
             .iter()
-            .filter(move |key| id.is_none() || key.id() == id)
+            .filter(move |key| match (id, key.id()) {
+                (None, _) => true,
+                (Some(_), None) => !is_known,
+                (id, key_id) => key_id == id,
+            })
+            .take(Self::MAX_CANDIDATES)
     }
 
-    /// Returns whether the set contains a key with this id.
+    /// Returns whether the set contains a key for tokens with this id.
     pub fn contains(&self, id: &str) -> bool {
-        self.keys.iter().any(|key| key.id() == Some(id))
+        self.candidates(Some(id)).next().is_some()
     }
 
     /// Returns the ids of the usable keys, `-` for a key without one.
@@ -128,6 +124,42 @@ impl KeySet {
     /// Returns whether both were parsed from the same bytes.
     pub(super) fn is_same_document(&self, other: &Self) -> bool {
         self.document == other.document
+    }
+
+    /// Adds a key, merged with an equal one.
+    fn add(&mut self, key: Key) {
+        if let Some(known) = self.keys.iter_mut().find(|known| known.is_same_key(&key)) {
+            known.merge(key);
+        } else if self.keys.len() < Self::MAX_KEYS {
+            self.keys.push(key);
+        } else {
+            let id = key.id().map(str::to_owned);
+            let reason = IgnoreReason::TooMany;
+            self.ignored.push(IgnoredKey { id, reason });
+        }
+    }
+
+    /// Moves keys with the same id and algorithm to the ignored ones. RFC 7517 section 4.5: ids should
+    /// be distinct; with equal ones a token could select either key.
+    fn ignore_ambiguous_keys(&mut self) {
+        let is_ambiguous: Vec<bool> = self
+            .keys
+            .iter()
+            .enumerate()
+            .map(|(index, key)| {
+                let mut others = self.keys.iter().enumerate();
+                others.any(|(other, candidate)| other != index && key.is_ambiguous_with(candidate))
+            })
+            .collect();
+
+        let mut ambiguous = is_ambiguous.into_iter();
+        let ignored = self.keys.extract_if(.., |_| ambiguous.next() == Some(true));
+        let ignored = ignored.map(|key| IgnoredKey {
+            id: key.id().map(str::to_owned),
+            reason: IgnoreReason::DuplicateId,
+        });
+        // The first to be reported: it is the reason that is hardest to see in the document.
+        self.ignored.splice(0..0, ignored);
     }
 
     /// Returns the published keys that are not used.
@@ -165,14 +197,6 @@ fn parse_key(value: serde_json::Value, allowed: &[Algorithm]) -> Result<Key, Ign
 
 fn key_id(value: &serde_json::Value) -> Option<&str> {
     value.get("kid")?.as_str()
-}
-
-fn count_ids(keys: &[serde_json::Value]) -> HashMap<String, usize> {
-    let mut counts = HashMap::new();
-    for id in keys.iter().filter_map(key_id) {
-        *counts.entry(id.to_owned()).or_insert(0) += 1;
-    }
-    counts
 }
 
 fn format_ignored(ignored: &[IgnoredKey]) -> String {

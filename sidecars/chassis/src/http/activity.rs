@@ -4,17 +4,30 @@
 //! timeouts are applied here, from the bytes on the wire and the requests in the service.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{Limits, Protocol};
 
 /// The activity of one connection, shared by its stream, its service and its task.
 #[derive(Debug, Clone)]
-pub(crate) struct Activity(Arc<Mutex<State>>);
+pub(crate) struct Activity(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    opened: Instant,
+    /// Milliseconds from `opened` to when a part of a message was last passed on.
+    message_progress: AtomicU64,
+    /// Wakes the connection's task when `State::close` is set.
+    close: Notify,
+}
 
 #[derive(Debug)]
 struct State {
@@ -26,11 +39,29 @@ struct State {
     arriving_since: Option<Instant>,
     /// When a byte was last read or written.
     progress: Instant,
+    /// A stream was reset because its client does not read, and no request was answered since.
+    stalled: bool,
+    /// Requests that the client gave up since `aborts_since`, minus those answered.
+    aborts: usize,
+    aborts_since: Instant,
+    close: Option<CloseReason>,
 }
 
 /// Counts a request as in flight until dropped.
 #[derive(Debug)]
-pub(crate) struct InFlightGuard(Activity);
+pub(crate) struct InFlightGuard {
+    activity: Activity,
+    is_finished: AtomicBool,
+}
+
+/// The reason for which a connection is asked to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CloseReason {
+    /// It is idle, and another one needs its place.
+    Evicted,
+    /// Its client gives up most of its requests.
+    Aborts,
+}
 
 /// The timeout that a connection exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,20 +75,78 @@ pub(crate) enum TimeoutKind {
 impl Activity {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        Self(Arc::new(Mutex::new(State {
-            requests: 0,
-            in_flight: 0,
-            idle_since: now,
-            arriving_since: None,
-            progress: now,
-        })))
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                requests: 0,
+                in_flight: 0,
+                idle_since: now,
+                arriving_since: None,
+                progress: now,
+                stalled: false,
+                aborts: 0,
+                aborts_since: now,
+                close: None,
+            }),
+            opened: now,
+            message_progress: AtomicU64::new(0),
+            close: Notify::new(),
+        }))
     }
 
     pub(crate) fn begin(&self) -> InFlightGuard {
         let mut state = self.state();
         state.requests += 1;
         state.in_flight += 1;
-        InFlightGuard(self.clone())
+        drop(state);
+        self.message_progressed();
+        InFlightGuard {
+            activity: self.clone(),
+            is_finished: AtomicBool::new(false),
+        }
+    }
+
+    /// Records that a part of a message was passed on, in contrast to a PING.
+    pub(crate) fn message_progressed(&self) {
+        let elapsed = self.0.opened.elapsed().as_millis() as u64;
+        self.0.message_progress.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// Records that a stream was reset because its client does not read.
+    pub(crate) fn stream_stalled(&self) {
+        self.state().stalled = true;
+    }
+
+    /// Returns since when no request has been in flight; `None` with one, or if it is to close anyway.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (state.in_flight == 0 && state.close.is_none()).then_some(state.idle_since)
+    }
+
+    /// Asks the connection to close because its place is needed.
+    pub(crate) fn evict(&self) {
+        self.close(&mut self.state(), CloseReason::Evicted);
+    }
+
+    /// Resolves when the connection is asked to close.
+    pub(crate) async fn asked_to_close(&self) -> CloseReason {
+        loop {
+            // Created before the check, so that a notification in between is not lost.
+            let notified = self.0.close.notified();
+            if let Some(reason) = self.state().close {
+                return reason;
+            }
+            notified.await;
+        }
+    }
+
+    /// Returns whether the client gives up so many requests that no more are answered.
+    pub(crate) fn has_too_many_aborts(&self) -> bool {
+        self.state().close == Some(CloseReason::Aborts)
+    }
+
+    fn close(&self, state: &mut State, reason: CloseReason) {
+        state.close = Some(reason);
+        self.0.close.notify_waiters();
     }
 
     pub(crate) fn bytes_read(&self) {
@@ -105,13 +194,20 @@ impl Activity {
     fn deadline(&self, protocol: Protocol, limits: &Limits) -> (Instant, TimeoutKind) {
         let state = self.state();
         if state.in_flight > 0 {
-            return (
-                state.progress + limits.stall_timeout.duration(),
-                TimeoutKind::Stall,
-            );
+            // Bytes on HTTP/2 may be PINGs, with which a client that reads nothing keeps its connection.
+            let progress = if protocol == Protocol::Http2 {
+                let elapsed = self.0.message_progress.load(Ordering::Relaxed);
+                self.0.opened + Duration::from_millis(elapsed)
+            } else {
+                state.progress
+            };
+            let deadline = progress + limits.stall_timeout.duration();
+            return (deadline, TimeoutKind::Stall);
         }
 
         match state.arriving_since {
+            // PINGs keep such a connection open, so it is not left to its idle timeout.
+            _ if state.stalled => (state.idle_since, TimeoutKind::Stall),
             None if state.requests == 0 => (
                 state.idle_since + limits.first_byte_timeout.duration(),
                 TimeoutKind::FirstByte,
@@ -130,14 +226,35 @@ impl Activity {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Every statement leaves the state consistent, so a poisoned lock is safe to use.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InFlightGuard {
+    /// Marks the request as answered; otherwise the client has given it up.
+    pub(crate) fn finish(&self) {
+        self.is_finished.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.activity.state();
         state.in_flight -= 1;
+        if self.is_finished.load(Ordering::Relaxed) {
+            state.stalled = false;
+            state.aborts = state.aborts.saturating_sub(1);
+        } else {
+            if state.aborts_since.elapsed() > ABORTS_WINDOW {
+                state.aborts = 0;
+                state.aborts_since = Instant::now();
+            }
+            state.aborts += 1;
+            if state.aborts > MAX_ABORTS && state.close.is_none() {
+                self.activity.close(&mut state, CloseReason::Aborts);
+            }
+        }
+
         if state.in_flight == 0 {
             // The next byte begins a new request's header section.
             state.idle_since = Instant::now();
@@ -145,6 +262,13 @@ impl Drop for InFlightGuard {
         }
     }
 }
+
+/// The number of requests that a client may give up within [`ABORTS_WINDOW`], besides those answered.
+///
+/// Each costs a connection to the upstream, and none counts as a concurrent stream ("rapid reset",
+/// CVE-2023-44487).
+const MAX_ABORTS: usize = 100;
+const ABORTS_WINDOW: Duration = Duration::from_secs(10);
 
 /// Returns how often a waiting connection looks at its deadline again.
 fn poll_interval(limits: &Limits) -> Duration {
@@ -213,6 +337,46 @@ mod tests {
             timeout_of(&activity, Protocol::Http2).await,
             (TimeoutKind::Idle, 4)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stalled_stream_closes_its_connection_unless_another_was_answered() {
+        let activity = Activity::new();
+        drop(activity.begin());
+        activity.stream_stalled();
+        assert_eq!(
+            timeout_of(&activity, Protocol::Http2).await,
+            (TimeoutKind::Stall, 0)
+        );
+        let answered = activity.begin();
+        answered.finish();
+        drop(answered);
+        assert_eq!(
+            timeout_of(&activity, Protocol::Http2).await,
+            (TimeoutKind::Idle, 4)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_aborts_close_the_connection_unless_as_many_are_answered() {
+        let activity = Activity::new();
+        for _ in 0..2 * MAX_ABORTS {
+            let answered = activity.begin();
+            answered.finish();
+            drop(activity.begin());
+            drop(answered);
+        }
+        assert!(!activity.has_too_many_aborts());
+        // Slowly given up ones do not add up.
+        for _ in 0..2 * MAX_ABORTS {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(activity.begin());
+        }
+        assert!(!activity.has_too_many_aborts());
+        for _ in 0..2 * MAX_ABORTS {
+            drop(activity.begin());
+        }
+        assert_eq!(activity.asked_to_close().await, CloseReason::Aborts);
     }
 
     #[tokio::test(start_paused = true)]

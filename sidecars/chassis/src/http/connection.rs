@@ -5,24 +5,21 @@ use std::{
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONNECTION};
-use http_body::{Frame, SizeHint};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, sleep, sleep_until},
@@ -30,12 +27,17 @@ use tokio::{
 
 use super::{
     Body, Limits, OpenConnection, Peer, Protocol,
-    activity::{Activity, InFlightGuard, TimeoutKind},
+    activity::{Activity, CloseReason, TimeoutKind},
+    answer::{Answer, is_chunked_only},
     box_body,
     drain_on_drop::DrainOnDrop,
+    graceful::{GracefulConnection, Http2Connection},
     metered_io::MeteredIo,
+    request_slots::RequestSlots,
+    stream_executor::{StreamExecutor, StreamProgress},
     strip_hop_by_hop,
-    upgrade::{Tunnel, TunnelSlot},
+    tracked_body::{InFlightRequest, TrackedBody},
+    upgrade::{Tunnel, TunnelSlot, UpgradeWithBody},
     write_coalescer::WriteCoalescer,
 };
 use crate::{BoxError, Shutdown, error::format_chain};
@@ -47,6 +49,7 @@ pub(super) struct Connection {
     pub(super) limits: Limits,
     pub(super) shutdown: Shutdown,
     pub(super) activity: Activity,
+    pub(super) slots: Arc<RequestSlots>,
 }
 
 impl Connection {
@@ -67,6 +70,7 @@ impl Connection {
         let opened = tokio::select! {
             opened = opening => opened,
             () = self.drain_before_open() => return,
+            _ = self.activity.asked_to_close() => return,
         };
 
         match opened {
@@ -117,24 +121,47 @@ impl Connection {
             protocol,
         };
         let activity = self.activity.clone();
+        let slots = self.slots.for_client(self.address.ip().to_canonical());
+        let executor = StreamExecutor::new(activity.clone(), self.limits.stall_timeout.duration());
+        let streams = (protocol == Protocol::Http2).then(|| executor.clone());
         let closing = Arc::new(AtomicBool::new(false));
 
         // Only ever set for HTTP/1.1: HTTP/2 forbids the `Connection` header and has GOAWAY.
         let is_closing = Arc::clone(&closing);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            upgrade_slot.mark_upgrade_request(&mut request);
+            let marked = upgrade_slot.mark_upgrade_request(&mut request);
+            let is_chunked_only = is_chunked_only(request.headers());
 
             // First, so that a client's `Connection` header cannot name one that a component adds later.
             strip_hop_by_hop(request.headers_mut());
             // In flight from the complete header section until the last byte of the response body is sent.
             let in_flight = activity.begin();
-            let answering = service(drain_body_on_drop(request));
-            let is_closing = Arc::clone(&is_closing);
+            if protocol != Protocol::Http2 {
+                // An HTTP/1.1 client can give up a request only with its connection, so none is counted.
+                in_flight.finish();
+            }
+            let progress = streams.as_ref().map(StreamExecutor::prepare);
+            let request = drain_body_on_drop(request, progress.clone());
+            let answer = match marked {
+                Err(UpgradeWithBody) => Answer::upgrade_with_body(),
+                Ok(()) if !is_chunked_only => Answer::unsupported_coding(),
+                Ok(()) if activity.has_too_many_aborts() => Answer::busy(),
+                Ok(()) => Answer::new(&service, &slots, request),
+            };
+            let (is_closing, upgrade_slot) = (Arc::clone(&is_closing), upgrade_slot.clone());
 
             async move {
-                let response = answering.await;
+                let (response, slot) = answer.wait().await;
                 let is_closing = is_closing.load(Ordering::Relaxed);
+                let slot = match slot {
+                    Some(slot) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                        upgrade_slot.hold(slot);
+                        None
+                    }
+                    slot => slot,
+                };
+                let in_flight = InFlightRequest::new(in_flight, slot, progress);
                 Ok::<_, Infallible>(finish_response(response, is_closing, in_flight))
             }
         });
@@ -143,7 +170,7 @@ impl Connection {
             let coalescer = WriteCoalescer::new(io);
             let io = TokioIo::new(coalescer.clone());
             let connection = Http2Connection {
-                connection: h2(&self.limits).serve_connection(io, service),
+                connection: h2(&self.limits, executor).serve_connection(io, service),
                 coalescer,
             };
             self.drive(connection, protocol, &closing).await
@@ -156,7 +183,7 @@ impl Connection {
 
         match (ended, slot.take()) {
             // hyper gives up the connection after the 101; this task owns the tunnel from here.
-            (Ok(()), Some(tunnel)) => self.run_tunnel(tunnel).await,
+            (Ok(()), Some((tunnel, _slot))) => self.run_tunnel(tunnel).await,
             (Ok(()), None) => {}
             (Err(error), _) => {
                 tracing::debug!(peer = %self.address, error = %format_chain(&*error), "connection failed");
@@ -187,11 +214,19 @@ impl Connection {
         closing: &AtomicBool,
     ) -> Result<(), BoxError> {
         let mut connection = pin!(connection);
+        let mut close_delay = CLOSE_DELAY;
         let limit = tokio::select! {
             ended = poll_fn(|cx| connection.as_mut().poll_served(cx)) => return ended,
             () = self.shutdown.wait() => None,
             () = self.max_age_reached() => None,
             limit = self.activity.wait_for_timeout(protocol, &self.limits) => Some(limit),
+            reason = self.activity.asked_to_close() => {
+                if reason == CloseReason::Evicted {
+                    close_delay = EVICTION_DELAY;
+                }
+                tracing::debug!(peer = %self.address, ?reason, "closing the connection");
+                Some(TimeoutKind::Idle)
+            }
         };
 
         match limit {
@@ -204,7 +239,7 @@ impl Connection {
         tokio::select! {
             ended = poll_fn(|cx| connection.as_mut().poll_served(cx)) => ended,
             limit = self.activity.wait_for_timeout(protocol, &self.limits) => Err(io::Error::from(limit).into()),
-            () = self.inactive() => Ok(()),
+            () = self.inactive(close_delay) => Ok(()),
         }
     }
 
@@ -216,13 +251,13 @@ impl Connection {
         }
     }
 
-    /// Resolves when a closing connection has had no request in flight for [`CLOSE_DELAY`]: its client
-    /// neither uses nor closes it, or never sent a request.
-    async fn inactive(&self) {
+    /// Resolves when a closing connection has had no request in flight for `delay`: its client neither
+    /// uses nor closes it, or never sent a request.
+    async fn inactive(&self, delay: Duration) {
         loop {
             let since = Instant::now();
-            sleep_until(since + CLOSE_DELAY).await;
-            if self.activity.idle_for(CLOSE_DELAY) {
+            sleep_until(since + delay).await;
+            if self.activity.idle_for(delay) {
                 return;
             }
         }
@@ -249,16 +284,19 @@ impl From<TimeoutKind> for io::Error {
     }
 }
 
-fn drain_body_on_drop(request: Request<Incoming>) -> Request<Body> {
+fn drain_body_on_drop(
+    request: Request<Incoming>,
+    progress: Option<StreamProgress>,
+) -> Request<Body> {
     let (head, body) = request.into_parts();
-    let body = DrainOnDrop::new(body, &head.headers);
+    let body = DrainOnDrop::new(body, &head.headers, progress);
     Request::from_parts(head, box_body(body))
 }
 
 fn finish_response(
     mut response: Response<Body>,
     is_closing: bool,
-    in_flight: InFlightGuard,
+    in_flight: InFlightRequest,
 ) -> Response<TrackedBody> {
     // A 101 response has `Connection: upgrade`, and its connection becomes the tunnel.
     if is_closing && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -266,10 +304,7 @@ fn finish_response(
         response.headers_mut().insert(CONNECTION, close);
     }
 
-    response.map(|body| TrackedBody {
-        body,
-        _in_flight: in_flight,
-    })
+    response.map(|body| TrackedBody::new(body, in_flight))
 }
 
 fn h1(limits: &Limits) -> http1::Builder {
@@ -282,8 +317,8 @@ fn h1(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn h2(limits: &Limits) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn h2(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+    let mut builder = http2::Builder::new(executor);
     builder
         .timer(TokioTimer::new())
         .max_header_list_size(limits.max_header_bytes.try_into().unwrap_or(u32::MAX))
@@ -293,98 +328,14 @@ fn h2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// The common interface of hyper's HTTP/1 and HTTP/2 connections.
-trait GracefulConnection {
-    fn poll_served(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>>;
-
-    fn graceful_shutdown(self: Pin<&mut Self>);
-}
-
-impl<Io, S, B> GracefulConnection for http1::UpgradeableConnection<Io, S>
-where
-    Self: Future<Output = hyper::Result<()>>,
-    S: hyper::service::HttpService<Incoming, ResBody = B>,
-    S::Error: Into<BoxError>,
-    Io: hyper::rt::Read + hyper::rt::Write + Unpin,
-    B: http_body::Body + 'static,
-    B::Error: Into<BoxError>,
-{
-    fn poll_served(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.poll(cx).map_err(Into::into)
-    }
-
-    fn graceful_shutdown(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-/// An HTTP/2 connection and the stream it writes to.
-struct Http2Connection<C, Io> {
-    connection: C,
-    coalescer: WriteCoalescer<Io>,
-}
-
-impl<Io, S, B> GracefulConnection
-    for Http2Connection<http2::Connection<TokioIo<WriteCoalescer<Io>>, S, TokioExecutor>, Io>
-where
-    http2::Connection<TokioIo<WriteCoalescer<Io>>, S, TokioExecutor>:
-        Future<Output = hyper::Result<()>> + Unpin,
-    S: hyper::service::HttpService<Incoming, ResBody = B>,
-    S::Error: Into<BoxError>,
-    Io: AsyncRead + AsyncWrite + Unpin,
-    B: http_body::Body + 'static,
-    B::Error: Into<BoxError>,
-    TokioExecutor: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
-{
-    fn poll_served(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        let served = Pin::new(&mut self.connection).poll(cx);
-        // Also after the connection has ended, when its last frames may still be buffered.
-        let out = self.coalescer.poll_flush_buffer(cx);
-        match (served, out) {
-            (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error.into())),
-            (Poll::Ready(served), Poll::Ready(Ok(()))) => Poll::Ready(served.map_err(Into::into)),
-            // After an error there is no point in waiting for a client that does not read.
-            (Poll::Ready(Err(error)), Poll::Pending) => Poll::Ready(Err(error.into())),
-            (Poll::Ready(Ok(())) | Poll::Pending, _) => Poll::Pending,
-        }
-    }
-
-    fn graceful_shutdown(mut self: Pin<&mut Self>) {
-        Pin::new(&mut self.connection).graceful_shutdown();
-    }
-}
-
-/// A response body that keeps its request in flight until it is sent.
-struct TrackedBody {
-    body: Body,
-    _in_flight: InFlightGuard,
-}
-
-impl http_body::Body for TrackedBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 /// How long a connection without a request is kept open after it was asked to close.
 const CLOSE_DELAY: Duration = Duration::from_secs(1);
+/// The same for a connection whose place is needed: enough to send GOAWAY.
+const EVICTION_DELAY: Duration = Duration::from_millis(20);
 /// hyper panics on smaller buffers.
 const H1_MIN_BUFFER: usize = 8192;
-/// Bounds the requests, and so the memory, of one HTTP/2 connection.
-const H2_MAX_STREAMS: u32 = 250;
+/// Bounds the requests, and so the memory, of one HTTP/2 connection; the minimum that RFC 9113 section
+/// 6.5.2 recommends.
+const H2_MAX_STREAMS: u32 = 100;
 /// Detects a peer that vanished without closing the connection.
 const H2_PING_INTERVAL: Duration = Duration::from_secs(20);

@@ -6,7 +6,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -17,18 +17,27 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::{runtime::Handle, time::timeout};
 
+use super::stream_executor::StreamProgress;
+
 /// A request body that is drained in the background if it is dropped before its end.
 pub(super) struct DrainOnDrop {
     body: Option<Incoming>,
     /// The client waits for `100 Continue`, which is sent on the first read; until then there is nothing to drain.
     expects_continue: bool,
+    /// The stream of an HTTP/2 request.
+    progress: Option<StreamProgress>,
 }
 
 impl DrainOnDrop {
-    pub(super) fn new(body: Incoming, headers: &HeaderMap) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        headers: &HeaderMap,
+        progress: Option<StreamProgress>,
+    ) -> Self {
         Self {
             body: Some(body),
             expects_continue: headers.contains_key(EXPECT),
+            progress,
         }
     }
 }
@@ -43,10 +52,14 @@ impl Body for DrainOnDrop {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         // The first read made hyper send `100 Continue`.
         self.expects_continue = false;
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
+        let frame = match &mut self.body {
+            Some(body) => ready!(Pin::new(body).poll_frame(cx)),
+            None => None,
+        };
+        if let Some(progress) = &self.progress {
+            progress.record();
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -8,11 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http1};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Body;
+use super::{Body, http2_pool::Http2Stream};
 
 /// Connections without a request, by a key such as the origin they lead to.
 ///
@@ -94,14 +95,20 @@ impl<K: PartialEq + Send + 'static> IdlePool<K> {
     /// Returns a connection to the pool after its response was read.
     ///
     /// It may not be ready yet: the request is still being sent, or the connection's task has not
-    /// processed the response's end.
-    pub(super) fn give_back(self: &Arc<Self>, key: K, sender: http1::SendRequest<Body>) {
+    /// processed the response's end. `keep_alive` is how long the server keeps it, if it said so.
+    pub(super) fn give_back(
+        self: &Arc<Self>,
+        key: K,
+        sender: http1::SendRequest<Body>,
+        keep_alive: Option<Duration>,
+    ) {
         if sender.is_closed() {
             return;
         }
 
         let mut state = self.state();
-        let until = Instant::now() + self.idle_timeout;
+        let kept = keep_alive.map_or(self.idle_timeout, |kept| kept.min(self.idle_timeout));
+        let until = Instant::now() + kept;
         state
             .connections
             .push(IdleConnection { key, sender, until });
@@ -113,6 +120,16 @@ impl<K: PartialEq + Send + 'static> IdlePool<K> {
         if !std::mem::replace(&mut state.is_swept, true) {
             tokio::spawn(sweep(Arc::downgrade(self), self.idle_timeout));
         }
+    }
+
+    /// Closes the connection that is unused for the longest time; returns whether there was one.
+    pub(super) fn close_oldest(&self) -> bool {
+        let mut state = self.state();
+        let is_any = !state.connections.is_empty();
+        if is_any {
+            state.connections.remove(0);
+        }
+        is_any
     }
 
     fn state(&self) -> MutexGuard<'_, State<K>> {
@@ -144,6 +161,20 @@ pub(super) struct Lease<K> {
     pub(super) key: K,
     pub(super) sender: http1::SendRequest<Body>,
     pub(super) pool: Arc<IdlePool<K>>,
+    /// How long the server keeps the connection, if it said so.
+    pub(super) keep_alive: Option<Duration>,
+}
+
+/// Returns how long to use a connection after this response, from `Keep-Alive: timeout=5`.
+///
+/// A second less than the server keeps it (RFC 2068 section 19.7.1.1, which Node.js and others send),
+/// for requests that are on their way when it closes.
+pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(KEEP_ALIVE)?.to_str().ok()?;
+    let mut parameters = value.split(',').map(str::trim);
+    let seconds = parameters.find_map(|parameter| parameter.strip_prefix("timeout="))?;
+    let seconds: u64 = seconds.parse().ok()?;
+    Some(Duration::from_secs(seconds).saturating_sub(CLOSING_MARGIN))
 }
 
 /// A response body that returns its connection to the pool at its end.
@@ -151,11 +182,27 @@ pub(super) struct Lease<K> {
 pub(super) struct PooledBody<K> {
     body: Incoming,
     lease: Option<Lease<K>>,
+    /// The stream of a response over HTTP/2, in use until the body is dropped.
+    _stream: Option<Http2Stream>,
+}
+
+impl PooledBody<()> {
+    pub(super) fn with_stream(body: Incoming, stream: Http2Stream) -> Self {
+        Self {
+            body,
+            lease: None,
+            _stream: Some(stream),
+        }
+    }
 }
 
 impl<K: PartialEq + Send + 'static> PooledBody<K> {
     pub(super) fn new(body: Incoming, lease: Option<Lease<K>>) -> Self {
-        let mut answer = Self { body, lease };
+        let mut answer = Self {
+            body,
+            lease,
+            _stream: None,
+        };
         // A response without a body, such as to HEAD, may never be polled.
         if answer.body.is_end_stream() {
             answer.end();
@@ -164,8 +211,14 @@ impl<K: PartialEq + Send + 'static> PooledBody<K> {
     }
 
     fn end(&mut self) {
-        if let Some(Lease { key, sender, pool }) = self.lease.take() {
-            pool.give_back(key, sender);
+        if let Some(lease) = self.lease.take() {
+            let Lease {
+                key,
+                sender,
+                pool,
+                keep_alive,
+            } = lease;
+            pool.give_back(key, sender, keep_alive);
         }
     }
 }
@@ -199,5 +252,32 @@ impl<K: PartialEq + Send + Unpin + 'static> http_body::Body for PooledBody<K> {
 
 /// Keeps a tiny idle timeout from turning the sweeper into a busy loop.
 const MIN_SWEEP_INTERVAL: Duration = Duration::from_millis(100);
+/// The time between a server's decision to close a connection and this side learning of it.
+const CLOSING_MARGIN: Duration = Duration::from_secs(1);
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// Much longer than a connection's task needs to process the end of a response.
 const READY_TIMEOUT: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_how_long_a_server_keeps_a_connection() {
+        for (value, expected) in [
+            ("timeout=5", Some(4)),
+            ("max=100, timeout=72", Some(71)),
+            ("timeout=1", Some(0)),
+            ("timeout=x", None),
+            ("max=100", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(KEEP_ALIVE, value.parse().unwrap());
+            assert_eq!(
+                keep_alive(&headers),
+                expected.map(Duration::from_secs),
+                "{value}"
+            );
+        }
+    }
+}

@@ -9,8 +9,12 @@ use crate::HumanDuration;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Maximum number of open connections; further ones wait in the kernel's accept queue.
+    /// Maximum number of open connections; a further one closes the longest idle one, or waits.
     pub max_connections: usize,
+    /// Maximum number of requests in flight; further ones wait for up to a second, then get 503.
+    pub max_requests: usize,
+    /// Maximum number of requests in flight per client address; 0 is unlimited.
+    pub max_requests_per_client: usize,
     /// How long a new connection may take to send its first byte.
     pub first_byte_timeout: HumanDuration,
     /// How long a request's header section may take, from its first byte.
@@ -21,6 +25,9 @@ pub struct Limits {
     pub stall_timeout: HumanDuration,
     /// Maximum size of a request's header section, in bytes.
     pub max_header_bytes: usize,
+    /// Maximum number of open connections per client address, 0 is unlimited; not a common setting.
+    #[serde(skip)]
+    pub max_connections_per_client: usize,
     /// How long connections may take to finish at the drain; set from `drain_timeout`, no setting.
     #[serde(skip, default = "default_drain")]
     pub drain_timeout: HumanDuration,
@@ -33,11 +40,17 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 1024,
+            max_requests: 512,
+            // Less than all, so that one client cannot block the others.
+            max_requests_per_client: 384,
             first_byte_timeout: HumanDuration::from_secs(10),
             header_timeout: HumanDuration::from_secs(10),
-            idle_timeout: HumanDuration::from_secs(60),
+            // Longer than that of an Application Load Balancer (60 s by default), which otherwise sends a
+            // request on a connection that is being closed and answers 502 (its documentation, "HTTP 502").
+            idle_timeout: HumanDuration::from_secs(75),
             stall_timeout: HumanDuration::from_secs(300),
             max_header_bytes: 32 * 1024,
+            max_connections_per_client: 0,
             drain_timeout: default_drain(),
             max_connection_age: None,
         }
@@ -48,25 +61,30 @@ impl Default for Limits {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamLimits {
+    /// Maximum number of connections; a request that needs a further one waits, then gets 503.
+    pub max_connections: usize,
     /// How long connecting may take.
     pub connect_timeout: HumanDuration,
-    /// How long the upstream may take to send the header section of its response.
+    /// How long the upstream may take to send the header section of its response, after the last part of
+    /// the request.
     pub response_timeout: HumanDuration,
     /// How long the response body may go without a byte.
     pub stall_timeout: HumanDuration,
-    /// How long an unused connection is kept for the next request.
+    /// How long an unused connection is kept for the next request; less if the upstream says so in
+    /// `Keep-Alive`.
     pub idle_timeout: HumanDuration,
 }
 
 impl Default for UpstreamLimits {
     fn default() -> Self {
         Self {
+            max_connections: 512,
             connect_timeout: HumanDuration::from_secs(2),
             response_timeout: HumanDuration::from_secs(60),
             stall_timeout: HumanDuration::from_secs(60),
-            // Shorter than the listener's idle timeout, so that the client and not the server closes an idle
-            // connection; otherwise a request could race with the close.
-            idle_timeout: HumanDuration::from_secs(30),
+            // Shorter than the 5 s after which Node.js and uvicorn close a connection, so that this side closes
+            // it; otherwise a request could race with the close.
+            idle_timeout: HumanDuration::from_secs(4),
         }
     }
 }

@@ -9,18 +9,25 @@
 //! with [`client`].
 
 mod activity;
+mod answer;
 mod body;
 pub mod client;
 mod connection;
 mod drain_on_drop;
+mod graceful;
 mod headers;
+mod http2_pool;
 mod idle;
 mod limits;
 mod metered_io;
+mod open_connections;
 mod pool;
+mod request_slots;
 mod server;
+mod stream_executor;
 mod timeout_body;
 mod trace;
+mod tracked_body;
 mod upgrade;
 mod upstream;
 mod upstream_body;

@@ -1,20 +1,28 @@
 //! The connection pool of an upstream.
 //!
-//! HTTP/1.1: one connection per request in flight, from `idle.rs`. HTTP/2: all requests share one
-//! connection.
+//! HTTP/1.1: one connection per request in flight, from `idle.rs`. HTTP/2: requests share a connection
+//! until it has as many streams as the upstream allows, see `http2_pool.rs`.
 
 use std::{io, sync::Arc, time::Duration};
 
-use http::{Request, Response, StatusCode};
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::{
-    Body, UpstreamLimits,
-    idle::{IdlePool, Lease, PooledBody},
+    Body, UpstreamLimits, empty,
+    http2_pool::Http2Pool,
+    idle::{IdlePool, Lease, PooledBody, keep_alive},
+    request_slots::record_refused,
+    upgrade::PendingUpgrade,
     vectored_join::VectoredJoin,
 };
 
@@ -34,18 +42,33 @@ pub enum UpstreamProtocol {
 #[derive(Debug)]
 pub(super) enum SendError {
     Connect(io::Error),
+    /// `upstream_limits.max_connections` are in use.
+    Busy,
     Exchange(hyper::Error),
+}
+
+/// Counts a connection to the upstream until the last clone is dropped.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionPermit {
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
 /// The connections to one address.
 #[derive(Debug)]
 pub(super) struct Pool {
+    protocol: UpstreamProtocol,
+    connector: Connector,
+    http1: Arc<IdlePool<()>>,
+    http2: Http2Pool,
+}
+
+/// Opens connections to one address, within a limit.
+#[derive(Debug)]
+pub(super) struct Connector {
     host: String,
     port: u16,
-    protocol: UpstreamProtocol,
     connect_timeout: Duration,
-    http1: Arc<IdlePool<()>>,
-    http2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
+    permits: Arc<Semaphore>,
 }
 
 impl Pool {
@@ -55,14 +78,20 @@ impl Pool {
         protocol: UpstreamProtocol,
         limits: &UpstreamLimits,
     ) -> Self {
+        let max_connections = limits.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            host: host.to_owned(),
-            port,
             protocol,
-            connect_timeout: limits.connect_timeout.duration(),
-            // The listener's limit on connections already bounds those to the upstream.
-            http1: Arc::new(IdlePool::new(limits.idle_timeout.duration(), usize::MAX)),
-            http2: tokio::sync::Mutex::default(),
+            connector: Connector {
+                host: host.to_owned(),
+                port,
+                connect_timeout: limits.connect_timeout.duration(),
+                permits: Arc::new(Semaphore::new(max_connections)),
+            },
+            http1: Arc::new(IdlePool::new(
+                limits.idle_timeout.duration(),
+                max_connections,
+            )),
+            http2: Http2Pool::default(),
         }
     }
 
@@ -70,8 +99,113 @@ impl Pool {
         self.protocol
     }
 
-    /// Opens a TCP connection to the upstream.
-    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
+    /// Returns whether the upstream accepts a TCP connection.
+    pub(super) async fn is_reachable(&self) -> bool {
+        self.connector.connect_tcp().await.is_ok()
+    }
+
+    /// Sends a request; the connection returns to the pool when the response body has been read.
+    pub(super) async fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<PooledBody<()>>, SendError> {
+        match self.protocol {
+            UpstreamProtocol::Http1 => self.send_http1(request).await,
+            UpstreamProtocol::Http2 => self.http2.send(request, &self.connector).await,
+        }
+    }
+
+    async fn send_http1(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<Response<PooledBody<()>>, SendError> {
+        // If the upgrade is not agreed, the upstream may read what follows differently.
+        if PendingUpgrade::is_requested(&request) {
+            return self.send_upgrade(request).await;
+        }
+
+        while let Some(mut sender) = self.http1.take(&()) {
+            let copy = copy_idempotent(&request);
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok(self.lease(response, sender)),
+                Err(mut failed) => match (failed.take_message(), copy) {
+                    // The upstream closed the connection before anything was sent on it: safe to retry.
+                    (Some(unsent), _) => request = unsent,
+                    // It closed the connection when the request was on its way (RFC 9112 section 9.3.1):
+                    // once more on a new one.
+                    (None, Some(copy)) if is_closed(failed.error()) => {
+                        request = copy;
+                        break;
+                    }
+                    (None, _) => return Err(SendError::Exchange(failed.into_error())),
+                },
+            }
+        }
+
+        let (mut sender, _permit) = self.connect_http1().await?;
+        let response = sender.send_request(request).await;
+        let response = response.map_err(SendError::Exchange)?;
+        Ok(self.lease(response, sender))
+    }
+
+    /// Sends a request for an upgrade on a connection of its own, which is not used again.
+    async fn send_upgrade(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<PooledBody<()>>, SendError> {
+        let (mut sender, permit) = self.connect_http1().await?;
+        let response = sender.send_request(request).await;
+        let mut response = response.map_err(SendError::Exchange)?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            response.extensions_mut().insert(permit);
+        }
+        Ok(response.map(|body| PooledBody::new(body, None)))
+    }
+
+    fn lease(
+        &self,
+        response: Response<hyper::body::Incoming>,
+        sender: http1::SendRequest<Body>,
+    ) -> Response<PooledBody<()>> {
+        let lease = Lease {
+            key: (),
+            sender,
+            pool: Arc::clone(&self.http1),
+            keep_alive: keep_alive(response.headers()),
+        };
+        // A 101 without a request for an upgrade is an error; its connection must not be used again.
+        let lease = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(lease);
+        response.map(|body| PooledBody::new(body, lease))
+    }
+
+    async fn connect_http1(
+        &self,
+    ) -> Result<(http1::SendRequest<Body>, ConnectionPermit), SendError> {
+        let permit = if let Some(permit) = self.connector.try_permit() {
+            permit
+        } else {
+            // Unused connections count too, but are of no use to this request.
+            self.http1.close_oldest();
+            self.connector.permit().await?
+        };
+        let stream = self.connector.connect_tcp().await;
+        let stream = stream.map_err(SendError::Connect)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(VectoredJoin(stream)))
+            .await
+            .map_err(SendError::Exchange)?;
+
+        let held = permit.clone();
+        tokio::spawn(async move {
+            let _permit = held;
+            // An error also reaches the request that waits for its response on this connection.
+            let _ = connection.with_upgrades().await;
+        });
+        Ok((sender, permit))
+    }
+}
+
+impl Connector {
+    pub(super) async fn connect_tcp(&self) -> io::Result<TcpStream> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let stream = timeout(self.connect_timeout, connecting)
             .await
@@ -86,105 +220,60 @@ impl Pool {
         Ok(stream)
     }
 
-    /// Sends a request; the connection returns to the pool when the response body has been read.
-    pub(super) async fn send(
-        &self,
-        request: Request<Body>,
-    ) -> Result<Response<PooledBody<()>>, SendError> {
-        match self.protocol {
-            UpstreamProtocol::Http1 => self.send_http1(request).await,
-            UpstreamProtocol::Http2 => self.send_http2(request).await,
+    /// Returns a permit for a connection if there is one.
+    pub(super) fn try_permit(&self) -> Option<ConnectionPermit> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        Some(ConnectionPermit {
+            _permit: Arc::new(permit),
+        })
+    }
+
+    /// Waits for a permit for a connection, for as long as connecting may take.
+    pub(super) async fn permit(&self) -> Result<ConnectionPermit, SendError> {
+        let waiting = timeout(
+            self.connect_timeout,
+            Arc::clone(&self.permits).acquire_owned(),
+        );
+        // The semaphore is never closed, so an error is the timeout.
+        if let Ok(Ok(permit)) = waiting.await {
+            return Ok(ConnectionPermit {
+                _permit: Arc::new(permit),
+            });
         }
-    }
-
-    async fn send_http1(
-        &self,
-        mut request: Request<Body>,
-    ) -> Result<Response<PooledBody<()>>, SendError> {
-        loop {
-            let (mut sender, is_new) = match self.http1.take(&()) {
-                Some(sender) => (sender, false),
-                None => (self.connect_http1().await?, true),
-            };
-
-            match sender.try_send_request(request).await {
-                Ok(response) => {
-                    // After a 101 the connection belongs to the tunnel.
-                    let lease =
-                        (response.status() != StatusCode::SWITCHING_PROTOCOLS).then(|| Lease {
-                            key: (),
-                            sender,
-                            pool: Arc::clone(&self.http1),
-                        });
-                    return Ok(response.map(|body| PooledBody::new(body, lease)));
-                }
-                Err(mut failed) => match failed.take_message() {
-                    // The upstream closed a pooled connection before anything was sent on it: safe to retry.
-                    Some(unsent) if !is_new => request = unsent,
-                    _ => return Err(SendError::Exchange(failed.into_error())),
-                },
-            }
-        }
-    }
-
-    async fn connect_http1(&self) -> Result<http1::SendRequest<Body>, SendError> {
-        let stream = self.connect().await.map_err(SendError::Connect)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(VectoredJoin(stream)))
-            .await
-            .map_err(SendError::Exchange)?;
-
-        tokio::spawn(async move {
-            // An error also reaches the request that waits for its response on this connection.
-            let _ = connection.with_upgrades().await;
-        });
-        Ok(sender)
-    }
-
-    async fn send_http2(
-        &self,
-        mut request: Request<Body>,
-    ) -> Result<Response<PooledBody<()>>, SendError> {
-        let mut is_new = false;
-        loop {
-            let mut sender = {
-                // Held while connecting, so that concurrent requests wait for one connection and open no more.
-                let mut shared = self.http2.lock().await;
-                match &*shared {
-                    Some(sender) if !sender.is_closed() => sender.clone(),
-                    _ => {
-                        is_new = true;
-                        shared.insert(self.connect_http2().await?).clone()
-                    }
-                }
-            };
-
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok(response.map(|body| PooledBody::new(body, None))),
-                Err(mut failed) => match failed.take_message() {
-                    Some(unsent) if !is_new => request = unsent,
-                    _ => return Err(SendError::Exchange(failed.into_error())),
-                },
-            }
-        }
-    }
-
-    async fn connect_http2(&self) -> Result<http2::SendRequest<Body>, SendError> {
-        let stream = self.connect().await.map_err(SendError::Connect)?;
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            // Only while a request is in flight, which is hyper's default.
-            .keep_alive_interval(Some(PING))
-            .keep_alive_timeout(PING)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(SendError::Exchange)?;
-
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        Ok(sender)
+        record_refused("upstream_connections");
+        Err(SendError::Busy)
     }
 }
 
-/// Detects an upstream that vanished without closing the connection.
-const PING: Duration = Duration::from_secs(20);
+/// Returns a copy of a request that may be sent twice (RFC 9110 section 9.2.2): idempotent and without a
+/// body, which could be sent once only.
+pub(super) fn copy_idempotent(request: &Request<Body>) -> Option<Request<Body>> {
+    let is_idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
+    );
+    if !is_idempotent || !request.body().is_end_stream() {
+        return None;
+    }
+
+    let mut copy = Request::new(empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
+}
+
+/// Returns whether the connection was closed before the response, and not by a malformed one.
+pub(super) fn is_closed(error: &hyper::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    let is_reset = cause.is_some_and(|cause| {
+        matches!(
+            cause.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+        )
+    });
+    error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset
+}

@@ -1,6 +1,6 @@
 //! The HTTP server: a listener, the protocol of each connection, and its service.
 
-use std::{future::Future, io, net::SocketAddr};
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use http::{Request, Response};
 use tokio::{
@@ -9,9 +9,10 @@ use tokio::{
 };
 
 use super::{
-    Body, Limits, activity::Activity, connection::Connection, vectored_join::VectoredJoin,
+    Body, Limits, activity::Activity, connection::Connection, open_connections::OpenConnections,
+    request_slots::RequestSlots, vectored_join::VectoredJoin,
 };
-use crate::{Shutdown, accept::accept_each};
+use crate::{Shutdown, accept::accept_and_make_room};
 
 /// The protocol a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,9 @@ pub async fn serve_with<T, TF, Io, S, F>(
     S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    // Boxed, so that neither a connection between requests nor a request that waits for a slot holds the
+    // memory of one that is answered.
+    let service = move |request| Box::pin(service(request));
     let open = move |stream, address| {
         let (opening, service) = (transport(stream), service.clone());
         async move {
@@ -92,7 +96,8 @@ pub async fn serve_with<T, TF, Io, S, F>(
 }
 
 /// Serves HTTP on connections opened by `open`, each with a separate service, such as one that knows
-/// the client's certificate. `open` must apply a timeout, like the transport of [`serve_with`].
+/// the client's certificate. `open` must apply a timeout, like the transport of [`serve_with`]. The
+/// service should return a boxed future: each request holds the memory of one while it waits.
 pub async fn serve_connections<O, OF, Io, S, F>(
     listener: TcpListener,
     open: O,
@@ -107,17 +112,32 @@ pub async fn serve_connections<O, OF, Io, S, F>(
 {
     let connection_limits = limits.clone();
     let stop = shutdown.clone();
-    accept_each(listener, &limits, shutdown, move |stream, address| {
+    let slots = Arc::new(RequestSlots::new(&limits));
+    let connections = Arc::new(OpenConnections::default());
+    let open_connections = Arc::clone(&connections);
+    let handle = move |stream, address: SocketAddr| {
+        let activity = Activity::new();
+        let max_per_client = connection_limits.max_connections_per_client;
+        let guard = open_connections.register(address.ip(), activity.clone(), max_per_client);
         let connection = Connection {
             address,
             limits: connection_limits.clone(),
             shutdown: stop.clone(),
-            activity: Activity::new(),
+            activity,
+            slots: Arc::clone(&slots),
         };
 
         // Boxed, so that an idle connection does not hold the memory its handshake needed.
         let opening = Box::pin(open(stream, address));
-        async move { connection.run(opening).await }
-    })
-    .await;
+        async move {
+            let Some(_guard) = guard else {
+                tracing::debug!(peer = %address, "too many connections of this client");
+                return;
+            };
+            connection.run(opening).await;
+        }
+    };
+
+    let make_room = || connections.evict_idle();
+    accept_and_make_room(listener, &limits, shutdown, handle, make_room).await;
 }

@@ -17,12 +17,28 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
+use super::{pool::ConnectionPermit, request_slots::RequestSlot};
+
 /// Copies bytes in both directions until one side closes.
 pub(super) type Tunnel = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Hands a tunnel over to the task of its connection.
 #[derive(Clone, Default)]
-pub(super) struct TunnelSlot(Arc<Mutex<Option<Tunnel>>>);
+pub(super) struct TunnelSlot(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    tunnel: Option<Tunnel>,
+    /// A tunnel counts as the request that asked for it.
+    request: Option<RequestSlot>,
+}
+
+/// A request for a WebSocket with a body: 400.
+///
+/// An app that reads no body of such a request takes it for the next request on the connection, which
+/// no filter has seen (CVE-2026-58055).
+#[derive(Debug)]
+pub(super) struct UpgradeWithBody;
 
 /// Marks a request for a WebSocket, in the request's extensions.
 #[derive(Clone)]
@@ -30,22 +46,36 @@ struct UpgradeRequested(TunnelSlot);
 
 impl TunnelSlot {
     /// Marks the request if it asks for a WebSocket.
-    pub(super) fn mark_upgrade_request<B>(&self, request: &mut Request<B>) {
+    pub(super) fn mark_upgrade_request<B: http_body::Body>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<(), UpgradeWithBody> {
         // RFC 6455 section 4.1: a GET request over HTTP/1.1.
         let possible = *request.method() == Method::GET && request.version() == Version::HTTP_11;
-        if possible && wants_websocket(request.headers()) {
-            request
-                .extensions_mut()
-                .insert(UpgradeRequested(self.clone()));
+        if !possible || !wants_websocket(request.headers()) {
+            return Ok(());
         }
+        if !request.body().is_end_stream() {
+            return Err(UpgradeWithBody);
+        }
+
+        let mark = UpgradeRequested(self.clone());
+        request.extensions_mut().insert(mark);
+        Ok(())
     }
 
-    /// Takes the tunnel, if there is one.
-    pub(super) fn take(&self) -> Option<Tunnel> {
-        self.tunnel().take()
+    /// Keeps the slot of the request that asked for the tunnel.
+    pub(super) fn hold(&self, request: RequestSlot) {
+        self.state().request = Some(request);
     }
 
-    fn tunnel(&self) -> MutexGuard<'_, Option<Tunnel>> {
+    /// Takes the tunnel, if there is one, and the slot of its request.
+    pub(super) fn take(&self) -> Option<(Tunnel, Option<RequestSlot>)> {
+        let mut state = self.state();
+        Some((state.tunnel.take()?, state.request.take()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -57,9 +87,15 @@ pub(super) struct PendingUpgrade {
 }
 
 impl PendingUpgrade {
+    /// Returns whether the request is marked.
+    pub(super) fn is_requested<B>(request: &Request<B>) -> bool {
+        request.extensions().get::<UpgradeRequested>().is_some()
+    }
+
     /// Adds the upgrade headers for the next hop to a marked request.
     pub(super) fn request_from<B>(request: &mut Request<B>) -> Option<Self> {
-        let UpgradeRequested(slot) = request.extensions_mut().remove()?;
+        // The mark stays: the pool opens a connection of its own for this request.
+        let UpgradeRequested(slot) = request.extensions().get::<UpgradeRequested>()?.clone();
         add_upgrade_headers(request.headers_mut());
         Some(Self {
             slot,
@@ -70,9 +106,12 @@ impl PendingUpgrade {
     /// Creates the tunnel once the next hop has accepted.
     pub(super) fn accept<B>(self, response: &mut Response<B>) {
         add_upgrade_headers(response.headers_mut());
+        let permit = response.extensions_mut().remove::<ConnectionPermit>();
         let (client, next_hop) = (self.client, hyper::upgrade::on(response));
         // Both upgrades resolve only after the 101 response is sent, so they are awaited within the tunnel.
-        *self.slot.tunnel() = Some(Box::pin(async move {
+        self.slot.state().tunnel = Some(Box::pin(async move {
+            // The connection to the next hop counts while the tunnel is open.
+            let _permit = permit;
             let (client, next_hop) = match tokio::try_join!(client, next_hop) {
                 Ok(both) => both,
                 Err(error) => return tracing::debug!(%error, "upgrade failed"),
@@ -116,14 +155,28 @@ const WEBSOCKET: &[u8] = b"websocket";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::{empty, full};
 
     fn is_marked(method: Method, connection: &str, upgrade: &str) -> bool {
         let request = Request::builder()
             .method(method)
             .header(CONNECTION, connection);
-        let mut request = request.header(UPGRADE, upgrade).body(()).unwrap();
-        TunnelSlot::default().mark_upgrade_request(&mut request);
-        request.extensions().get::<UpgradeRequested>().is_some()
+        let mut request = request.header(UPGRADE, upgrade).body(empty()).unwrap();
+        let marked = TunnelSlot::default().mark_upgrade_request(&mut request);
+        marked.is_ok() && PendingUpgrade::is_requested(&request)
+    }
+
+    #[test]
+    fn refuses_a_websocket_request_with_a_body() {
+        let request = |upgrade, body| {
+            let request = Request::get("/").header(CONNECTION, "upgrade");
+            let mut request = request.header(UPGRADE, upgrade).body(full(body)).unwrap();
+            TunnelSlot::default().mark_upgrade_request(&mut request)
+        };
+        assert!(request("websocket", "GET /admin").is_err());
+        assert!(request("websocket", "").is_ok());
+        // Not forwarded as an upgrade, so the body is an ordinary one.
+        assert!(request("h2c", "body").is_ok());
     }
 
     #[test]

@@ -1,21 +1,12 @@
 //! The client for the next hop: a base address, a connection pool, and a timeout on every wait.
 
-use std::{
-    fmt,
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version,
-    header::{CONTENT_TYPE, EXPECT, HOST, RETRY_AFTER, TE},
+    header::{CONTENT_TYPE, EXPECT, HOST, RETRY_AFTER, TE, TRAILER},
     uri::{Authority, PathAndQuery, Scheme},
 };
-use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{
@@ -26,7 +17,7 @@ use super::{
     timeout_body::TimeoutBody,
     trace,
     upgrade::PendingUpgrade,
-    upstream_body::RequestBody,
+    upstream_body::{RequestBody, Upload},
 };
 use crate::BoxError;
 
@@ -45,7 +36,7 @@ pub enum ParseUpstreamError {
     /// The text is not a URL.
     #[error("`{text}` is not a URL; write one like http://127.0.0.1:8080")]
     InvalidUrl {
-        /// The text.
+        /// The text, without user name and password.
         text: String,
         /// The parser's error.
         source: http::uri::InvalidUri,
@@ -53,7 +44,7 @@ pub enum ParseUpstreamError {
     /// This client does not support the URL.
     #[error("`{text}` {problem}; write a URL like http://127.0.0.1:8080")]
     UnsupportedUrl {
-        /// The text.
+        /// The text, without user name and password.
         text: String,
         /// The reason, as a phrase that follows the text.
         problem: &'static str,
@@ -66,6 +57,9 @@ pub enum UpstreamError {
     /// The upstream does not accept connections (yet): 503 with `Retry-After`.
     #[error("cannot connect to the upstream")]
     Connect(#[source] BoxError),
+    /// `upstream_limits.max_connections` are in use: 503 with `Retry-After`.
+    #[error("all connections to the upstream are in use; try again")]
+    Busy,
     /// The header section of the response did not arrive in time: 504.
     #[error("the upstream did not answer within {0:?}")]
     Timeout(Duration),
@@ -75,6 +69,16 @@ pub enum UpstreamError {
     /// Any other error: 502.
     #[error("the upstream failed")]
     Failed(#[source] BoxError),
+}
+
+impl ParseUpstreamError {
+    /// Returns the message without what to do, for the problem of a setting, which has its own hint.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::InvalidUrl { text, .. } => format!("`{text}` is not a URL"),
+            Self::UnsupportedUrl { text, problem } => format!("`{text}` {problem}"),
+        }
+    }
 }
 
 impl Upstream {
@@ -90,13 +94,13 @@ impl Upstream {
         limits: UpstreamLimits,
     ) -> Result<Self, ParseUpstreamError> {
         let unsupported = |problem| ParseUpstreamError::UnsupportedUrl {
-            text: base.to_owned(),
+            text: redact(base),
             problem,
         };
         let uri: Uri = base
             .parse()
             .map_err(|source| ParseUpstreamError::InvalidUrl {
-                text: base.to_owned(),
+                text: redact(base),
                 source,
             })?;
 
@@ -155,27 +159,37 @@ impl Upstream {
 
     /// Returns whether the upstream accepts connections.
     pub async fn is_reachable(&self) -> bool {
-        self.pool.connect().await.is_ok()
+        self.pool.is_reachable().await
     }
 
     async fn send_in_span(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
-        let body_failed = Arc::new(AtomicBool::new(false));
-        let mut request = self.prepare(request, &body_failed)?;
+        let upload = Upload::new();
+        let mut request = self.prepare(request, &upload)?;
         let pending_upgrade = PendingUpgrade::request_from(&mut request);
         let limit = self.limits.response_timeout.duration();
-        let mut response = match timeout(limit, self.pool.send(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(SendError::Connect(error))) => return Err(UpstreamError::Connect(error.into())),
+        let mut response = match upload.timeout(limit, self.pool.send(request)).await {
+            Some(Ok(response)) => response,
+            Some(Err(SendError::Connect(error))) => {
+                return Err(UpstreamError::Connect(error.into()));
+            }
+            Some(Err(SendError::Busy)) => return Err(UpstreamError::Busy),
             // hyper reports a failed request body as an error of the exchange; the flag tells the two apart.
-            Ok(Err(SendError::Exchange(error))) if body_failed.load(Ordering::Relaxed) => {
+            Some(Err(SendError::Exchange(error))) if upload.has_failed() => {
                 return Err(UpstreamError::RequestBody(error.into()));
             }
-            Ok(Err(SendError::Exchange(error))) => return Err(UpstreamError::Failed(error.into())),
-            Err(_) => return Err(UpstreamError::Timeout(limit)),
+            Some(Err(SendError::Exchange(error))) => {
+                return Err(UpstreamError::Failed(error.into()));
+            }
+            None => return Err(UpstreamError::Timeout(limit)),
         };
 
         let stall = self.limits.stall_timeout.duration();
+        // The names of the trailers that follow; the server sends only those to an HTTP/1.1 client.
+        let trailer = response.headers_mut().remove(TRAILER);
         strip_hop_by_hop(response.headers_mut());
+        if let Some(trailer) = trailer {
+            response.headers_mut().insert(TRAILER, trailer);
+        }
 
         // The version belongs to each hop (RFC 9110 section 2.5); the server sets its own.
         *response.version_mut() = Version::HTTP_11;
@@ -193,14 +207,14 @@ impl Upstream {
     fn prepare(
         &self,
         mut request: Request<Body>,
-        body_failed: &Arc<AtomicBool>,
+        upload: &Upload,
     ) -> Result<Request<Body>, UpstreamError> {
         let wants_trailers = is_grpc(request.headers());
         let headers = request.headers_mut();
         strip_hop_by_hop(headers);
         join_cookies(headers);
 
-        // The server has already answered with `100 Continue`, so the body follows in any case.
+        // The server answers with `100 Continue` itself when the body is first read, so it follows in any case.
         headers.remove(EXPECT);
         // RFC 9112 section 3.2.2: a host in the request target overrides the `Host` header.
         let host_in_target = request.uri().authority().cloned();
@@ -218,8 +232,7 @@ impl Upstream {
         }
 
         trace::inject(request.headers_mut());
-        let body_failed = Arc::clone(body_failed);
-        Ok(request.map(|body| box_body(RequestBody { body, body_failed })))
+        Ok(request.map(|body| box_body(RequestBody::new(body, upload))))
     }
 
     /// Writes the target in origin form and the host into `Host`.
@@ -276,11 +289,15 @@ impl Upstream {
         let path = target.path_and_query();
         let is_path = path.is_some_and(|path| path.as_str().starts_with('/'));
         match path {
+            // The asterisk form of OPTIONS asks about the server, not about a path (RFC 9112 section 3.2.4).
+            Some(path) if path == "*" => None,
             Some(_) if is_path && self.base_path.is_empty() && target.authority().is_none() => None,
             Some(path) if is_path && self.base_path.is_empty() => Some(Ok(Uri::from(path.clone()))),
             _ => {
-                let path = path.filter(|_| is_path).map_or("/", PathAndQuery::as_str);
-                let path = format!("{}{path}", self.base_path).parse();
+                // `http://host?x` has an empty path, which becomes `/` (RFC 9112 section 3.2.1).
+                let slash = if is_path { "" } else { "/" };
+                let path = path.map_or("", PathAndQuery::as_str);
+                let path = format!("{}{slash}{path}", self.base_path).parse();
                 Some(
                     path.map_err(|error: http::uri::InvalidUri| {
                         UpstreamError::Failed(error.into())
@@ -305,13 +322,14 @@ impl UpstreamError {
     pub fn response(&self) -> Response<Body> {
         let (status, code) = match self {
             Self::Connect(_) => (StatusCode::SERVICE_UNAVAILABLE, "upstream_unavailable"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy"),
             Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
             Self::RequestBody(_) => (StatusCode::BAD_REQUEST, "request_body_broken"),
             Self::Failed(_) => (StatusCode::BAD_GATEWAY, "upstream_failed"),
         };
 
         let mut response = problem(status, code, &self.to_string());
-        if matches!(self, Self::Connect(_)) {
+        if matches!(self, Self::Connect(_) | Self::Busy) {
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -325,6 +343,14 @@ impl UpstreamError {
 pub fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Removes user name and password from what may be a URL, for error messages.
+fn redact(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => text.to_owned(),
+    }
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {

@@ -5,6 +5,8 @@
     reason = "a helper may panic to fail its test"
 )]
 
+mod messages;
+mod reuse;
 #[path = "../support/mod.rs"]
 mod support;
 mod websocket;

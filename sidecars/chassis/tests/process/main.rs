@@ -387,7 +387,7 @@ async fn describes_its_settings_as_json() {
         setting("limits.idle_timeout")["env"],
         "ECHO_LIMITS__IDLE_TIMEOUT"
     );
-    assert_eq!(setting("limits.idle_timeout")["default"], "60s");
+    assert_eq!(setting("limits.idle_timeout")["default"], "75s");
     assert_eq!(setting("words")["type"], "array");
     assert_eq!(setting("log")["default"], "info");
 }

@@ -57,6 +57,33 @@ impl Attributes {
 /// Several `resource` fields in one envelope are merged into one, as protobuf specifies and some
 /// backends do not.
 pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, [u8]>, WireError> {
+    enrich_within(request, attributes, usize::MAX).map_err(|error| match error {
+        EnrichError::Wire(error) => error,
+        // Unreachable: nothing is larger than the limit above.
+        EnrichError::TooLarge => WireError::Truncated,
+    })
+}
+
+/// An error of [`enrich_within`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EnrichError {
+    /// The request is malformed.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The result is larger than the limit.
+    #[error("the request is too large with the attributes of its resources")]
+    TooLarge,
+}
+
+/// Like [`enrich`], with a limit of the result in bytes.
+///
+/// Attributes are added to each envelope, and an envelope takes a few bytes, so without a limit a small
+/// request could become a hundred times as large.
+pub fn enrich_within<'a>(
+    request: &'a [u8],
+    attributes: &Attributes,
+    max_bytes: usize,
+) -> Result<Cow<'a, [u8]>, EnrichError> {
     if attributes.is_empty() {
         return Ok(Cow::Borrowed(request));
     }
@@ -78,6 +105,10 @@ pub fn enrich<'a>(request: &'a [u8], attributes: &Attributes) -> Result<Cow<'a, 
                 put_envelope(&mut out, envelope, attributes)?;
             }
             other => out.extend_from_slice(other.raw),
+        }
+
+        if out.len() > max_bytes {
+            return Err(EnrichError::TooLarge);
         }
     }
 
@@ -252,6 +283,16 @@ mod tests {
             attributes_of(&enriched),
             [pair("a", "x"), pair("b", "x"), pair("c", "new")]
         );
+    }
+
+    #[test]
+    fn stops_at_the_limit() {
+        let added = Attributes::new([("a", "1".repeat(200))]);
+        let envelopes = [0x0a, 0x00].repeat(1000);
+        let enriched = enrich(&envelopes, &added).unwrap().len();
+        assert!(enrich_within(&envelopes, &added, enriched).is_ok());
+        let error = enrich_within(&envelopes, &added, enriched - 1);
+        assert_eq!(error, Err(EnrichError::TooLarge));
     }
 
     #[test]

@@ -19,61 +19,94 @@ fn halve_at(message: &[u8], levels: &[u32]) -> Result<Option<Split>, WireError> 
     let Some((&level, inner)) = levels.split_first() else {
         return Ok(None);
     };
-    let mut parts = Vec::new();
-    let mut common: Vec<&[u8]> = Vec::new();
-
-    for record in Records::new(message) {
-        match record? {
-            Record {
-                number,
-                value: Value::Delimited(part),
-                raw,
-            } if number == level => {
-                parts.push((part, raw));
-            }
-            other => common.push(other.raw),
-        }
-    }
-
-    match parts[..] {
-        [] => Ok(None),
-        // One part at this level: split inside it, and repeat the common fields on both sides.
-        [(only, _)] => {
+    // The parts are counted first and not collected: a part may be smaller than a reference to it.
+    let parts = Parts::count(message, level)?;
+    match (parts.count, parts.first) {
+        (1, Some(only)) => {
+            // One part at this level: split inside it, and repeat the common fields on both sides.
             let Some((left, right)) = halve_at(only, inner)? else {
                 return Ok(None);
             };
+            let common = common_fields(message, level)?;
             let wrap = |part: &[u8]| {
-                let mut out = common.concat();
+                let mut out = common.clone();
                 put_delimited(&mut out, level, part);
                 out
             };
             Ok(Some((wrap(&left), wrap(&right))))
         }
-        _ => {
-            let middle = middle(&parts);
-            let gather = |parts: &[(&[u8], &[u8])]| {
-                let mut out = common.concat();
-                for (_, raw) in parts {
-                    out.extend_from_slice(raw);
-                }
-                out
-            };
-            Ok(Some((gather(&parts[..middle]), gather(&parts[middle..]))))
-        }
+        (0 | 1, _) => Ok(None),
+        _ => split_parts(message, level, &parts).map(Some),
     }
 }
 
-/// Returns the index that splits the bytes most evenly and leaves parts on both sides.
-fn middle(parts: &[(&[u8], &[u8])]) -> usize {
-    let total: usize = parts.iter().map(|(_, raw)| raw.len()).sum();
-    let mut left = 0;
-    for (index, (_, raw)) in parts.iter().enumerate() {
-        left += raw.len();
-        if left * 2 >= total {
-            return (index + 1).min(parts.len() - 1);
+/// The fields of a message that can be distributed over two.
+struct Parts<'a> {
+    count: usize,
+    bytes: usize,
+    first: Option<&'a [u8]>,
+}
+
+impl<'a> Parts<'a> {
+    fn count(message: &'a [u8], level: u32) -> Result<Self, WireError> {
+        let mut parts = Self {
+            count: 0,
+            bytes: 0,
+            first: None,
+        };
+        for record in Records::new(message) {
+            let record = record?;
+            if let Some(part) = part_of(&record, level) {
+                parts.count += 1;
+                parts.bytes += record.raw.len();
+                parts.first.get_or_insert(part);
+            }
+        }
+        Ok(parts)
+    }
+}
+
+fn part_of<'a>(record: &Record<'a>, level: u32) -> Option<&'a [u8]> {
+    match record.value {
+        Value::Delimited(part) if record.number == level => Some(part),
+        _ => None,
+    }
+}
+
+/// Returns the fields that both halves have.
+fn common_fields(message: &[u8], level: u32) -> Result<Vec<u8>, WireError> {
+    let mut common = Vec::new();
+    for record in Records::new(message) {
+        let record = record?;
+        if part_of(&record, level).is_none() {
+            common.extend_from_slice(record.raw);
         }
     }
-    parts.len() / 2
+    Ok(common)
+}
+
+/// Splits the bytes most evenly, with parts on both sides.
+fn split_parts(message: &[u8], level: u32, parts: &Parts<'_>) -> Result<Split, WireError> {
+    let (mut left, mut right) = (common_fields(message, level)?, Vec::new());
+    right.clone_from(&left);
+    let (mut index, mut left_bytes) = (0, 0);
+    for record in Records::new(message) {
+        let record = record?;
+        if part_of(&record, level).is_none() {
+            continue;
+        }
+
+        // The part that crosses the middle goes to the left, and the last one to the right.
+        let is_left = left_bytes * 2 < parts.bytes && index + 1 < parts.count;
+        if is_left {
+            left_bytes += record.raw.len();
+            left.extend_from_slice(record.raw);
+        } else {
+            right.extend_from_slice(record.raw);
+        }
+        index += 1;
+    }
+    Ok((left, right))
 }
 
 /// Request → envelope (1) → scope (2) → span, metric or log record (2): the same in all three

@@ -6,6 +6,7 @@
 pub mod enrich;
 pub mod from_json;
 pub mod halve;
+pub mod prune;
 mod signal;
 pub mod status;
 pub mod tables;

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use super::body::{BodyError, Budget};
 use crate::counters::{Counters, ItemOutcome};
 use crate::enrichment::Enrichment;
-use crate::otlp::enrich::enrich;
+use crate::otlp::enrich::{EnrichError, enrich_within};
+use crate::otlp::prune::prune;
 use crate::otlp::status::{Code, Status};
 use crate::otlp::{Signal, validate::validate};
 use crate::queue::{PushError, Queue};
@@ -70,11 +71,23 @@ impl Intake {
             return Ok(());
         }
 
+        let request = match prune(signal, &request) {
+            Ok(Cow::Borrowed(_)) => request,
+            Ok(Cow::Owned(pruned)) => Bytes::from(pruned),
+            Err(error) => return Err(malformed(error.to_string())),
+        };
+
         let attributes = self.shared.enrichment.attributes().await;
-        let enriched = match enrich(&request, attributes) {
+        // A request of the maximum size must still fit with the attributes of a few resources.
+        let max_bytes = self.shared.limits.max_body_bytes.max(request.len()) + ENRICHMENT_MARGIN;
+        let enriched = match enrich_within(&request, attributes, max_bytes) {
             Ok(Cow::Borrowed(_)) => request,
             Ok(Cow::Owned(enriched)) => Bytes::from(enriched),
-            Err(error) => return Err(malformed(error.to_string())),
+            Err(error @ EnrichError::TooLarge) => {
+                let message = format!("{error}, over {max_bytes} bytes; send smaller requests");
+                return Err(Status::new(Code::ResourceExhausted, message));
+            }
+            Err(EnrichError::Wire(error)) => return Err(malformed(error.to_string())),
         };
 
         self.shared.queue.push(signal, enriched, items)?;
@@ -124,5 +137,7 @@ impl From<BodyError> for Status {
     }
 }
 
+/// How much the attributes may add to a request of the maximum size.
+const ENRICHMENT_MARGIN: usize = 64 * 1024;
 /// Short, since a full queue drains as fast as the destination accepts requests.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use crate::counters::{Counters, ItemOutcome};
 use crate::otlp::Signal;
 use crate::otlp::halve::halve;
 use crate::otlp::validate::validate;
-use crate::queue::{Batch, BatchLimits, Queue};
+use crate::queue::{Batch, BatchLimits, Queue, Size};
 
 /// The sender of one signal.
 #[derive(Debug)]
@@ -32,6 +32,15 @@ pub(crate) struct Worker {
 struct Chunk {
     request: Bytes,
     items: usize,
+    /// The received requests that it consists of; none for a part of one.
+    parts: Vec<Size>,
+}
+
+/// The number of times that refused chunks of a batch may still be split.
+#[derive(Debug)]
+struct SplitBudget {
+    between_requests: usize,
+    within_requests: usize,
 }
 
 /// The final outcome of a chunk.
@@ -57,8 +66,9 @@ impl Worker {
         let mut chunks = vec![Chunk {
             request: batch.request.clone(),
             items: batch.items,
+            parts: batch.parts.clone(),
         }];
-        let mut splits = 0;
+        let mut budget = SplitBudget::new();
 
         // A stack: the halves of a chunk are sent before the rest, in order.
         while let Some(chunk) = chunks.pop() {
@@ -72,6 +82,7 @@ impl Worker {
 
             match self.send_chunk(&chunk).await {
                 ChunkOutcome::Delivered { rejected } => {
+                    budget.refill();
                     let delivered = chunk.items.saturating_sub(rejected);
                     self.counters
                         .add(self.signal, self.destination.item_outcome(), delivered);
@@ -81,10 +92,9 @@ impl Worker {
                 ChunkOutcome::Refused {
                     splittable: Splittable::Yes,
                     ..
-                } if splits < MAX_SPLITS
+                } if budget.spend(&chunk)
                     && let Some(halves) = self.split(&chunk) =>
                 {
-                    splits += 1;
                     chunks.extend(halves);
                     continue;
                 }
@@ -168,7 +178,14 @@ impl Worker {
     }
 
     /// Splits a chunk in two; the half to send first comes last.
+    ///
+    /// First between the requests of different senders, so that one that the endpoint refuses does not
+    /// cost the others.
     fn split(&self, chunk: &Chunk) -> Option<[Chunk; 2]> {
+        if chunk.parts.len() > 1 {
+            return Some(chunk.split_between_requests());
+        }
+
         let (first, second) = halve(&chunk.request).ok().flatten()?;
         // Counted again, since the items are not spread evenly over the bytes.
         let count = |request: &[u8]| validate(self.signal, request).ok();
@@ -177,12 +194,72 @@ impl Worker {
             Chunk {
                 request: second.into(),
                 items: second_items,
+                parts: Vec::new(),
             },
             Chunk {
                 request: first.into(),
                 items: first_items,
+                parts: Vec::new(),
             },
         ])
+    }
+}
+
+impl Chunk {
+    /// Splits between two requests, nearest to the middle; the half to send first comes last.
+    fn split_between_requests(&self) -> [Self; 2] {
+        let (mut index, mut bytes, mut items) = (0, 0, 0);
+        for part in &self.parts[..self.parts.len() - 1] {
+            if index > 0 && (bytes + part.bytes) * 2 > self.request.len() {
+                break;
+            }
+            index += 1;
+            bytes += part.bytes;
+            items += part.items;
+        }
+
+        let (first, second) = self.parts.split_at(index);
+        [
+            Self {
+                request: self.request.slice(bytes..),
+                items: self.items - items,
+                parts: second.to_vec(),
+            },
+            Self {
+                request: self.request.slice(..bytes),
+                items,
+                parts: first.to_vec(),
+            },
+        ]
+    }
+}
+
+impl SplitBudget {
+    fn new() -> Self {
+        Self {
+            between_requests: MAX_SPLITS,
+            within_requests: MAX_SPLITS,
+        }
+    }
+
+    /// Takes a split of this chunk from the budget, if there is one left.
+    ///
+    /// A request in which every item is refused uses up the splits within requests only.
+    fn spend(&mut self, chunk: &Chunk) -> bool {
+        let left = if chunk.parts.len() > 1 {
+            &mut self.between_requests
+        } else {
+            &mut self.within_requests
+        };
+        let is_left = *left > 0;
+        *left = left.saturating_sub(1);
+        is_left
+    }
+
+    /// Adds splits after a delivery: the endpoint does not refuse everything.
+    fn refill(&mut self) {
+        self.between_requests = (self.between_requests + SPLITS_PER_DELIVERY).min(MAX_SPLITS);
+        self.within_requests = (self.within_requests + 1).min(MAX_SPLITS);
     }
 }
 
@@ -204,3 +281,5 @@ fn report_failure(signal: Signal, attempt: u32, reason: &str) {
 /// Enough to isolate several invalid items in a full batch; an endpoint that refuses everything does
 /// not get one request per item.
 const MAX_SPLITS: usize = 64;
+/// More than one, so that many refused requests among accepted ones are isolated too.
+const SPLITS_PER_DELIVERY: usize = 2;

@@ -324,7 +324,8 @@ async fn returns_retry_after_when_the_queue_is_full() {
     sink.respond_with(|_| Reply::status(503));
     let first = traces(numbered_names("first", 20));
     let small = Config {
-        max_body_bytes: 2000,
+        // At most the size of the queue, or the settings would be refused.
+        max_body_bytes: first.len(),
         max_queue_bytes: first.len() + 1,
         ..config(sink.url())
     };
@@ -341,6 +342,28 @@ async fn returns_retry_after_when_the_queue_is_full() {
     wait_until("an empty queue", || sink.spans().len() == 20).await;
     let response = send(forwarder.http, post_traces(traces(["third"]))).await;
     assert_eq!(response.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_request_does_not_grow_without_a_limit() {
+    let sink = Sink::start().await;
+    let settings = Config {
+        resource: [("service.namespace".to_owned(), "x".repeat(200))].into(),
+        max_body_bytes: 100_000,
+        ..config(sink.url())
+    };
+    let forwarder = TestForwarder::start(settings).await;
+
+    // Envelopes without an item are not even sent on, so they cost nothing.
+    let empty = [[0x0a, 0x00].repeat(40_000), traces(["kept"])].concat();
+    let response = send(forwarder.http, post_traces(empty)).await;
+    assert_eq!(response.status, StatusCode::OK);
+    wait_until("the span", || sink.spans() == ["kept"]).await;
+
+    // Envelopes with an empty span each take 6 bytes, and 230 with their attribute.
+    let small = [0x0a, 4, 0x12, 2, 0x12, 0].repeat(16_000);
+    let response = send(forwarder.http, post_traces(small)).await;
+    assert_eq!(response.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]

@@ -150,6 +150,33 @@ async fn drops_only_the_invalid_span_of_a_batch() {
 }
 
 #[tokio::test]
+async fn refused_requests_cost_the_others_of_their_batch_nothing() {
+    let sink = Sink::start().await;
+    sink.respond_with(|body| {
+        let is_invalid = body.windows(6).any(|part| part == b"broken");
+        Reply::status(if is_invalid { 400 } else { 200 })
+    });
+    // Long enough for all of them to be in one batch.
+    let settings = Config {
+        batch_timeout: HumanDuration::from_secs(2),
+        ..config(sink.url())
+    };
+    let forwarder = TestForwarder::start(settings).await;
+    let mut expected = Vec::new();
+    for sender in 0..44 {
+        if sender % 11 == 5 {
+            deliver(forwarder.http, traces(vec!["broken"; 100])).await;
+        } else {
+            let names = numbered_names(&format!("{sender:02}-"), 100);
+            expected.extend(names.clone());
+            deliver(forwarder.http, traces(names)).await;
+        }
+    }
+    forwarder.stop().await;
+    assert_eq!(sink.spans(), expected);
+}
+
+#[tokio::test]
 async fn limits_the_splits_when_a_backend_refuses_everything() {
     let sink = Sink::start().await;
     sink.respond_with(|_| Reply::status(400));

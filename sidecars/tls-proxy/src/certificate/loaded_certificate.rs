@@ -8,6 +8,7 @@ use rustls::{
     sign::{CertifiedKey, SigningKey},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::parse_x509_certificate;
 
 use super::{
     CertificateError, SettingError,
@@ -35,7 +36,8 @@ pub(super) fn load_certificate(
     settings: CertificateSettings<'_>,
     provider: &CryptoProvider,
 ) -> Result<LoadedCertificate, Vec<SettingError>> {
-    let parts = CertificateParts::read(settings, provider)?;
+    let mut parts = CertificateParts::read(settings, provider)?;
+    parts.chain = order_chain(parts.chain, &parts.key);
     let owner = parts.chain.first().and_then(Identity::from_certificate);
     let mut certified = CertifiedKey::new(parts.chain, parts.key);
     // Not validated: the client does that, and a stale response must not stop the proxy.
@@ -54,6 +56,49 @@ pub(super) fn load_certificate(
             .collect(),
         not_after: owner.map(|owner| owner.not_after),
         secret: parts.secret,
+    })
+}
+
+/// Returns the certificates with the one of the key first and each followed by its issuer.
+///
+/// A JSON secret has no order, and its members overlap: `ca_chain` comes before `certificate`, and
+/// `fullchain` repeats it. Clients need the order (RFC 8446 section 4.4.2, RFC 5246 section 7.4.2).
+fn order_chain(
+    chain: Vec<CertificateDer<'static>>,
+    key: &Arc<dyn SigningKey>,
+) -> Vec<CertificateDer<'static>> {
+    let mut rest: Vec<CertificateDer<'static>> = Vec::new();
+    for certificate in chain {
+        if !rest.contains(&certificate) {
+            rest.push(certificate);
+        }
+    }
+
+    let fits = |certificate: &CertificateDer<'static>| {
+        let certified = CertifiedKey::new(vec![certificate.clone()], Arc::clone(key));
+        certified.keys_match().is_ok()
+    };
+    // If the key fits none, `require_matching_key` reports it.
+    let leaf = rest.iter().position(fits).unwrap_or(0);
+    let mut ordered = vec![rest.remove(leaf)];
+    while let Some(issuer) = ordered.last().and_then(|last| find_issuer(last, &rest)) {
+        ordered.push(rest.remove(issuer));
+    }
+    // Such as a second chain to another root: clients ignore what they do not need.
+    ordered.append(&mut rest);
+    ordered
+}
+
+/// Returns the index of the certificate with the subject that issued `certificate`.
+fn find_issuer(
+    certificate: &CertificateDer<'_>,
+    candidates: &[CertificateDer<'_>],
+) -> Option<usize> {
+    let (_, certificate) = parse_x509_certificate(certificate).ok()?;
+    candidates.iter().position(|candidate| {
+        parse_x509_certificate(candidate).is_ok_and(|(_, candidate)| {
+            candidate.subject().as_raw() == certificate.issuer().as_raw()
+        })
     })
 }
 

@@ -73,7 +73,11 @@ impl Material {
 #[cfg(test)]
 mod tests {
     use chassis::{Problem, Secret};
-    use rcgen::{CertifiedKey as GeneratedKey, KeyPair, generate_simple_self_signed};
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedKey as GeneratedKey, DnType, IsCa, Issuer,
+        KeyPair, generate_simple_self_signed,
+    };
+    use serde_json::json;
 
     use super::*;
     use crate::ExtraCertificate;
@@ -111,6 +115,49 @@ mod tests {
         assert!(load(&certificate, &key).is_ok());
         assert!(load(&format!("{certificate}{key}"), "").is_ok());
         assert!(load(&format!("{key}{certificate}"), "").is_ok());
+    }
+
+    #[test]
+    fn orders_the_chain_of_a_json_secret_by_the_key() {
+        let authority = |name: &str| {
+            let mut params = CertificateParams::new([]).unwrap();
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params
+        };
+        let keys: Vec<KeyPair> = (0..3).map(|_| KeyPair::generate().unwrap()).collect();
+        let root = authority("root").self_signed(&keys[0]).unwrap();
+        let issuer = Issuer::new(authority("root"), &keys[0]);
+        let middle = authority("middle").signed_by(&keys[1], &issuer).unwrap();
+        let issuer = Issuer::new(authority("middle"), &keys[1]);
+        let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&keys[2], &issuer).unwrap();
+
+        let (leaf, middle, root) = (leaf.pem(), middle.pem(), root.pem());
+        let key = keys[2].serialize_pem();
+        for secret in [
+            // As Vault writes it, with sorted names; with names of certbot; the issuers alone reversed.
+            json!({"ca_chain": [middle, root], "certificate": leaf, "issuing_ca": middle, "private_key": key}),
+            json!({"cert": leaf, "chain": format!("{root}{middle}"), "fullchain": format!("{leaf}{middle}"), "privkey": key}),
+            json!({"a": root, "b": middle, "c": leaf, "d": key}),
+            json!({"PrivateKey": key, "CertificateChain": format!("{middle}{root}"), "Certificate": leaf}),
+        ] {
+            let material = load(&secret.to_string(), "").unwrap();
+            let chain: Vec<String> = material.certificates[0]
+                .certified
+                .cert
+                .iter()
+                .map(|der| {
+                    let (_, certificate) = x509_parser::parse_x509_certificate(der).unwrap();
+                    certificate.subject().to_string()
+                })
+                .collect();
+            assert_eq!(chain.len(), 3, "{secret}");
+            assert!(
+                chain[1].contains("middle") && chain[2].contains("root"),
+                "{chain:?}"
+            );
+        }
     }
 
     #[test]

@@ -40,11 +40,12 @@ impl Config {
                 let limits = self.upstream_limits.clone();
                 Upstream::with_protocol(self.upstream_protocol, text, limits)
                     .map(|upstream| upstream.authority().host().to_owned())
-                    .map_err(|error| error.to_string())
+                    .map_err(|error| error.reason())
             }
             Some(expected) => match Target::parse(text) {
                 Ok(target) if target.scheme == expected => Ok(target.host),
-                _ => Err(format!("`{text}` is not like {example}")),
+                // Without the text, which may contain a password.
+                _ => Err(format!("it is not like {example}")),
             },
         };
 
@@ -62,7 +63,7 @@ impl Config {
             {
                 Some(Problem::new(
                     "upstream",
-                    format!("`{text}` is not on the loopback, and traffic to it is not encrypted"),
+                    format!("`{host}` is not on the loopback, and traffic to it is not encrypted"),
                     "use 127.0.0.1, or set `insecure_upstream` to `true`",
                 ))
             }

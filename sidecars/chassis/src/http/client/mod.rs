@@ -40,7 +40,8 @@ use tokio::time::timeout;
 use self::{connect::Connector, proxy::Route};
 use super::{
     Body, ReadError, box_body, full,
-    idle::{IdlePool, Lease, PooledBody},
+    idle::{IdlePool, Lease, PooledBody, keep_alive},
+    pool::{copy_idempotent, is_closed},
     read_limited,
     timeout_body::TimeoutBody,
 };
@@ -103,6 +104,7 @@ impl Client {
             };
 
             let limit = self.config.limits.response_timeout;
+            let copy = (!is_new).then(|| copy_idempotent(&request)).flatten();
             let sending = timeout(limit, sender.try_send_request(request)).await;
             let sent = sending.map_err(|_| ClientError::Timeout {
                 host: origin.host_header(),
@@ -111,10 +113,12 @@ impl Client {
 
             match sent {
                 Ok(response) => return Ok(self.lease(response, origin, sender)),
-                Err(mut failed) => match failed.take_message() {
+                Err(mut failed) => match (failed.take_message(), copy) {
                     // hyper returns the request only if nothing of it was written, so it cannot arrive
                     // twice (RFC 9110, section 9.2.2): the server has closed the idle connection.
-                    Some(unsent) if !is_new => request = unsent,
+                    (Some(unsent), _) if !is_new => request = unsent,
+                    // It closed the connection when the request was on its way.
+                    (None, Some(copy)) if is_closed(failed.error()) => request = copy,
                     _ => return Err(ClientError::exchange(&origin, failed.into_error())),
                 },
             }
@@ -204,6 +208,7 @@ impl Client {
         sender: SendRequest<Body>,
     ) -> Response<Body> {
         let lease = Lease {
+            keep_alive: keep_alive(response.headers()),
             key,
             sender,
             pool: Arc::clone(&self.idle),
