@@ -380,6 +380,11 @@ pub(crate) fn causes(error: &(dyn StdError + 'static)) -> String {
         }
     }
 
+    // Prefixes of the SDK that say nothing, if something follows.
+    let last = texts.pop();
+    texts.retain(|text| !EMPTY_TEXTS.iter().any(|empty| text.starts_with(empty)));
+    texts.extend(last);
+
     let text = texts.join(": ");
     match text.char_indices().nth(MAX_DETAIL) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -387,5 +392,10 @@ pub(crate) fn causes(error: &(dyn StdError + 'static)) -> String {
     }
 }
 
+const EMPTY_TEXTS: [&str; 3] = [
+    "an error occurred while loading",
+    "the credentials provider was not properly configured",
+    "unexpected credentials error",
+];
 const MAX_CAUSES: usize = 12;
 const MAX_DETAIL: usize = 600;

@@ -167,6 +167,12 @@ impl Origin {
                     detail,
                 }
             }
+            // The SDK's message is about features of its crates.
+            (Some(profile), _) if profile.kind == ProfileKind::Login => Error::Login {
+                origin: self.to_string(),
+                advice: self.advice(),
+                detail: "profiles with `login_session` are not supported".to_owned(),
+            },
             _ => Error::Login {
                 origin: self.to_string(),
                 advice: self.advice(),

@@ -108,12 +108,12 @@ impl Profile {
 
         match self.kind {
             ProfileKind::Sso => format!("log in: aws sso login --profile {source}"),
-            ProfileKind::Login => {
-                format!("profiles with `login_session` are not supported; {export}")
-            }
+            ProfileKind::Login => export,
             ProfileKind::Mfa => format!("codes (`mfa_serial`) are not supported; {export}"),
             ProfileKind::Process => {
-                format!("run the `credential_process` of profile `{source}` by hand")
+                format!(
+                    "run the `credential_process` of profile `{source}` by hand; it must print JSON with Version, AccessKeyId and SecretAccessKey"
+                )
             }
             ProfileKind::Other => format!("check profile `{source}` in ~/.aws/config"),
         }

@@ -184,6 +184,7 @@ fn an_sso_session_that_is_missing_or_expired_says_how_to_log_in() {
     );
 
     assert!(missing.contains("aws sso login --profile sso"), "{missing}");
+    assert!(!missing.contains("an error occurred"), "{missing}");
 
     home.write_token(CORP, "old", PAST, "");
     let expired = home.log_in(Some("sso"), &[]);

@@ -20,6 +20,13 @@ pub struct StopReason {
     pub source: &'static str,
 }
 
+impl StopReason {
+    /// Returns whether the reason only says that a container exited, which its exit code says already.
+    pub fn is_general(&self) -> bool {
+        self.patterns.contains(&"essentialcontainerexited")
+    }
+}
+
 /// Returns the most specific reason for a text.
 pub fn explain(text: &str) -> Option<&'static StopReason> {
     // Texts are pasted from consoles and logs, with line breaks anywhere.
@@ -233,6 +240,19 @@ mod tests {
 
         // Not the start of another code.
         assert_eq!(explain("exit code 1270."), None);
+    }
+
+    #[test]
+    fn only_the_exit_of_a_container_is_general() {
+        let general: Vec<_> = STOP_REASONS
+            .iter()
+            .filter(|reason| reason.is_general())
+            .collect();
+        assert_eq!(general.len(), 1, "{general:?}");
+        assert_eq!(
+            explain("Essential container in task exited"),
+            Some(general[0])
+        );
     }
 
     #[test]

@@ -20,9 +20,11 @@ fn own_failures_of_run_are_distinct_from_those_of_the_task() {
     assert_eq!(refused.code, Some(125), "{refused:?}");
     // 3 is only a code of the task.
     let three = ecs(stopped(3));
-    assert_eq!(
-        aws(&project, &three.url, &run_arguments("shop:1", &[])).code,
-        Some(3)
+    let three = aws(&project, &three.url, &run_arguments("shop:1", &[]));
+    assert_eq!(three.code, Some(3), "{three:?}");
+    assert!(
+        !three.err.contains("cause:"),
+        "nothing more is known: {three:?}"
     );
 
     let never = ecs(task(

@@ -45,7 +45,8 @@ fn print_cause(outcome: &TaskOutcome, ui: &Ui) {
     let TaskOutcome::Stopped(stopped) = outcome else {
         return;
     };
-    if let Some(reason) = explain(&reason_text(stopped)) {
+    // The summary says already that an essential container exited.
+    if let Some(reason) = explain(&reason_text(stopped)).filter(|reason| !reason.is_general()) {
         ui.message(why::format(reason).trim_end());
     }
 }

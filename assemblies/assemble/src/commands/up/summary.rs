@@ -88,8 +88,7 @@ fn explain(finished: &TaskReport) -> Option<&'static StopReason> {
     );
     let found = stop_reasons::explain(&text)?;
     // The summary says already that an essential container exited.
-    let is_general = |pattern: &str| pattern.starts_with("essential container");
-    (!found.patterns.iter().any(|pattern| is_general(pattern))).then_some(found)
+    (!found.is_general()).then_some(found)
 }
 
 fn row(container: &ContainerReport) -> [String; COLUMNS] {
