@@ -13,6 +13,7 @@ mod images;
 mod support;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use registry::layout::{ContainerConfig, Owner};
@@ -301,7 +302,7 @@ fn files_of_the_project_are_visible_in_an_image_and_no_others() {
     };
     images::write(&project.root().join("agent"), &busybox, &[], config);
 
-    let output = up(&project, &["--image", "agent=./agent"]);
+    let output = up(&project, &["--image", "agent=./agent", "--name", "one"]);
     if is_skipped(&output) {
         return;
     }
@@ -311,5 +312,16 @@ fn files_of_the_project_are_visible_in_an_image_and_no_others() {
         !output.out.contains("secret") && !output.out.contains("outside"),
         "{output:?}"
     );
-    assert_eq!(project.read(".assemble/sink"), "out\n");
+    // For root the container's user is another one, so it writes a copy, and the owner of the keys stays.
+    let folder = if rustix::process::geteuid().is_root() {
+        ".assemble/run/one/files/agent/"
+    } else {
+        ""
+    };
+    assert_eq!(project.read(&format!("{folder}.assemble/sink")), "out\n");
+
+    let owner = fs::metadata(project.root().join(".assemble/dev/keys"))
+        .unwrap()
+        .uid();
+    assert_eq!(owner, rustix::process::geteuid().as_raw());
 }

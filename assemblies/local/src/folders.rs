@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
+use std::io;
 use std::path::{self, Component, Path, PathBuf};
 
 use task_runner::{FileMount, RunPlan};
@@ -41,12 +42,14 @@ pub(super) fn find_mentioned(plan: &RunPlan) -> BTreeMap<String, Vec<PathBuf>> {
 /// Returns the files below `.assemble/` that the variables of containers in images name, such as
 /// `.assemble/dev/jwks.json`. A file that does not exist yet is created, for containers that write it.
 ///
-/// Every other path in an image's definition is a path in the image.
+/// For root they are copies in the run directory: the users of an image are other users of this host then, and the
+/// owners of the project's files must stay as they are. Every other path in an image's definition is a path in the image.
 pub(super) fn find_project_files(
     plan: &RunPlan,
     project: &Project,
 ) -> Result<BTreeMap<String, Vec<FileMount>>, Error> {
     let root = path::absolute(project.root()).unwrap_or_else(|_| project.root().to_owned());
+    let is_root = task_runner::image_owner(0, 0).is_some();
     let mut files = BTreeMap::<String, Vec<FileMount>>::new();
     for container in &plan.definition.container_definitions {
         let Some(program) = plan.programs.get(&container.name) else {
@@ -68,7 +71,15 @@ pub(super) fn find_project_files(
                 continue;
             }
 
-            create_file(&source)?;
+            let source = if is_root {
+                let copy = plan.folder.join("files").join(&container.name);
+                let copy = copy.join(relative);
+                copy_file(&source, &copy)?;
+                copy
+            } else {
+                create_file(&source)?;
+                source
+            };
             files
                 .entry(container.name.clone())
                 .or_default()
@@ -82,12 +93,24 @@ pub(super) fn find_project_files(
     Ok(files)
 }
 
+/// Copies a file, or creates an empty one if it does not exist.
+fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
+    create_file(to)?;
+    match fs::copy(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::File {
+            act: "read",
+            path: from.to_owned(),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn create_file(path: &Path) -> Result<(), Error> {
     let created = path.parent().map_or(Ok(()), fs::create_dir_all);
     let mut options = File::options();
     let created = created.and_then(|()| options.append(true).create(true).open(path));
     match created {
-        // Opening a directory fails too; a directory is not shared.
         Ok(_) => Ok(()),
         Err(source) => Err(Error::File {
             act: "write",

@@ -52,7 +52,8 @@ pub struct RunPlan {
     pub volumes: BTreeMap<String, PathBuf>,
 }
 
-/// A file of this host, and its path in a container. It belongs to the container's user from then on.
+/// A file of this host, and its path in a container. If root runs it, the file belongs to the container's user from
+/// then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileMount {
     /// The file on this host.
