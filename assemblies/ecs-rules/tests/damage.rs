@@ -3,7 +3,7 @@
 use diagnostics::source::{Source, parse};
 use diagnostics::{Color, Edit, Fix};
 use ecs_rules::inputs::check_input;
-use ecs_rules::{check, rules};
+use ecs_rules::{Rule, check, rules};
 use serde_json::Value;
 use task_definition::{apply_fixes, normalise, read};
 
