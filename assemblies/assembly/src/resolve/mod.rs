@@ -144,11 +144,6 @@ impl AssemblyMember {
         &self.component
     }
 
-    /// Returns the image, unless the manifest replaces it in the container.
-    pub fn image(&self) -> &str {
-        &self.image
-    }
-
     /// Returns the bundle whose image the container runs, if it is not the component's own image.
     pub fn bundle(&self) -> Option<&Bundle> {
         self.bundle.as_ref()

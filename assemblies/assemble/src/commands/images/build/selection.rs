@@ -62,15 +62,15 @@ pub(super) fn select(
     let mut targets = arguments.platforms.clone();
 
     let images = if let Some(assembly) = &arguments.assembly {
-        let (images, target) = images_of(assembly, &catalog, project, ui)?;
+        let (images, target) = select_assembly(assembly, &catalog, project, ui)?;
         if targets.is_empty() {
             targets.push(target);
         }
         images
     } else if arguments.names.is_empty() {
-        all(&catalog)?
+        select_all(&catalog)?
     } else {
-        named(&catalog, &arguments.names)?
+        select_named(&catalog, &arguments.names)?
     };
 
     if images.is_empty() {
@@ -90,8 +90,8 @@ pub(super) fn select(
     Ok(Selection { images, targets })
 }
 
-/// Returns the images that the definition of an assembly names, and its platform.
-fn images_of(
+/// Selects the images that the definition of an assembly names, and its platform.
+fn select_assembly(
     assembly: &str,
     catalog: &Catalog,
     project: &Project,
@@ -134,16 +134,15 @@ fn image_of(
     if let Some(bundle) = member.bundle() {
         return Buildable::from_bundle(bundle, catalog).map(Some);
     }
-    // Another tag is the same image; another name is not built from this component.
-    let name = |image| ImageReference::parse(image).name();
-    let is_own = name(rendered) == name(member.image());
-    Ok(is_own
-        .then(|| Buildable::from_component(member.component().file()))
-        .flatten())
+    // Another registry or tag is the same image, another name is one of others. A name with a value can be any.
+    let file = member.component().file();
+    let declared = ImageReference::parse(&file.image).name();
+    let is_own = declared.contains("${") || declared == ImageReference::parse(rendered).name();
+    Ok(is_own.then(|| Buildable::from_component(file)).flatten())
 }
 
-/// Returns the images of all components with a program in this workspace, and of all bundles.
-fn all(catalog: &Catalog) -> Result<Vec<Buildable>, CliError> {
+/// Selects the images of all components with a program in this workspace, and of all bundles.
+fn select_all(catalog: &Catalog) -> Result<Vec<Buildable>, CliError> {
     let names: Vec<String> = catalog.names().map(str::to_owned).collect();
     let components = find(catalog, &names)?;
     let own = components
@@ -165,8 +164,8 @@ fn all(catalog: &Catalog) -> Result<Vec<Buildable>, CliError> {
     }
 }
 
-/// Returns the images that were named on the command line, each of which must have a program.
-fn named(catalog: &Catalog, names: &[String]) -> Result<Vec<Buildable>, CliError> {
+/// Selects the images that were named on the command line, each of which must have a program.
+fn select_named(catalog: &Catalog, names: &[String]) -> Result<Vec<Buildable>, CliError> {
     let is_bundle = |name: &&String| catalog.bundle(name).is_some();
     let (bundles, others): (Vec<&String>, Vec<&String>) = names.iter().partition(is_bundle);
     let others: Vec<String> = others.into_iter().cloned().collect();
