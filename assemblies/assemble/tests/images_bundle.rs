@@ -80,7 +80,7 @@ fn build(project: &Project, more: &[&str]) -> CommandOutput {
 }
 
 /// Returns the names in the first column of the table.
-fn built(output: &CommandOutput) -> Vec<&str> {
+fn table_names(output: &CommandOutput) -> Vec<&str> {
     assert_eq!(output.code, Some(0), "{}", output.err);
     let rows = output.out.lines().skip(1);
     rows.filter_map(|row| row.split_whitespace().next())
@@ -107,7 +107,7 @@ fn unpack(project: &Project, name: &str, root: &Path) {
 fn the_image_has_the_facts_of_all_members() {
     let project = project();
     let output = build(&project, &["tools"]);
-    assert_eq!(built(&output), ["tools"]);
+    assert_eq!(table_names(&output), ["tools"]);
     assert!(output.out.contains("2.00 MB"), "{}", output.out);
 
     let config = config(&project, "tools");
@@ -139,7 +139,7 @@ fn the_image_has_the_facts_of_all_members() {
 fn without_names_the_bundle_is_built_too() {
     let project = project();
     let output = build(&project, &[]);
-    assert_eq!(built(&output), ["first", "second", "web", "tools"]);
+    assert_eq!(table_names(&output), ["first", "second", "web", "tools"]);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn an_assembly_builds_what_its_definition_names() {
     let names = |manifest: String| {
         project.write("assemblies/shop.yaml", manifest);
         let output = build(&project, &["--assembly", "shop"]);
-        built(&output).join(" ")
+        table_names(&output).join(" ")
             + if output.err.contains("skipped") {
                 " -"
             } else {
@@ -172,13 +172,13 @@ fn an_assembly_builds_what_its_definition_names() {
 #[test]
 fn a_program_that_was_built_elsewhere_gets_the_links() {
     let project = project();
-    assert_eq!(built(&build(&project, &["tools"])), ["tools"]);
+    assert_eq!(table_names(&build(&project, &["tools"])), ["tools"]);
     let first = project.root().join("first-root");
     unpack(&project, "tools", &first);
 
     fs::copy(first.join("tools"), project.root().join("program")).unwrap();
     let output = build(&project, &["--binary", "program", "--name", "tools"]);
-    assert_eq!(built(&output), ["tools"]);
+    assert_eq!(table_names(&output), ["tools"]);
     let root = project.root().join("root");
     unpack(&project, "tools", &root);
     assert_eq!(
@@ -236,7 +236,7 @@ fn push_takes_the_reference_of_the_bundle() {
     };
     let project = project();
     assert_eq!(
-        built(&build(&project, &["--assembly", "shop"])),
+        table_names(&build(&project, &["--assembly", "shop"])),
         ["tools", "web"]
     );
 
@@ -261,7 +261,7 @@ fn push_takes_the_reference_of_the_bundle() {
 fn containers_of_the_bundle_run_from_the_built_image() {
     let project = project();
     assert_eq!(
-        built(&build(&project, &["--assembly", "shop"])),
+        table_names(&build(&project, &["--assembly", "shop"])),
         ["tools", "web"]
     );
     let container = |name: &str, entry_point: &[&str], command: &[&str]| {
