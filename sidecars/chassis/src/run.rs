@@ -334,7 +334,7 @@ fn on_heap<'f, F: Future + 'f>(
 fn on_own_thread<T: Send>(work: impl Fn() -> T + Sync) -> T {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().spawn_scoped(scope, &work);
-        match thread.map(|thread| thread.join()) {
+        match thread.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
             // At the limit of threads: only memory is lost.
