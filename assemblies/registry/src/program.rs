@@ -90,6 +90,8 @@ pub struct ProgramImage {
     pub name: String,
     /// The program.
     pub program: Program,
+    /// Further names of the program: links in `/`.
+    pub links: Vec<String>,
     /// Default arguments.
     pub command: Vec<String>,
     /// Environment variables, `NAME=VALUE`.
@@ -162,6 +164,9 @@ impl ProgramImage {
 
         let program = self.program.content.clone();
         layer.file(&self.entry_point(), program, 0o755, Owner::ROOT)?;
+        for link in &self.links {
+            layer.link(&format!("/{link}"), &self.name)?;
+        }
         layer.archive()
     }
 }

@@ -41,6 +41,7 @@ fn image(program: Program) -> Image {
     let image = ProgramImage {
         name: "hello".to_owned(),
         program,
+        links: vec!["hi".to_owned()],
         command: vec!["serve".to_owned()],
         environment: Vec::new(),
         ports: vec![8080],
@@ -98,6 +99,12 @@ fn a_static_program_becomes_an_image_that_runs_in_an_empty_root() {
         .unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(output.stdout, b"65532 serve\n");
+
+    // The link runs the same program in the same root.
+    let mut link = Command::new("chroot");
+    let output = link.arg(&root).args(["/hi", "probe"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(output.stdout.ends_with(b" probe\n"), "{output:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     io::{self, Write},
     num::NonZero,
-    pin::pin,
+    pin::{Pin, pin},
     process::ExitCode,
     time::Duration,
 };
@@ -49,9 +49,9 @@ pub fn main_with<C: Component>(program: &str, arguments: &[String]) -> ExitCode 
         Command::Describe => describe::<C>(),
         Command::Check => check::<C>(&sources),
         Command::Probe(kind) => probe::<C>(&sources, kind),
-        Command::Serve => in_runtime(serve::<C>(&sources)),
+        Command::Serve => in_runtime(on_heap(|| serve::<C>(&sources))),
         Command::Custom { verb, arguments } => {
-            in_runtime(custom_verb::<C>(&sources, verb, arguments))
+            in_runtime(on_heap(|| custom_verb::<C>(&sources, verb, arguments)))
         }
     }
 }
@@ -97,7 +97,7 @@ fn probe<C: Component>(sources: &Sources, kind: ProbeKind) -> ExitCode {
 /// Runs the future with one worker per CPU, and does not wait for blocking tasks that hang.
 ///
 /// With one CPU everything runs on one thread, which saves the wakeups of a worker thread.
-fn in_runtime(process: impl Future<Output = u8>) -> ExitCode {
+fn in_runtime(process: Pin<Box<dyn Future<Output = u8> + '_>>) -> ExitCode {
     // Respects the CPU quota of the cgroup, which on Fargate may be a fraction of the host's CPUs.
     let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cpus == 1 {
@@ -164,13 +164,14 @@ impl<C: Component> LoadedComponent<C> {
         // First, because the kernel drops a SIGTERM that reaches PID 1 without a handler.
         let signals = Signals::install();
         // The log level is needed to report the problems of the other settings.
-        let log = load_common::<C>(sources).map_or_else(|_| "info".into(), |common| common.log);
+        let common = on_own_thread(|| load_common::<C>(sources));
+        let log = common.map_or_else(|_| "info".into(), |common| common.log);
         let telemetry = telemetry::install(C::NAME, C::VERSION, &log, output);
         let signals = signals.map_err(|error| {
             tracing::error!(%error, "cannot install signal handlers");
             FAILED
         })?;
-        let loaded = load_checked::<C>(sources).map_err(|problems| {
+        let loaded = on_own_thread(|| load_checked::<C>(sources)).map_err(|problems| {
             for problem in &problems {
                 tracing::error!(setting = problem.setting, "{}", problem.format(C::NAME));
             }
@@ -195,7 +196,7 @@ impl<C: Component> LoadedComponent<C> {
         tracing::info!(component = C::NAME, version = C::VERSION, admin = %address, "starting");
         let lifecycle = Lifecycle::new(common, self.signals);
         let process = lifecycle.process();
-        let serving = async { C::serve(config, process).await.map(|()| DONE) };
+        let serving = on_heap(|| async { C::serve(config, process).await.map(|()| DONE) });
 
         // Connections cut off by the drain timeout were logged; the stop itself is a success.
         let code = lifecycle.run(Some(admin), serving, DONE).await;
@@ -211,7 +212,11 @@ impl<C: Component> LoadedComponent<C> {
         let process = lifecycle.process();
         // Unlike a server, a verb that was cut off has not completed its work.
         lifecycle
-            .run(admin, C::verb(verb, arguments, config, process), FAILED)
+            .run(
+                admin,
+                on_heap(|| C::verb(verb, arguments, config, process)),
+                FAILED,
+            )
             .await
     }
 }
@@ -310,6 +315,32 @@ impl Lifecycle {
             () = drain => {}
         }
     }
+}
+
+/// Creates a future on the heap.
+///
+/// A component's future has tens of kilobytes. In a frame of its own each copy of it is gone before the next one is made;
+/// in those of `main` and of the runtime, all of them would stay on the stack while the process serves.
+#[inline(never)]
+fn on_heap<'f, F: Future + 'f>(
+    create: impl FnOnce() -> F,
+) -> Pin<Box<dyn Future<Output = F::Output> + 'f>> {
+    Box::pin(create())
+}
+
+/// Runs `work` on a thread that ends with it.
+///
+/// Reading settings takes 60 to 100 KiB of stack, once. Those of the main thread would be kept while the process serves.
+fn on_own_thread<T: Send>(work: impl Fn() -> T + Sync) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, &work);
+        match thread.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // At the limit of threads: only memory is lost.
+            Err(_) => work(),
+        }
+    })
 }
 
 fn format_problems<C: Component>(problems: &[Problem]) -> String {

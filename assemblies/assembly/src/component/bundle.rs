@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use task_definition::{ContainerDefinition, ImageReference};
 
-use super::Component;
+use super::{ByteSize, Component};
 use crate::text::suggest;
 use crate::{decode, manifest, rules};
 
@@ -29,6 +29,9 @@ pub struct BundleFile {
     pub summary: String,
     /// The image; may contain `${…}`.
     pub image: String,
+    /// The largest compressed size of the image that `assemble images build` accepts: `4.6 MB`.
+    #[serde(default)]
+    pub image_budget: Option<ByteSize>,
     /// The components in the program.
     #[schemars(length(min = 1))]
     pub members: Vec<String>,
@@ -123,7 +126,7 @@ impl Bundle {
         self.has_image(&container.image).then_some(member)
     }
 
-    /// Reports an invalid name, and members that are unknown, repeated or not programs of this project.
+    /// Reports an invalid name or one of a component, and members that are unknown, repeated or not programs of this project.
     fn contradictions(
         &self,
         components: &BTreeMap<String, Result<Component, Vec<Finding>>>,
@@ -132,6 +135,12 @@ impl Bundle {
         if !manifest::is_name(self.name()) {
             let location = self.location("/name");
             findings.push(rules::m04_invalid_name::invalid_name(location, self.name()));
+        }
+        if components.contains_key(self.name()) {
+            let location = self.location("/name");
+            findings.push(
+                rules::m18_inconsistent_component::bundle_named_as_component(location, self.name()),
+            );
         }
 
         let members = &self.file().members;

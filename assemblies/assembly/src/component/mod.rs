@@ -245,6 +245,11 @@ impl Catalog {
         bundles.map(|bundle| bundle.as_ref().map_err(Vec::as_slice))
     }
 
+    /// Returns the bundle of this name, or the findings of its file, or `None` if it does not exist.
+    pub fn bundle(&self, name: &str) -> Option<Result<&Bundle, &[Finding]>> {
+        Some(self.bundles.get(name)?.as_ref().map_err(Vec::as_slice))
+    }
+
     /// Returns the bundle whose image a container runs, and the component that it runs of it.
     pub fn find_bundled(&self, container: &ContainerDefinition) -> Option<(&Bundle, &Component)> {
         self.bundles().filter_map(Result::ok).find_map(|bundle| {

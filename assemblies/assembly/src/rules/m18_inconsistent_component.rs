@@ -48,6 +48,15 @@ pub(crate) fn third_party_member(location: Location, name: &str) -> Finding {
     )
 }
 
+/// Reports a bundle with the name of a component: their images and programs would have one name.
+pub(crate) fn bundle_named_as_component(location: Location, name: &str) -> Finding {
+    RULE.finding(
+        location,
+        format!("`{name}` is the name of a component, too"),
+        "give the bundle a name of its own, which is also that of its program",
+    )
+}
+
 /// Reports a proxy without the requirement `upstream`.
 pub(crate) fn proxy_without_upstream(location: Location, name: &str) -> Finding {
     RULE.finding(

@@ -99,9 +99,17 @@ pub struct LayerBuilder {
 
 #[derive(Clone, Debug)]
 struct Entry {
-    content: Option<Vec<u8>>,
+    kind: EntryKind,
     mode: u32,
     owner: Owner,
+}
+
+#[derive(Clone, Debug)]
+enum EntryKind {
+    Directory,
+    File(Vec<u8>),
+    /// A symbolic link to this path.
+    Link(String),
 }
 
 impl LayerBuilder {
@@ -115,7 +123,7 @@ impl LayerBuilder {
 
     /// Adds a directory; parents that are missing become directories of root with mode 0755.
     pub fn directory(&mut self, path: &str, mode: u32, owner: Owner) -> Result<(), LayoutError> {
-        self.insert(path, None, mode, owner)
+        self.insert(path, EntryKind::Directory, mode, owner)
     }
 
     /// Adds a regular file; parents that are missing become directories of root with mode 0755.
@@ -126,7 +134,18 @@ impl LayerBuilder {
         mode: u32,
         owner: Owner,
     ) -> Result<(), LayoutError> {
-        self.insert(path, Some(content), mode, owner)
+        self.insert(path, EntryKind::File(content), mode, owner)
+    }
+
+    /// Adds a symbolic link of root to a file in the same directory; parents that are missing become directories of
+    /// root with mode 0755.
+    pub fn link(&mut self, path: &str, target: &str) -> Result<(), LayoutError> {
+        // A name cannot lead out of the root, wherever the image is unpacked.
+        if normalize(target)? != target || target.contains('/') {
+            return Err(LayoutError::Path(target.to_owned()));
+        }
+        // Linux has no permissions of links: 0777 is what it reports.
+        self.insert(path, EntryKind::Link(target.to_owned()), 0o777, Owner::ROOT)
     }
 
     /// Writes and compresses the archive.
@@ -146,7 +165,7 @@ impl LayerBuilder {
     fn insert(
         &mut self,
         path: &str,
-        content: Option<Vec<u8>>,
+        kind: EntryKind,
         mode: u32,
         owner: Owner,
     ) -> Result<(), LayoutError> {
@@ -155,20 +174,13 @@ impl LayerBuilder {
         // A missing parent would get an owner and mode of the unpacker's choice.
         for (end, _) in path.match_indices('/') {
             self.entries.entry(path[..end].to_owned()).or_insert(Entry {
-                content: None,
+                kind: EntryKind::Directory,
                 mode: 0o755,
                 owner: Owner::ROOT,
             });
         }
 
-        self.entries.insert(
-            path,
-            Entry {
-                content,
-                mode,
-                owner,
-            },
-        );
+        self.entries.insert(path, Entry { kind, mode, owner });
         Ok(())
     }
 
@@ -182,14 +194,22 @@ impl LayerBuilder {
             header.set_gid(entry.owner.group);
             header.set_mtime(self.modified);
 
-            let content = entry.content.as_deref().unwrap_or_default();
-            header.set_size(content.len() as u64);
-            if entry.content.is_some() {
-                header.set_entry_type(EntryType::Regular);
-                archive.append_data(&mut header, path, content)?;
-            } else {
-                header.set_entry_type(EntryType::Directory);
-                archive.append_data(&mut header, format!("{path}/"), content)?;
+            match &entry.kind {
+                EntryKind::File(content) => {
+                    header.set_entry_type(EntryType::Regular);
+                    header.set_size(content.len() as u64);
+                    archive.append_data(&mut header, path, content.as_slice())?;
+                }
+                EntryKind::Directory => {
+                    header.set_entry_type(EntryType::Directory);
+                    header.set_size(0);
+                    archive.append_data(&mut header, format!("{path}/"), io::empty())?;
+                }
+                EntryKind::Link(target) => {
+                    header.set_entry_type(EntryType::Symlink);
+                    header.set_size(0);
+                    archive.append_link(&mut header, path, target)?;
+                }
             }
         }
 

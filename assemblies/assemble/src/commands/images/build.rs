@@ -1,7 +1,7 @@
-//! `assemble images build`: writes OCI image layouts of components, or of any program.
+//! `assemble images build`: writes OCI image layouts of components and bundles, or of any program.
 //!
 //! ```text
-//! component.yaml ─▶ Facts ────────────────────────────┐
+//! component.yaml, bundle.yaml ─▶ Facts ───────────────┐
 //! cargo build ─▶ Compiled (program, linked packages) ─┴─▶ ProgramImage ─▶ Draft ─▶ layout folder ─▶ table
 //! --binary FILE ─▶ Program ───────────────────────────┘
 //! ```
@@ -38,10 +38,10 @@ mod target;
 /// Arguments of `images build`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Components [default: all with a program in this workspace].
-    #[arg(value_name = "COMPONENT", conflicts_with_all = ["assembly", "binary"])]
-    components: Vec<String>,
-    /// Build the components of this assembly, for its architecture.
+    /// Components and bundles [default: all with a program in this workspace].
+    #[arg(value_name = "NAME", conflicts_with_all = ["assembly", "binary"])]
+    names: Vec<String>,
+    /// Build the images that the definition of this assembly names, for its architecture.
     #[arg(long, value_name = "NAME", conflicts_with = "binary")]
     assembly: Option<String>,
     /// Platform of the images; repeat it for an index of both [default: linux/amd64].

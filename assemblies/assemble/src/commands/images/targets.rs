@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use assembly::component::Bundle;
 use assembly::values::InterpolationError;
 use assembly::{Catalog, Values};
 use clap::Args;
@@ -96,8 +97,10 @@ impl TargetArguments {
         );
         let prefix = interpolate("${registry}/", "registry", &values)?;
         let built = built_images(&self.layouts(project));
+        let bundles = catalog.bundles().filter_map(Result::ok);
         let names: BTreeSet<&str> = catalog
             .names()
+            .chain(bundles.map(Bundle::name))
             .chain(built.iter().map(String::as_str))
             .collect();
         let targets = names.into_iter().filter_map(|name| {
@@ -167,7 +170,7 @@ impl TargetArguments {
     }
 }
 
-/// Returns the image of a component, or of another built image such as one with several programs.
+/// Returns the image of a component or bundle, or of another image that was built.
 fn target(name: &str, catalog: &Catalog, values: &Values) -> Result<Target, CliError> {
     // The name becomes part of a path.
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -177,8 +180,14 @@ fn target(name: &str, catalog: &Catalog, values: &Values) -> Result<Target, CliE
         )));
     }
 
-    let template = match catalog.component(name) {
-        Some(Ok(component)) => component.file().image.clone(),
+    let component = catalog.component(name);
+    let declared = component.map(|found| found.map(|component| &component.file().image));
+    let declared = declared.or_else(|| {
+        let bundle = catalog.bundle(name);
+        bundle.map(|found| found.map(|bundle| &bundle.file().image))
+    });
+    let template = match declared {
+        Some(Ok(image)) => image.clone(),
         Some(Err(findings)) => return Err(CliError::Findings(findings.to_vec())),
         None => format!("${{registry}}/{name}:${{version}}"),
     };

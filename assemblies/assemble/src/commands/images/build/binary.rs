@@ -22,7 +22,7 @@ pub(super) struct BinaryArguments {
     /// Make an image of this program; once for each platform.
     #[arg(long = "binary", id = "binary", value_name = "FILE", requires = "name")]
     programs: Vec<PathBuf>,
-    /// Name of the image and of the program in it. Facts of a component of this name are used.
+    /// Name of the image and of the program in it. Facts of a component or bundle of this name are used.
     #[arg(long, value_name = "NAME", requires = "binary")]
     name: Option<String>,
     /// Put the program on this image: an OCI layout, or an archive of `docker save` or `podman save`.
@@ -48,15 +48,10 @@ impl BinaryArguments {
         !self.programs.is_empty()
     }
 
-    /// Returns the facts of the component of this name, if there is one, with those of the command line.
+    /// Returns the facts of the component or bundle of this name, if there is one, with those of the command line.
     fn facts(&self, name: &str, project: &Project) -> Result<Facts, CliError> {
         let catalog = project.catalog()?;
-        let component = catalog.component(name).and_then(Result::ok);
-        let component = component.filter(|component| component.file().container.is_none());
-        let mut facts = component.map_or_else(Facts::default, |component| {
-            Facts::from_component(component.file())
-        });
-
+        let mut facts = Facts::find(&catalog, name)?.unwrap_or_default();
         facts.ports.extend(&self.ports);
         facts
             .folders
@@ -153,6 +148,7 @@ fn draft(
     let image = ProgramImage {
         name: name.to_owned(),
         program,
+        links: facts.links.clone(),
         command: facts.command.clone(),
         environment: Vec::new(),
         ports: ports.into_iter().collect(),

@@ -1,20 +1,18 @@
-//! Builds the images of components of the workspace.
+//! Builds the images of components and bundles of the workspace.
 
-use assembly::component::Component;
 use registry::program::ProgramImage;
 
 use super::compile::{Compiled, compile};
-use super::facts::Facts;
 use super::metadata::{Package, Workspace};
-use super::output::{BuiltImage, write};
-use super::selection::{Selection, program};
+use super::output::{BuiltImage, failure, write};
+use super::selection::{Buildable, Selection};
 use super::target::{Target, Toolchain};
 use super::{Settings, certificates, git, licenses, source_date};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
 
-/// Compiles every component and writes its image.
+/// Compiles every program and writes its image.
 pub(super) fn build(
     selection: &Selection,
     settings: &Settings,
@@ -32,9 +30,9 @@ pub(super) fn build(
         settings,
         ui,
     };
-    let components = selection.components.iter();
-    Ok(components
-        .map(|component| builder.image(component, &selection.targets))
+    let images = selection.images.iter();
+    Ok(images
+        .map(|image| builder.image(image, &selection.targets))
         .collect())
 }
 
@@ -46,58 +44,57 @@ struct Builder<'s> {
 }
 
 impl Builder<'_> {
-    fn image(&self, component: &Component, targets: &[Target]) -> Result<BuiltImage, CliError> {
-        let file = component.file();
-        let binary = program(file).map_or(file.name.as_str(), |program| &program.binary);
+    fn image(&self, wanted: &Buildable, targets: &[Target]) -> Result<BuiltImage, CliError> {
+        let Buildable { name, binary, .. } = wanted;
         let Some(package) = self.workspace.member_with_binary(binary) else {
             return Err(CliError::Usage(format!(
-                "`{}` names the program `{binary}`, but no package of `{}` has a binary of that name; correct \
-                 `local.binary` in its component.yaml, or use `--binary`",
-                file.name,
-                self.workspace.workspace_root.display()
+                "`{name}` names the program `{binary}`, but no package of `{}` has a binary of that name; correct \
+                 {}, or use `--binary`",
+                self.workspace.workspace_root.display(),
+                wanted.declared_by
             )));
         };
 
-        let facts = Facts::from_component(file);
         let (mut drafts, mut programs) = (Vec::new(), Vec::new());
         for target in targets {
             self.ui
-                .message(&format!("building {} for {}", file.name, target.platform()));
+                .message(&format!("building {name} for {}", target.platform()));
             let from = (&self.toolchain, *target);
             let compiled = compile(&self.workspace, (package, binary), from, self.ui)?;
             programs.push(compiled.program.size());
 
-            let image = self.program_image(&file.name, &facts, package, compiled);
+            let image = self.program_image(wanted, package, compiled);
             let draft = image.draft(self.settings.compression);
-            drafts.push(draft.map_err(|error| super::output::failure(&file.name, &error))?);
+            drafts.push(draft.map_err(|error| failure(name, &error))?);
         }
 
         let reference = &package.version;
-        let written = write(self.settings, &file.name, reference, drafts, self.ui)?;
-        Ok(written.with_programs(&programs, facts.budget))
+        let written = write(self.settings, name, reference, drafts, self.ui)?;
+        Ok(written.with_programs(&programs, wanted.facts.budget))
     }
 
     fn program_image(
         &self,
-        name: &str,
-        facts: &Facts,
+        wanted: &Buildable,
         package: &Package,
         compiled: Compiled<'_>,
     ) -> ProgramImage {
+        let facts = &wanted.facts;
         let mut files = licenses::files(&self.workspace, &compiled.linked, &self.toolchain);
         if certificates::are_needed(&compiled.linked) {
             files.insert(certificates::PATH.to_owned(), certificates::pem());
         }
 
         ProgramImage {
-            name: name.to_owned(),
+            name: wanted.name.clone(),
             program: compiled.program,
+            links: facts.links.clone(),
             command: facts.command.clone(),
             environment: Vec::new(),
             ports: facts.ports.clone(),
             folders: facts.folders.clone(),
             files,
-            labels: self.labels(name, facts, package, &compiled.linked),
+            labels: self.labels(wanted, package, &compiled.linked),
             modified: self.settings.source_date.unwrap_or_default(),
             created: self.settings.source_date.map(source_date::rfc3339),
         }
@@ -106,8 +103,7 @@ impl Builder<'_> {
     /// Returns the labels of the OCI image specification (annotations.md) that are known; the user's come last.
     fn labels(
         &self,
-        name: &str,
-        facts: &Facts,
+        wanted: &Buildable,
         package: &Package,
         linked: &[&Package],
     ) -> std::collections::BTreeMap<String, String> {
@@ -116,8 +112,8 @@ impl Builder<'_> {
             .filter(|package| package.source.is_none())
             .map(|package| package.folder());
         let known = [
-            ("title", Some(name.to_owned())),
-            ("description", facts.summary.clone()),
+            ("title", Some(wanted.name.clone())),
+            ("description", wanted.facts.summary.clone()),
             ("version", Some(package.version.clone())),
             ("licenses", package.license.clone()),
             ("source", package.repository.clone()),

@@ -1,12 +1,19 @@
-//! What `component.yaml` says about the image of a component.
+//! What `component.yaml` and `bundle.yaml` say about an image.
 
-use assembly::component::ComponentFile;
+use std::collections::BTreeSet;
+
+use assembly::Catalog;
+use assembly::component::{Bundle, ByteSize, ComponentFile};
 use registry::program::WritableFolder;
+
+use crate::error::CliError;
 
 /// The facts of an image besides its program.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) summary: Option<String>,
+    /// Further names of the program.
+    pub(super) links: Vec<String>,
     pub(super) command: Vec<String>,
     pub(super) ports: Vec<u16>,
     pub(super) folders: Vec<WritableFolder>,
@@ -15,6 +22,51 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// Returns the facts of the component or bundle of this name, if there is one. A third-party image has none.
+    pub(super) fn find(catalog: &Catalog, name: &str) -> Result<Option<Self>, CliError> {
+        if let Some(Ok(component)) = catalog.component(name) {
+            let file = component.file();
+            return Ok(file.container.is_none().then(|| Self::from_component(file)));
+        }
+        match catalog.bundle(name) {
+            Some(Ok(bundle)) => Self::from_bundle(bundle, catalog).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the facts of a bundle: those of all its members, each of which is a name of the program.
+    ///
+    /// There is no default command: the first argument says which member runs.
+    pub(super) fn from_bundle(bundle: &Bundle, catalog: &Catalog) -> Result<Self, CliError> {
+        let file = bundle.file();
+        let (mut ports, mut folders) = (BTreeSet::new(), BTreeSet::new());
+        let mut findings = Vec::new();
+        for member in &file.members {
+            match catalog.component(member) {
+                Some(Ok(component)) => {
+                    let file = component.file();
+                    ports.extend(file.provides.values().map(|provided| provided.port));
+                    folders.extend(file.files.iter());
+                }
+                Some(Err(invalid)) => findings.extend_from_slice(invalid),
+                // A bundle with an unknown member is not read.
+                None => {}
+            }
+        }
+
+        if !findings.is_empty() {
+            return Err(CliError::Findings(findings));
+        }
+        Ok(Self {
+            summary: Some(file.summary.clone()),
+            links: file.members.clone(),
+            command: Vec::new(),
+            ports: ports.into_iter().collect(),
+            folders: folders.into_iter().map(|path| folder(path)).collect(),
+            budget: file.image_budget.map(ByteSize::bytes),
+        })
+    }
+
     /// Returns the facts of a component.
     pub(super) fn from_component(file: &ComponentFile) -> Self {
         let commands = &file.commands;
@@ -33,11 +85,12 @@ impl Facts {
 
         Self {
             summary: Some(file.summary.clone()),
+            links: Vec::new(),
             // The default of the component contract.
             command: command.unwrap_or_else(|| vec!["serve".to_owned()]),
             ports,
             folders: file.files.iter().map(|path| folder(path)).collect(),
-            budget: file.image_budget.map(assembly::component::ByteSize::bytes),
+            budget: file.image_budget.map(ByteSize::bytes),
         }
     }
 }

@@ -51,8 +51,7 @@ impl BuiltImage {
             .filter(|size| size.compressed > budget);
         over.map(|size| {
             format!(
-                "{} for {} is {} over its `image_budget` of {}: reduce the program, or raise the budget in its \
-                 component.yaml",
+                "{} for {} is {} over its `image_budget` of {}: reduce the program, or raise the budget",
                 self.name,
                 size.platform,
                 format_size(size.compressed - budget),

@@ -1,25 +1,58 @@
-//! Which components to build, and for which platforms.
+//! Which images to build, and for which platforms.
 
-use assembly::component::{ComponentFile, LocalProgram};
-use assembly::manifest::{self, Architecture};
-use assembly::{Catalog, component::Component, component::Local};
+use assembly::Catalog;
+use assembly::component::{Bundle, Component, ComponentFile, Local, LocalProgram};
+use assembly::resolve::AssemblyMember;
 use diagnostics::nearest;
+use task_definition::ImageReference;
 
 use super::Arguments;
+use super::facts::Facts;
 use super::target::Target;
 use crate::arguments::ValueArguments;
+use crate::commands::lock;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
 
-/// The components to build.
+/// The images to build.
 #[derive(Debug)]
 pub(super) struct Selection {
-    pub(super) components: Vec<Component>,
+    pub(super) images: Vec<Buildable>,
     pub(super) targets: Vec<Target>,
 }
 
-/// Selects the components of the arguments. Problems of all of them are reported together.
+/// An image of a program of this workspace.
+#[derive(Debug)]
+pub(super) struct Buildable {
+    pub(super) name: String,
+    pub(super) binary: String,
+    /// The field that names the binary, for errors.
+    pub(super) declared_by: &'static str,
+    pub(super) facts: Facts,
+}
+
+impl Buildable {
+    fn from_component(file: &ComponentFile) -> Option<Self> {
+        Some(Self {
+            name: file.name.clone(),
+            binary: program(file)?.binary.clone(),
+            declared_by: "`local.binary` in its component.yaml",
+            facts: Facts::from_component(file),
+        })
+    }
+
+    fn from_bundle(bundle: &Bundle, catalog: &Catalog) -> Result<Self, CliError> {
+        Ok(Self {
+            name: bundle.name().to_owned(),
+            binary: bundle.name().to_owned(),
+            declared_by: "`name` in its bundle.yaml",
+            facts: Facts::from_bundle(bundle, catalog)?,
+        })
+    }
+}
+
+/// Selects the images of the arguments. Problems of all of them are reported together.
 pub(super) fn select(
     arguments: &Arguments,
     project: &Project,
@@ -28,24 +61,19 @@ pub(super) fn select(
     let catalog = project.catalog()?;
     let mut targets = arguments.platforms.clone();
 
-    let components = if let Some(assembly) = &arguments.assembly {
-        let (names, target) = members(assembly, project)?;
+    let images = if let Some(assembly) = &arguments.assembly {
+        let (images, target) = select_assembly(assembly, &catalog, project, ui)?;
         if targets.is_empty() {
             targets.push(target);
         }
-        let (own, others) = partition(&catalog, &names)?;
-        for component in others {
-            ui.message(&format!("{}: skipped", third_party(component.file())));
-        }
-        own
-    } else if arguments.components.is_empty() {
-        let names: Vec<String> = catalog.names().map(str::to_owned).collect();
-        partition(&catalog, &names)?.0
+        images
+    } else if arguments.names.is_empty() {
+        select_all(&catalog)?
     } else {
-        select_named(&catalog, &arguments.components)?
+        select_named(&catalog, &arguments.names)?
     };
 
-    if components.is_empty() {
+    if images.is_empty() {
         return Err(CliError::Usage(
             "found no component with a program in this workspace; create one with `assemble new component NAME`, or \
              make an image of any static program with `--binary FILE --name NAME`"
@@ -59,59 +87,125 @@ pub(super) fn select(
     targets.sort_unstable();
     targets.dedup();
 
-    Ok(Selection {
-        components,
-        targets,
-    })
+    Ok(Selection { images, targets })
+}
+
+/// Selects the images that the definition of an assembly names, and its platform.
+fn select_assembly(
+    assembly: &str,
+    catalog: &Catalog,
+    project: &Project,
+    ui: &Ui,
+) -> Result<(Vec<Buildable>, Target), CliError> {
+    let names = [assembly.to_owned()];
+    let plans = lock::plans(&names, &ValueArguments::default(), project)?;
+    let (mut images, mut target) = (Vec::new(), Target::Amd64);
+
+    for plan in &plans {
+        // A plan has no other platforms.
+        if plan.platform() == Target::Arm64.platform() {
+            target = Target::Arm64;
+        }
+        for member in plan.containers() {
+            let container = plan.definition().container(member.name());
+            let rendered = container.map_or("", |container| container.image.as_str());
+            match image_of(member, rendered, catalog)? {
+                Some(image) => images.push(image),
+                None => ui.message(&format!(
+                    "`{}` has the image {rendered}, which is not built here: skipped",
+                    member.name()
+                )),
+            }
+        }
+    }
+
+    // Members of a bundle have one image.
+    images.sort_by(|a, b| a.name.cmp(&b.name));
+    images.dedup_by(|a, b| a.name == b.name);
+    Ok((images, target))
+}
+
+/// Returns the image of a container: that of its bundle or component, unless the manifest replaces it.
+fn image_of(
+    member: &AssemblyMember,
+    rendered: &str,
+    catalog: &Catalog,
+) -> Result<Option<Buildable>, CliError> {
+    if let Some(bundle) = member.bundle() {
+        return Buildable::from_bundle(bundle, catalog).map(Some);
+    }
+    // Another registry or tag is the same image, another name is one of others. A name with a value can be any.
+    let file = member.component().file();
+    let declared = ImageReference::parse(&file.image).name();
+    let is_own = declared.contains("${") || declared == ImageReference::parse(rendered).name();
+    Ok(is_own.then(|| Buildable::from_component(file)).flatten())
+}
+
+/// Selects the images of all components with a program in this workspace, and of all bundles.
+fn select_all(catalog: &Catalog) -> Result<Vec<Buildable>, CliError> {
+    let names: Vec<String> = catalog.names().map(str::to_owned).collect();
+    let components = find(catalog, &names)?;
+    let own = components
+        .iter()
+        .filter_map(|component| Buildable::from_component(component.file()));
+    let mut images: Vec<Buildable> = own.collect();
+
+    let mut findings = Vec::new();
+    for bundle in catalog.bundles() {
+        match bundle {
+            Ok(bundle) => images.push(Buildable::from_bundle(bundle, catalog)?),
+            Err(invalid) => findings.extend_from_slice(invalid),
+        }
+    }
+    if findings.is_empty() {
+        Ok(images)
+    } else {
+        Err(CliError::Findings(findings))
+    }
+}
+
+/// Selects the images that were named on the command line, each of which must have a program.
+fn select_named(catalog: &Catalog, names: &[String]) -> Result<Vec<Buildable>, CliError> {
+    let is_bundle = |name: &&String| catalog.bundle(name).is_some();
+    let (bundles, others): (Vec<&String>, Vec<&String>) = names.iter().partition(is_bundle);
+    let others: Vec<String> = others.into_iter().cloned().collect();
+    let (mut images, mut failures) = (Vec::new(), Vec::new());
+
+    for component in find(catalog, &others)? {
+        match Buildable::from_component(component.file()) {
+            Some(image) => images.push(image),
+            None => {
+                let reason = third_party(component.file());
+                failures.push(CliError::Usage(format!(
+                    "{reason}: there is nothing to build"
+                )));
+            }
+        }
+    }
+    for bundle in bundles.into_iter().filter_map(|name| catalog.bundle(name)) {
+        let image = match bundle {
+            Ok(bundle) => Buildable::from_bundle(bundle, catalog),
+            Err(findings) => Err(CliError::Findings(findings.to_vec())),
+        };
+        match image {
+            Ok(image) => images.push(image),
+            Err(failure) => failures.push(failure),
+        }
+    }
+
+    CliError::all(failures)?;
+    images.sort_by(|a, b| a.name.cmp(&b.name));
+    images.dedup_by(|a, b| a.name == b.name);
+    Ok(images)
 }
 
 /// Returns the program of a component that this workspace builds.
-pub(super) fn program(file: &ComponentFile) -> Option<&LocalProgram> {
+fn program(file: &ComponentFile) -> Option<&LocalProgram> {
     let program = file.local.as_ref().and_then(Local::program);
     program.filter(|_| file.container.is_none())
 }
 
-/// Returns the components of an assembly and its platform.
-fn members(assembly: &str, project: &Project) -> Result<(Vec<String>, Target), CliError> {
-    let values = project.values(&ValueArguments::default(), "example")?;
-    let (manifest, findings) = manifest::read(&project.manifest(assembly)?, &values);
-    let manifest = manifest.ok_or(CliError::Findings(findings))?;
-    let file = manifest.file();
-
-    let mut names = vec![file.app.clone()];
-    for more in [&file.ingress, &file.sidecars, &file.init] {
-        names.extend(more.iter().cloned());
-    }
-    let target = match file.size.architecture {
-        Architecture::X86 => Target::Amd64,
-        Architecture::Arm => Target::Arm64,
-    };
-
-    Ok((names, target))
-}
-
-/// Separates components with a program in this workspace from third-party ones.
-fn partition(
-    catalog: &Catalog,
-    names: &[String],
-) -> Result<(Vec<Component>, Vec<Component>), CliError> {
-    let components = find(catalog, names)?;
-    Ok(components
-        .into_iter()
-        .partition(|component| program(component.file()).is_some()))
-}
-
-/// Returns the components that were named on the command line, each of which must have a program.
-fn select_named(catalog: &Catalog, names: &[String]) -> Result<Vec<Component>, CliError> {
-    let (own, others) = partition(catalog, names)?;
-    let others = others.iter().map(|component| {
-        let reason = third_party(component.file());
-        CliError::Usage(format!("{reason}: there is nothing to build"))
-    });
-    CliError::all(others.collect())?;
-    Ok(own)
-}
-
+/// Returns the components of these names, sorted.
 fn find(catalog: &Catalog, names: &[String]) -> Result<Vec<Component>, CliError> {
     let (mut components, mut findings, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     let mut unique = names.to_vec();
@@ -134,11 +228,12 @@ fn find(catalog: &Catalog, names: &[String]) -> Result<Vec<Component>, CliError>
 }
 
 fn unknown(catalog: &Catalog, name: &str) -> String {
-    let hint = match nearest(name, catalog.names()) {
+    let bundles = catalog.bundles().filter_map(Result::ok).map(Bundle::name);
+    let hint = match nearest(name, catalog.names().chain(bundles)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`assemble images build` without a name builds all".to_owned(),
     };
-    format!("there is no component `{name}`; {hint}")
+    format!("there is no component or bundle `{name}`; {hint}")
 }
 
 fn third_party(file: &ComponentFile) -> String {

@@ -96,15 +96,19 @@ impl Toolchain {
         })
     }
 
-    /// Returns the linker options that make programs for a target smaller.
+    /// Returns the linker options that make programs for a target smaller, in the file and in memory.
     pub(super) fn link_options(&self, target: Target) -> &'static [&'static str] {
+        // Both need rustc's own linker, which it uses on x86-64.
+        if target != Target::Amd64 || self.host != target.triple() {
+            return &[];
+        }
+
         // Relative relocations as a bitmap: 40 kB of a compressed program. The start code of a static program must know
-        // the format (glibc 2.36), and the linker (rustc's own, which it uses for x86-64).
-        let is_known = self.glibc.is_some_and(|minor| minor >= 36);
-        if target == Target::Amd64 && self.host == target.triple() && is_known {
-            &["-Clink-arg=-Wl,-z,pack-relative-relocs"]
+        // the format (glibc 2.36).
+        if self.glibc.is_some_and(|minor| minor >= 36) {
+            &[GROUP_SECTIONS, "-Clink-arg=-Wl,-z,pack-relative-relocs"]
         } else {
-            &[]
+            &[GROUP_SECTIONS]
         }
     }
 
@@ -173,6 +177,9 @@ fn is_on_path(program: &str) -> bool {
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
+/// Places functions that run only after errors (`.text.unlikely`) together, away from the pages that are used.
+const GROUP_SECTIONS: &str = "-Clink-arg=-Wl,-z,keep-text-section-prefix";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,5 +200,28 @@ mod tests {
             text.contains("rustup target add aarch64-unknown-linux-gnu"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn relocations_are_packed_only_with_a_c_library_that_reads_them() {
+        let options = |host: &str, glibc, target| {
+            let toolchain = Toolchain {
+                sysroot: "/nowhere".into(),
+                host: host.to_owned(),
+                version: "1.95.0".to_owned(),
+                glibc,
+            };
+            toolchain.link_options(target).concat()
+        };
+
+        let amd64 = "x86_64-unknown-linux-gnu";
+        assert!(options(amd64, Some(36), Target::Amd64).contains("pack-relative-relocs"));
+        for glibc in [Some(35), None] {
+            let options = options(amd64, glibc, Target::Amd64);
+            assert!(!options.contains("pack-relative-relocs"), "{options}");
+        }
+        assert_eq!(options(amd64, Some(36), Target::Arm64), "");
+        let arm64 = "aarch64-unknown-linux-gnu";
+        assert_eq!(options(arm64, Some(36), Target::Amd64), "");
     }
 }
