@@ -197,7 +197,7 @@ fn cleaning_removes_what_was_not_used_and_keeps_what_runs() {
     assert!(!roots[0].exists() && roots[1].exists());
     assert!(
         store
-            .unpacked(images[0].0.manifest_digest())
+            .find_unpacked(images[0].0.manifest_digest())
             .unwrap()
             .is_some()
     );
