@@ -204,6 +204,7 @@ impl Files {
             size,
             annotations: BTreeMap::new(),
             platform: None,
+            artifact_type: None,
         })
     }
 

@@ -96,9 +96,7 @@ impl Documents<'_> {
 
     pub(super) fn parse<T: DeserializeOwned>(&self, text: &[u8]) -> Result<T, ErrorKind> {
         serde_json::from_slice(text).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => {
-                self.session.invalid_response(&error.to_string())
-            }
+            serde_json::error::Category::Data => self.session.invalid_response(&error.to_string()),
             _ => self.session.invalid_response("not JSON"),
         })
     }

@@ -73,10 +73,7 @@ impl Download {
     }
 
     /// Receives bytes until the blob is complete or the connection ends.
-    async fn receive(
-        &self,
-        partial: &mut Partial,
-    ) -> Result<(), PullErrorKind> {
+    async fn receive(&self, partial: &mut Partial) -> Result<(), PullErrorKind> {
         let host = self.session.host();
         let response = self.session.open_blob(&self.digest, partial.length).await?;
         let status = response.status();
