@@ -101,7 +101,7 @@ async fn without_the_api_a_tag_lists_the_artifacts() {
     let kind = missing.unwrap_err().kind;
     assert!(matches!(kind, ErrorKind::MissingPlatform { .. }), "{kind}");
 
-    let index = tagged(&store, &tag_of(&layout));
+    let index = read_tag(&store, &tag_of(&layout));
     assert_eq!(index["manifests"][0]["artifactType"], SBOM);
     let writes = store.count(&Method::PUT, "");
     client().push_referrers(&layout, &image).await.unwrap();
@@ -109,7 +109,7 @@ async fn without_the_api_a_tag_lists_the_artifacts() {
 }
 
 /// Returns the index of a tag.
-fn tagged(store: &Store, tag: &str) -> Value {
+fn read_tag(store: &Store, tag: &str) -> Value {
     let content = store.content.lock().unwrap();
     let (_, body) = &content.manifests[&("web".to_owned(), tag.to_owned())];
     serde_json::from_slice(body).unwrap()
@@ -149,7 +149,7 @@ async fn entries_of_others_stay_in_the_tag() {
     let kinds = vec!["application/vnd.example".to_owned()];
     assert_eq!(before, ReadArtifact::Missing(kinds));
     client().push_referrers(&layout, &image).await.unwrap();
-    let index = tagged(&store, &tag_of(&layout));
+    let index = read_tag(&store, &tag_of(&layout));
     assert_eq!(index["manifests"].as_array().unwrap().len(), 2);
     // With fields that this version does not know.
     assert_eq!(index["manifests"][0], foreign);
@@ -157,7 +157,7 @@ async fn entries_of_others_stay_in_the_tag() {
 }
 
 /// Starts a registry in which another push replaces the tag before the given reads of it that follow the first write.
-async fn contended(layout: &Layout, reads: &'static [usize]) -> Store {
+async fn start_contended(layout: &Layout, reads: &'static [usize]) -> Store {
     let tag = format!("/manifests/{}", tag_of(layout));
     Store::start_with(move |store, requests| {
         let is_write = |request: &Recorded| request.is(&Method::PUT, &tag);
@@ -181,7 +181,7 @@ async fn an_entry_that_another_push_removed_is_added_again() {
         let folder = TempDir::new().unwrap();
         let layout = small_layout(&folder);
         attach(&layout);
-        let store = contended(&layout, reads).await;
+        let store = start_contended(&layout, reads).await;
         let image = store.image("web:1");
         push(&layout, &image).await.unwrap();
 
@@ -197,7 +197,7 @@ async fn a_tag_that_never_keeps_the_entry_is_an_error() {
     let folder = TempDir::new().unwrap();
     let layout = small_layout(&folder);
     attach(&layout);
-    let store = contended(&layout, &[]).await;
+    let store = start_contended(&layout, &[]).await;
     let image = store.image("web:1");
     push(&layout, &image).await.unwrap();
     let error = client().push_referrers(&layout, &image).await.unwrap_err();
@@ -228,7 +228,7 @@ async fn two_pushes_at_once_keep_both_entries() {
     // What the slower one lost, a second push adds.
     client.push_referrers(&layouts[0], &image).await.unwrap();
     client.push_referrers(&layouts[1], &image).await.unwrap();
-    let index = tagged(&store, &tag_of(&layouts[0]));
+    let index = read_tag(&store, &tag_of(&layouts[0]));
     assert_eq!(index["manifests"].as_array().unwrap().len(), 2);
 }
 

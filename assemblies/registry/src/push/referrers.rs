@@ -15,7 +15,7 @@ use crate::layout::{ArtifactManifest, Descriptor, Layout, media_type};
 use crate::referrers::referrers_tag;
 use crate::session::{Access, Session};
 
-/// What was pushed besides an image.
+/// The artifacts that were pushed besides an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PushedReferrers {
     /// The number of artifacts that describe the image.
@@ -97,6 +97,7 @@ impl Session {
             return Ok(Outcome::Listed);
         }
 
+        // Documents are small: no progress is shown. A registry accepts a manifest only after its blobs.
         let progress = Arc::new(Progress::default());
         for blob in &source.blobs {
             self.push_blob(blob, None, &progress).await?;
@@ -142,6 +143,7 @@ impl Session {
                 continue;
             }
 
+            // With all other entries as they are: signatures and SBOMs of other tools.
             seen = 0;
             if let Some(entries) = index["manifests"].as_array_mut() {
                 entries.push(json!(entry));

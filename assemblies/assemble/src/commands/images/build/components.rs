@@ -6,7 +6,8 @@ use registry::program::ProgramImage;
 use super::compile::{Compiled, compile};
 use super::facts::Facts;
 use super::metadata::{Package, Workspace};
-use super::output::{BuiltImage, write};
+use super::output::{BuiltImage, Variant, write};
+use super::sbom::Inventory;
 use super::selection::{Selection, program};
 use super::target::{Target, Toolchain};
 use super::{Settings, certificates, git, licenses, source_date};
@@ -59,7 +60,9 @@ impl Builder<'_> {
         };
 
         let facts = Facts::from_component(file);
-        let (mut drafts, mut programs) = (Vec::new(), Vec::new());
+        let (mut variants, mut programs) = (Vec::new(), Vec::new());
+        let created = self.settings.source_date.map(source_date::rfc3339);
+        let inventory = Inventory::read(&self.workspace, &self.toolchain, created);
         for target in targets {
             self.ui
                 .message(&format!("building {} for {}", file.name, target.platform()));
@@ -67,13 +70,15 @@ impl Builder<'_> {
             let compiled = compile(&self.workspace, (package, binary), from, self.ui)?;
             programs.push(compiled.program.size());
 
+            let sbom = inventory.document(&file.name, package, &compiled, *target);
             let image = self.program_image(&file.name, &facts, package, compiled);
             let draft = image.draft(self.settings.compression);
-            drafts.push(draft.map_err(|error| super::output::failure(&file.name, &error))?);
+            let draft = draft.map_err(|error| super::output::failure(&file.name, &error))?;
+            variants.push(Variant { draft, sbom });
         }
 
         let reference = &package.version;
-        let written = write(self.settings, &file.name, reference, drafts, self.ui)?;
+        let written = write(self.settings, &file.name, reference, variants, self.ui)?;
         Ok(written.with_programs(&programs, facts.budget))
     }
 
