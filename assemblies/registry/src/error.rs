@@ -103,6 +103,14 @@ pub enum ErrorKind {
         /// The digest of the pushed image.
         pushed: Digest,
     },
+    /// The list of what describes an image is a tag, which other pushes replaced again and again.
+    #[error(
+        "other pushes keep replacing the tag `{tag}`, the list of SBOMs and signatures; push again when they are done"
+    )]
+    ReferrersReplaced {
+        /// The tag.
+        tag: String,
+    },
     /// The registry received other bytes than those sent.
     #[error(
         "`{host}` received {returned} instead of {pushed}; do not use this image, check the registry and any proxy"
@@ -181,7 +189,9 @@ pub enum ErrorKind {
         reason: String,
     },
     /// The response exceeds the size limit.
-    #[error("`{host}` sent more than {limit} bytes; no manifest is that large, check the registry")]
+    #[error(
+        "`{host}` sent more than {limit} bytes; no manifest or SBOM is that large, check the registry"
+    )]
     TooLarge {
         /// The host.
         host: String,

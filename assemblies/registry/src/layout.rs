@@ -16,6 +16,7 @@ mod image;
 mod layer;
 mod listing;
 mod read;
+mod referrers;
 mod unpack;
 mod write;
 
@@ -29,6 +30,7 @@ pub(crate) use image::to_json;
 pub use layer::{Compression, Layer, LayerArchive, LayerBuilder, Owner};
 pub use listing::{FileEntry, FileKind, FileList};
 pub use read::{BlobReader, Layout};
+pub use referrers::{Artifact, ArtifactManifest, write_referrers};
 pub(crate) use unpack::remove_tree;
 pub use unpack::{OwnerMap, UnpackError, UnpackLimits, Unpacker};
 pub use write::write;

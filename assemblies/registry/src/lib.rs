@@ -40,6 +40,7 @@ pub mod prune;
 mod pull;
 pub mod push;
 mod reference;
+mod referrers;
 mod repository;
 mod resolve;
 mod session;
@@ -58,6 +59,7 @@ pub use manifest::{Image, Platform};
 pub use proxy::{InvalidProxy, ProxySettings};
 pub use pull::{OnProgress, PullError, PullErrorKind, PullLimits, PullProgress, RemoteImage};
 pub use reference::{ParseReferenceError, Reference};
+pub use referrers::{AttachedArtifact, ReadArtifact};
 pub use source::{ImageSource, ParseSourceError};
 pub use store::{Store, UnpackImageError, UnpackedImage};
 

@@ -68,6 +68,11 @@ impl Program {
         format!("linux/{}", self.architecture)
     }
 
+    /// Returns the bytes of the file.
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
     /// Returns the size of the file in bytes.
     pub fn size(&self) -> u64 {
         self.content.len() as u64

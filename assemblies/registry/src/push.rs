@@ -10,6 +10,7 @@
 
 mod body;
 mod manifests;
+mod referrers;
 mod source;
 mod upload;
 
@@ -27,6 +28,7 @@ use crate::layout::Layout;
 use crate::manifest::Platform;
 use crate::session::{Access, Session};
 use crate::tasks::join_all;
+pub use referrers::PushedReferrers;
 use source::Source;
 use upload::BlobOutcome;
 

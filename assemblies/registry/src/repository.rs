@@ -68,7 +68,10 @@ impl Client {
             let mut next = BTreeSet::new();
             for manifest in manifests {
                 next.extend(manifest.children.iter().map(ToString::to_string));
-                next.extend(session.referrers(&manifest.digest).await?);
+                // Without an API for them, they have a tag.
+                let referrers = session.list_referrers(&manifest.digest).await?;
+                let digests = referrers.into_iter().flatten().map(|entry| entry.digest);
+                next.extend(digests);
                 match found.get_mut(&manifest.digest) {
                     Some(known) => known.tags.extend(manifest.tags),
                     None => {
@@ -191,24 +194,10 @@ impl Session {
             subject: references.subject.as_ref().map(parse).transpose()?,
         }))
     }
-
-    /// Returns the digests of the manifests that describe another one; none if the registry has no API for that. Then
-    /// they have a tag.
-    async fn referrers(&self, digest: &Digest) -> Result<Vec<String>, ErrorKind> {
-        let url = self.url(&format!("referrers/{digest}"));
-        let response = self.call(&Call::new(Method::GET, url)).await?;
-        if response.status != StatusCode::OK {
-            return Ok(Vec::new());
-        }
-
-        let references: References = self.json(&response)?;
-        let digests = references.manifests.into_iter();
-        Ok(digests.map(|reference| reference.digest).collect())
-    }
 }
 
 /// Returns the URL of `<URL>; rel="next"` (RFC 8288).
-fn next_page(header: &str) -> Option<&str> {
+pub(crate) fn next_page(header: &str) -> Option<&str> {
     let (url, parameters) = header.strip_prefix('<')?.split_once('>')?;
     parameters.contains("next").then_some(url)
 }

@@ -14,6 +14,7 @@ mod logins;
 mod progress;
 mod prune;
 mod push;
+mod sbom;
 mod targets;
 
 /// Arguments of `images`.
@@ -34,6 +35,8 @@ enum ImagesCommand {
     Prune(prune::Arguments),
     /// Show platforms, layers and configuration of an image.
     Inspect(inspect::Arguments),
+    /// Print the SBOM of an image: the packages that are linked into its program.
+    Sbom(sbom::Arguments),
 }
 
 /// Runs the subcommand.
@@ -43,5 +46,6 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         ImagesCommand::Push(arguments) => push::run(arguments, project, ui),
         ImagesCommand::Prune(arguments) => prune::run(arguments, project, ui),
         ImagesCommand::Inspect(arguments) => inspect::run(arguments, project, ui),
+        ImagesCommand::Sbom(arguments) => sbom::run(arguments, ui),
     }
 }

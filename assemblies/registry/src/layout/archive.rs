@@ -207,6 +207,7 @@ impl Files {
             size,
             annotations: BTreeMap::new(),
             platform: None,
+            artifact_type: None,
         })
     }
 

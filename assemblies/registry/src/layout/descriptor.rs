@@ -20,6 +20,10 @@ pub mod media_type {
     pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
     /// A layer compressed with zstd.
     pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+    /// The configuration of an artifact without one: `{}`.
+    pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+    /// An SBOM in the JSON form of CycloneDX.
+    pub const CYCLONEDX: &str = "application/vnd.cyclonedx+json";
 }
 
 /// A reference to a blob by digest.
@@ -38,6 +42,9 @@ pub struct Descriptor {
     /// The platform of a manifest in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<PlatformFields>,
+    /// The kind of a manifest that is no image, such as an SBOM, in a list of referrers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
 }
 
 /// Operating system and architecture, in the names of Go.

@@ -106,6 +106,7 @@ impl Descriptor {
             size: content.len() as u64,
             annotations: BTreeMap::new(),
             platform: None,
+            artifact_type: None,
         }
     }
 }

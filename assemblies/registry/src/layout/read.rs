@@ -252,7 +252,7 @@ fn read_document(path: &Path) -> Result<Vec<u8>, LayoutError> {
 }
 
 /// Registries limit manifests to 4 MiB (OCI distribution specification 1.1, "Pushing Manifests").
-const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
+pub(super) const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
 pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, LayoutError> {
     serde_json::from_slice(text).map_err(|source| LayoutError::Json {

@@ -105,7 +105,7 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), LayoutError> {
     fs::rename(&temporary, path).map_err(file("write", path))
 }
 
-fn remove_others(blobs: &Path, kept: &[String]) -> Result<(), LayoutError> {
+pub(super) fn remove_others(blobs: &Path, kept: &[String]) -> Result<(), LayoutError> {
     for entry in fs::read_dir(blobs).map_err(file("read", blobs))? {
         let entry = entry.map_err(file("read", blobs))?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -117,7 +117,7 @@ fn remove_others(blobs: &Path, kept: &[String]) -> Result<(), LayoutError> {
     Ok(())
 }
 
-fn hex(digest: &str) -> &str {
+pub(super) fn hex(digest: &str) -> &str {
     digest.trim_start_matches("sha256:")
 }
 

@@ -95,7 +95,7 @@ impl Session {
         }
     }
 
-    async fn put_manifest(
+    pub(super) async fn put_manifest(
         &self,
         manifest: &ManifestBlob,
         name: &str,
@@ -106,7 +106,7 @@ impl Session {
         self.call(&call).await
     }
 
-    async fn check_manifest(
+    pub(super) async fn check_manifest(
         &self,
         response: &Response,
         manifest: &ManifestBlob,

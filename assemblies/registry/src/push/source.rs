@@ -71,6 +71,17 @@ impl Source {
         Ok(source)
     }
 
+    /// Reads the manifest and the blobs of an artifact, which describes an image and has no platform.
+    pub(super) fn read_artifact(layout: &Layout, entry: &Descriptor) -> Result<Self, ErrorKind> {
+        let mut source = Self {
+            manifests: Vec::new(),
+            blobs: Vec::new(),
+            platforms: Vec::new(),
+        };
+        source.visit(layout, entry, 0)?;
+        Ok(source)
+    }
+
     /// Returns the manifest or index that gets the tag.
     #[expect(clippy::expect_used, reason = "`read` adds the top manifest, or fails")]
     pub(super) fn top(&self) -> &ManifestBlob {
@@ -214,7 +225,7 @@ impl FileBlob {
     }
 }
 
-fn parse_digest(descriptor: &Descriptor) -> Result<Digest, ErrorKind> {
+pub(super) fn parse_digest(descriptor: &Descriptor) -> Result<Digest, ErrorKind> {
     // Parsing keeps `../` in a foreign manifest out of the path.
     let digest = descriptor.digest.parse();
     digest.map_err(|_| LayoutError::Path(descriptor.digest.clone()).into())

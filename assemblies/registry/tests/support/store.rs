@@ -46,6 +46,8 @@ pub(crate) struct Content {
     /// By repository and tag or digest: the digest and the content.
     pub(crate) manifests: BTreeMap<(String, String), (String, Bytes)>,
     uploads: u64,
+    /// Whether it has the referrers API.
+    pub(crate) lists_referrers: bool,
 }
 
 /// The registry.
@@ -168,6 +170,14 @@ impl Store {
             };
         }
 
+        if let Some((repository, subject)) = rest.split_once("/referrers/") {
+            return if content.lists_referrers {
+                content.referrers(repository, subject, parameter("page"))
+            } else {
+                answer(404)
+            };
+        }
+
         let (repository, name) = rest.split_once("/blobs/").unwrap();
         match (&request.method, name.strip_prefix("uploads/")) {
             (&Method::POST, _) => {
@@ -200,6 +210,7 @@ impl Store {
             // The answer of Amazon ECR, with an outdated range.
             (&Method::PATCH, _) => answer(201),
             _ => match content.blobs.get(&(repository.to_owned(), name.to_owned())) {
+                Some(blob) if request.method == Method::GET => reply(200, blob.clone(), name),
                 Some(_) => answer(200),
                 None => answer(404),
             },
@@ -230,7 +241,47 @@ impl Content {
             let key = (repository.to_owned(), name.to_owned());
             self.manifests.insert(key, (digest.clone(), body.clone()));
         }
-        reply(201, Bytes::new(), &digest)
+        let mut response = reply(201, Bytes::new(), &digest);
+        if let Some(subject) = document["subject"]["digest"].as_str()
+            && self.lists_referrers
+        {
+            let subject = subject.parse().unwrap();
+            response.headers_mut().insert("oci-subject", subject);
+        }
+        response
+    }
+
+    /// Lists what describes a manifest (OCI distribution specification 1.1, "Listing Referrers"), one entry a page.
+    fn referrers(&self, repository: &str, subject: &str, page: Option<String>) -> Answer {
+        let page: usize = page.map_or(0, |page| page.parse().unwrap());
+        let entries = self
+            .manifests
+            .iter()
+            .filter_map(|((name, key), (digest, body))| {
+                let document: serde_json::Value = serde_json::from_slice(body).unwrap();
+                let is_listed = name == repository && key == digest;
+                (is_listed && document["subject"]["digest"] == subject).then(|| {
+                    serde_json::json!({
+                        "mediaType": document["mediaType"], "digest": digest, "size": body.len(),
+                        "artifactType": document["artifactType"],
+                    })
+                })
+            });
+        let entries: Vec<_> = entries.collect();
+        let index = serde_json::json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": entries.get(page).into_iter().collect::<Vec<_>>(),
+        });
+
+        let next = format!(
+            "</v2/{repository}/referrers/{subject}?page={}>; rel=\"next\"",
+            page + 1
+        );
+        let mut response = Response::new(Full::new(Bytes::from(index.to_string())));
+        if page + 1 < entries.len() {
+            response.headers_mut().insert("link", next.parse().unwrap());
+        }
+        response
     }
 }
 

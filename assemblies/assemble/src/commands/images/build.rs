@@ -5,6 +5,8 @@
 //! cargo build ─▶ Compiled (program, linked packages) ─┴─▶ ProgramImage ─▶ Draft ─▶ layout folder ─▶ table
 //! --binary FILE ─▶ Program ───────────────────────────┘
 //! ```
+//!
+//! Each image gets an SBOM (`sbom.rs`), which the layout keeps besides the image.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +32,7 @@ mod git;
 mod licenses;
 mod metadata;
 mod output;
+mod sbom;
 mod selection;
 mod source_date;
 mod table;

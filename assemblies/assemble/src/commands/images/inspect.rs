@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
 }
 
 /// Parses `linux/arm64`.
-fn parse_platform(text: &str) -> Result<Platform, String> {
+pub(super) fn parse_platform(text: &str) -> Result<Platform, String> {
     match text.split_once('/') {
         Some((system, architecture)) if !system.is_empty() && !architecture.is_empty() => {
             Ok(Platform::new(system, architecture))
@@ -136,7 +136,7 @@ fn health_check(check: Option<&Value>) -> String {
 }
 
 /// Escapes control characters: the texts of an image must not change the terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped = c.is_control().then(|| c.escape_default());

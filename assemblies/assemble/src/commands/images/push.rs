@@ -7,9 +7,9 @@ use std::sync::Arc;
 use assembly::Lock;
 use assembly::lock::LockedImage;
 use clap::{Args, ValueEnum};
-use registry::Digest;
 use registry::layout::Layout;
 use registry::push::{ExistingTag, Progress, PushOptions, PushedImage};
+use registry::{Client, Digest};
 use serde_json::json;
 
 use super::logins;
@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Move tags that exist with another image; refused otherwise.
     #[arg(long)]
     move_tag: bool,
+    /// Push the images without their SBOMs.
+    #[arg(long)]
+    no_sbom: bool,
     /// Create missing repositories of Amazon ECR, with immutable tags and scan on push.
     #[arg(long)]
     create_repositories: bool,
@@ -155,20 +158,58 @@ async fn push_all(
 
         let progress = Arc::new(Progress::default());
         let push = client.push(layout, &target.image, &options, &progress);
-        match watch(push, &progress, &target.name, ui).await {
-            Ok(image) => {
-                for blob in &image.blobs {
-                    let repository = || reference.repository().to_owned();
-                    mounts.entry(blob.clone()).or_insert_with(repository);
-                }
-                ui.message(&describe(target, &image, &progress));
-                pushed.push((target.clone(), image));
+        let image = match watch(push, &progress, &target.name, ui).await {
+            Ok(image) => image,
+            Err(error) => {
+                failures.push(format!("  {error}"));
+                continue;
             }
-            Err(error) => failures.push(format!("  {error}")),
+        };
+        for blob in &image.blobs {
+            let repository = || reference.repository().to_owned();
+            mounts.entry(blob.clone()).or_insert_with(repository);
         }
+
+        ui.message(&describe(target, &image, &progress));
+        if !arguments.no_sbom
+            && let Err(error) = push_sbom(&client, layout, target, ui).await
+        {
+            failures.push(error);
+        }
+        // Also without its SBOM, the image is there and is what documents name.
+        pushed.push((target.clone(), image));
     }
 
     Ok((pushed, failures))
+}
+
+/// Pushes the SBOMs of an image, and reports those that the registry did not have.
+async fn push_sbom(
+    client: &Client,
+    layout: &Layout,
+    target: &Target,
+    ui: &Ui,
+) -> Result<(), String> {
+    let outcome = client.push_referrers(layout, &target.image).await;
+    let pushed = outcome.map_err(|error| {
+        format!(
+            "  the SBOM of {error}; the image itself is pushed, and --no-sbom leaves the SBOM out"
+        )
+    })?;
+
+    let name = &target.name;
+    match (pushed.total, pushed.added, pushed.tagged) {
+        // An image that was built by another tool, or by an earlier version.
+        (0, ..) => ui.message(&format!(
+            "{name}: no SBOM; `assemble images build` writes one"
+        )),
+        (_, 0, _) => {}
+        (_, _, 0) => ui.message(&format!("{name}: attached the SBOM")),
+        _ => ui.message(&format!(
+            "{name}: attached the SBOM, with a tag `sha256-…`: this registry has no referrers API"
+        )),
+    }
+    Ok(())
 }
 
 fn describe(target: &Target, image: &PushedImage, progress: &Progress) -> String {

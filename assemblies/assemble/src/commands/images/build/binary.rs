@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use registry::layout::BaseImage;
-use registry::program::{Draft, Program, ProgramImage};
+use registry::program::{Program, ProgramImage};
 
 use super::facts::{Facts, folder};
-use super::output::{BuiltImage, failure, write};
-use super::{Settings, base, certificates, source_date};
+use super::output::{BuiltImage, Variant, failure, write};
+use super::{Settings, base, certificates, sbom, source_date};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
@@ -77,10 +77,10 @@ pub(super) fn build(
 
     // Next to the images and not in the temporary folder, which is often in memory: a base may be large.
     let scratch = settings.folder.join(format!("{name}.base"));
-    let drafts = programs
+    let variants = programs
         .iter()
         .map(|program| {
-            draft(
+            variant(
                 program.clone(),
                 arguments,
                 (name, &facts),
@@ -89,7 +89,7 @@ pub(super) fn build(
             )
         })
         .collect::<Result<Vec<_>, _>>();
-    let written = drafts.and_then(|drafts| write(settings, name, "latest", drafts, ui));
+    let written = variants.and_then(|variants| write(settings, name, "latest", variants, ui));
     // An archive of a base is unpacked there; its layers have been copied.
     let _ = fs::remove_dir_all(&scratch);
 
@@ -126,13 +126,13 @@ fn read(arguments: &BinaryArguments) -> Result<Vec<Program>, CliError> {
     Ok(programs.into_values().collect())
 }
 
-fn draft(
+fn variant(
     program: Program,
     arguments: &BinaryArguments,
     (name, facts): (&str, &Facts),
     settings: &Settings,
     scratch: &Path,
-) -> Result<Draft, CliError> {
+) -> Result<Variant, CliError> {
     let mut files = BTreeMap::new();
     if arguments.ca_certificates {
         files.insert(certificates::PATH.to_owned(), certificates::pem());
@@ -145,6 +145,8 @@ fn draft(
         .map(|summary| ("org.opencontainers.image.description".to_owned(), summary));
     let ports: BTreeSet<u16> = facts.ports.iter().copied().collect();
     let platform = program.platform();
+    let created = settings.source_date.map(source_date::rfc3339);
+    let sbom = sbom::of_unknown(name, &program, created.clone());
     let image = ProgramImage {
         name: name.to_owned(),
         program,
@@ -160,7 +162,7 @@ fn draft(
             .chain(settings.labels.clone())
             .collect(),
         modified: settings.source_date.unwrap_or_default(),
-        created: settings.source_date.map(source_date::rfc3339),
+        created,
     };
 
     let draft = if let Some(base) = &arguments.base {
@@ -170,7 +172,8 @@ fn draft(
     } else {
         image.draft(settings.compression)
     };
-    draft.map_err(|error| failure(name, &error))
+    let draft = draft.map_err(|error| failure(name, &error))?;
+    Ok(Variant { draft, sbom })
 }
 
 /// The name becomes a folder, a file in the image and usually a repository: OCI's rules for repositories hold.

@@ -1,6 +1,6 @@
 //! Compiles a static program with cargo, so that the same sources give the same bytes in every folder.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -22,6 +22,8 @@ pub(super) struct Compiled<'w> {
     pub(super) program: Program,
     /// The packages that are linked into it, its own included, by name and version.
     pub(super) linked: Vec<&'w Package>,
+    /// The enabled features of the linked packages, by id.
+    pub(super) features: HashMap<String, Vec<String>>,
 }
 
 /// A line of `cargo build --message-format=json`.
@@ -32,6 +34,8 @@ struct Message {
     package_id: String,
     #[serde(default)]
     target: Option<MessageTarget>,
+    #[serde(default)]
+    features: Vec<String>,
     #[serde(default)]
     filenames: Vec<PathBuf>,
     #[serde(default)]
@@ -97,9 +101,14 @@ pub(super) fn compile<'w>(
     })?;
     let program = Program::read(content)
         .map_err(|error| CliError::Usage(format!("cannot make an image of `{binary}`: {error}")))?;
+    let linked = linked_messages(workspace, &messages, target);
     Ok(Compiled {
         program,
-        linked: linked_packages(workspace, &messages, target),
+        linked: packages(workspace, &linked),
+        features: linked
+            .iter()
+            .map(|message| (message.package_id.clone(), message.features.clone()))
+            .collect(),
     })
 }
 
@@ -182,13 +191,13 @@ fn run(mut command: Command) -> Result<Vec<Message>, String> {
     }
 }
 
-/// Returns the packages in the program: libraries compiled for the target. Build scripts, procedural
+/// Returns the messages about the packages in the program: libraries compiled for the target. Build scripts, procedural
 /// macros and their dependencies are compiled for the host, into another folder.
-fn linked_packages<'w>(
-    workspace: &'w Workspace,
-    messages: &[Message],
+fn linked_messages<'m>(
+    workspace: &Workspace,
+    messages: &'m [Message],
     target: Target,
-) -> Vec<&'w Package> {
+) -> Vec<&'m Message> {
     let folder = workspace.target_directory.join(target.triple());
     let is_linked = |message: &&Message| {
         let is_for_target = |file: &PathBuf| file.starts_with(Path::new(&folder));
@@ -198,12 +207,13 @@ fn linked_packages<'w>(
                 .clone()
                 .all(|kind| kind != "proc-macro" && kind != "custom-build")
     };
+    messages.iter().filter(is_linked).collect()
+}
 
-    let ids: BTreeSet<&str> = messages
-        .iter()
-        .filter(is_linked)
-        .map(|message| message.package_id.as_str())
-        .collect();
+/// Returns the packages of messages, each once, by name and version.
+fn packages<'w>(workspace: &'w Workspace, messages: &[&Message]) -> Vec<&'w Package> {
+    let ids = messages.iter().map(|message| message.package_id.as_str());
+    let ids: BTreeSet<&str> = ids.collect();
     let by_id = workspace.by_id();
     let mut packages: Vec<&Package> = ids.iter().filter_map(|id| by_id.get(id).copied()).collect();
     packages.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));

@@ -4,7 +4,8 @@ use registry::program::ProgramImage;
 
 use super::compile::{Compiled, compile};
 use super::metadata::{Package, Workspace};
-use super::output::{BuiltImage, failure, write};
+use super::output::{BuiltImage, Variant, failure, write};
+use super::sbom::Inventory;
 use super::selection::{Buildable, Selection};
 use super::target::{Target, Toolchain};
 use super::{Settings, certificates, git, licenses, source_date};
@@ -55,7 +56,9 @@ impl Builder<'_> {
             )));
         };
 
-        let (mut drafts, mut programs) = (Vec::new(), Vec::new());
+        let (mut variants, mut programs) = (Vec::new(), Vec::new());
+        let created = self.settings.source_date.map(source_date::rfc3339);
+        let inventory = Inventory::read(&self.workspace, &self.toolchain, created);
         for target in targets {
             self.ui
                 .message(&format!("building {name} for {}", target.platform()));
@@ -63,13 +66,15 @@ impl Builder<'_> {
             let compiled = compile(&self.workspace, (package, binary), from, self.ui)?;
             programs.push(compiled.program.size());
 
+            let sbom = inventory.document(name, package, &compiled, *target);
             let image = self.program_image(wanted, package, compiled);
             let draft = image.draft(self.settings.compression);
-            drafts.push(draft.map_err(|error| failure(name, &error))?);
+            let draft = draft.map_err(|error| failure(name, &error))?;
+            variants.push(Variant { draft, sbom });
         }
 
         let reference = &package.version;
-        let written = write(self.settings, name, reference, drafts, self.ui)?;
+        let written = write(self.settings, name, reference, variants, self.ui)?;
         Ok(written.with_programs(&programs, wanted.facts.budget))
     }
 

@@ -1,12 +1,26 @@
 //! Writes images into their folders, unless they are there already.
 
-use registry::layout::{Image, Layout, LayoutError, write as write_layout};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use registry::layout::{
+    Artifact, Descriptor, Image, Layout, LayoutError, media_type, write as write_layout,
+    write_referrers,
+};
 use registry::program::Draft;
 
-use super::Settings;
 use super::table::format_size;
+use super::{Settings, source_date};
 use crate::error::CliError;
 use crate::ui::Ui;
+
+/// An image for one platform that is to be written.
+#[derive(Debug)]
+pub(super) struct Variant {
+    pub(super) draft: Draft,
+    /// The SBOM of its program.
+    pub(super) sbom: Vec<u8>,
+}
 
 /// A written image.
 #[derive(Debug)]
@@ -62,41 +76,75 @@ impl BuiltImage {
     }
 }
 
-/// Writes an image for all its platforms. An image that is in the folder already is not compressed again.
+/// Writes an image for all its platforms, with their SBOMs. An image that is in the folder already is not compressed
+/// again.
 pub(super) fn write(
     settings: &Settings,
     name: &str,
     reference: &str,
-    drafts: Vec<Draft>,
+    variants: Vec<Variant>,
     ui: &Ui,
 ) -> Result<BuiltImage, CliError> {
     let folder = settings.folder.join(name);
-    // Compared before compression: level 19 takes seconds for each image.
-    let platforms: Vec<String> = drafts.iter().map(Draft::platform).collect();
-    if let Some((digest, sizes)) = find_unchanged(&folder, reference, &drafts) {
-        ui.message(&format!("{name} is up to date"));
-        return Ok(new_image(name, digest, platforms, &sizes));
-    }
-
-    ui.message(&format!("compressing {name}"));
     let failed = |error: LayoutError| failure(name, &error);
+    let (drafts, sboms): (Vec<Draft>, Vec<Vec<u8>>) = variants
+        .into_iter()
+        .map(|variant| (variant.draft, variant.sbom))
+        .unzip();
+    let platforms: Vec<String> = drafts.iter().map(Draft::platform).collect();
+
+    // Compared before compression: level 19 takes seconds for each image.
+    let unchanged = find_unchanged(&folder, reference, &drafts);
+    let (digest, manifests) = if let Some(unchanged) = unchanged {
+        ui.message(&format!("{name} is up to date"));
+        unchanged
+    } else {
+        ui.message(&format!("compressing {name}"));
+        compress(&folder, reference, drafts).map_err(failed)?
+    };
+
+    // Also of an unchanged image: an earlier version wrote none, or another one.
+    let subjects = manifests.iter().map(|(manifest, _)| manifest);
+    let artifacts: Vec<Artifact> = subjects
+        .zip(sboms)
+        .map(|(subject, sbom)| artifact(subject, sbom, settings))
+        .collect();
+    write_referrers(&folder, &artifacts).map_err(failed)?;
+    let sizes: Vec<u64> = manifests.iter().map(|(_, size)| *size).collect();
+    Ok(new_image(name, digest, platforms, &sizes))
+}
+
+/// The digest of an image, and for each platform its manifest and the size of its layers.
+type Written = (String, Vec<(Descriptor, u64)>);
+
+/// Compresses the layers and writes the image.
+fn compress(folder: &Path, reference: &str, drafts: Vec<Draft>) -> Result<Written, LayoutError> {
     let images = drafts
         .into_iter()
         .map(Draft::compress)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    let top = write_layout(&folder, reference, &images).map_err(failed)?;
-
-    let sizes: Vec<u64> = images.iter().map(Image::compressed_size).collect();
-    Ok(new_image(name, top.digest, platforms, &sizes))
+        .collect::<Result<Vec<_>, _>>()?;
+    let top = write_layout(folder, reference, &images)?;
+    let manifests = images
+        .iter()
+        .map(|image: &Image| (image.manifest().clone(), image.compressed_size()));
+    Ok((top.digest, manifests.collect()))
 }
 
-/// Returns the digest and the sizes of the layers if the folder has exactly this image.
-fn find_unchanged(
-    folder: &std::path::Path,
-    reference: &str,
-    drafts: &[Draft],
-) -> Option<(String, Vec<u64>)> {
+/// Returns the SBOM as an artifact that refers to the manifest of the image.
+fn artifact(subject: &Descriptor, sbom: Vec<u8>, settings: &Settings) -> Artifact {
+    let created = settings.source_date.map(source_date::rfc3339);
+    let created = created.map(|time| ("org.opencontainers.image.created".to_owned(), time));
+    let annotations: BTreeMap<String, String> = created.into_iter().collect();
+    Artifact {
+        artifact_type: media_type::CYCLONEDX.to_owned(),
+        subject: subject.clone(),
+        content: sbom,
+        annotations,
+    }
+}
+
+/// Returns the image in the folder if it is exactly this one.
+fn find_unchanged(folder: &Path, reference: &str, drafts: &[Draft]) -> Option<Written> {
     let layout = Layout::open(folder).ok()?;
     let [top] = layout.index().manifests.as_slice() else {
         return None;
@@ -108,7 +156,7 @@ fn find_unchanged(
     }
 
     // Each platform is compared by its configuration, and its blobs are verified.
-    let found = drafts.iter().map(|draft| Some(draft.find_in(&layout)?.1));
+    let found = drafts.iter().map(|draft| draft.find_in(&layout));
     Some((top.digest.clone(), found.collect::<Option<_>>()?))
 }
 

@@ -112,6 +112,12 @@ impl Toolchain {
         }
     }
 
+    /// Returns the version of the C library in programs for a target; that of a cross compiler is not known.
+    pub(super) fn libc_version(&self, target: Target) -> Option<String> {
+        let minor = self.glibc.filter(|_| self.host == target.triple())?;
+        Some(format!("2.{minor}"))
+    }
+
     /// Checks that programs for a target can be compiled; the error has the commands that install the rest.
     pub(super) fn check(&self, target: Target) -> Result<(), CliError> {
         let mut missing = Vec::new();
