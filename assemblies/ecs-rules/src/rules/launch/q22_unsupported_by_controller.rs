@@ -15,13 +15,13 @@ pub(super) const RULE: Rule = Rule {
                   servers outside AWS, supports neither awsvpc nor load balancers.",
     source: "ECS API, CreateService and DeploymentController; ECS developer guide, ECS Anywhere",
     hint: "Remove the setting, or change the controller.",
-    passing: r#"{
-  "service": {
+    passing: with_definition!(
+        r#"  "service": {
     "serviceName": "web",
     "desiredCount": 2,
     "deploymentController": { "type": "EXTERNAL" }
-  }
-}"#,
+  }"#
+    ),
     // The network belongs to the task sets.
     failing: Failing::Change(
         r#""desiredCount": 2,"#,
