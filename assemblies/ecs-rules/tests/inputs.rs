@@ -395,3 +395,59 @@ fn a_conditional_resource_is_checked() {
     ));
     assert_eq!(check_text("stack.yaml", &text).len(), 1);
 }
+
+#[test]
+fn nulls_are_absent_fields() {
+    // Terraform, ecspresso and the deploy action of GitHub write null for what is not set.
+    let containers = r#"[{ "name": "web", "image": "nginx:1.29.5", "essential": true, "cpu": 0,
+      "memory": null, "memoryReservation": 512, "environment": null, "command": null,
+      "healthCheck": null, "portMappings": [{ "containerPort": 80, "name": null }] }]"#;
+    let definition = r#"{ "family": "web", "volumes": [{ "name": "data", "host": null }],
+      "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 8, "secrets": null }] }"#;
+    for text in [containers, definition] {
+        let found = check_input(&Source::new("case.json", text));
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    // The rules still judge the rest.
+    let wrong = definition.replace("app:1", "App:1");
+    let found = check_input(&Source::new("case.json", wrong));
+    assert_eq!(found[0].rule, "C03", "{found:?}");
+}
+
+#[test]
+fn a_service_without_a_name_is_checked() {
+    let text = r#"{ "launchType": "FARGATE", "desiredCount": 1, "schedulingStrategy": "DAEMON",
+      "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+      "deploymentConfiguration": { "deploymentCircuitBreaker": { "enable": true, "rollback": true } } }"#;
+    let rules: Vec<_> = check_input(&Source::new("service.json", text))
+        .iter()
+        .map(|finding| finding.rule)
+        .collect();
+    assert_eq!(rules, ["Q02"]);
+}
+
+#[test]
+fn an_included_file_may_have_every_absent_property() {
+    let text = "
+Resources:
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      Fn::Transform: { Name: AWS::Include, Parameters: { Location: s3://bucket/task.yaml } }
+      Cpu: 256
+      Memory: 512
+      ContainerDefinitions:
+        - Fn::Transform: { Name: AWS::Include, Parameters: { Location: s3://bucket/web.yaml } }
+        - { Name: side, Image: 'busybox:1.36' }
+";
+    let found = check_input(&Source::new("stack.yaml", text));
+    assert!(found.is_empty(), "{found:?}");
+
+    // What is in the file itself is judged.
+    let found = check_input(&Source::new(
+        "stack.yaml",
+        text.replace("busybox:1.36", "Busy:1"),
+    ));
+    assert_eq!(found[0].rule, "C03", "{found:?}");
+}

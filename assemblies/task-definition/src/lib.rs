@@ -52,7 +52,7 @@ pub use normal::normalise;
 pub use placeholder::find_placeholder;
 pub use read::{
     LocatedDefinition, UNKNOWN_CONDITION, UNKNOWN_FIELD, WRONG_TYPE, apply_fixes, read, read_node,
-    read_record, read_value,
+    read_record, read_value, without_nulls,
 };
 pub use record::{Field, HasSchema, Required, Schema};
 pub use run_task::*;

@@ -43,7 +43,29 @@ pub struct LocatedDefinition {
 /// Unknown fields, missing fields and values of the wrong type are all reported together. The fields that
 /// `describe-task-definition` adds to its response are accepted and dropped.
 pub fn read(source: &Source) -> Result<LocatedDefinition, Vec<Finding>> {
-    read_node(source, unwrap_response(parse(source)?))
+    read_node(source, unwrap_response(without_nulls(parse(source)?)))
+}
+
+/// Removes the fields that are null.
+///
+/// The JSON protocol of AWS, and the tools that read files for it (Terraform, ecspresso, the deploy action of GitHub),
+/// treat a null as an absent field. An item of a list that is null stays, because it has a position.
+pub fn without_nulls(mut node: Node) -> Node {
+    remove_nulls(&mut node);
+    node
+}
+
+fn remove_nulls(node: &mut Node) {
+    match &mut node.value {
+        NodeValue::Map(entries) => {
+            entries.retain(|(_, value)| !matches!(value.value, NodeValue::Null));
+            entries
+                .iter_mut()
+                .for_each(|(_, value)| remove_nulls(value));
+        }
+        NodeValue::List(items) => items.iter_mut().for_each(remove_nulls),
+        _ => {}
+    }
 }
 
 /// Reads a task definition from a node of a parsed text.
@@ -112,9 +134,27 @@ fn parse_as(schema: Schema, text: &str) -> Option<Value> {
     match schema {
         Schema::Integer(_) => text.parse::<u32>().ok().map(Value::from),
         Schema::Bool => text.parse::<bool>().ok().map(Value::from),
-        Schema::List(Schema::Text) => Some(json!([text])),
+        Schema::List(Schema::Text) => split_words(text).map(|words| json!(words)),
         _ => None,
     }
+}
+
+/// Splits a command line into words, if no shell is needed to do so.
+///
+/// A line with quotes, variables or operators has no certain list of words: `None`.
+fn split_words(text: &str) -> Option<Vec<&str>> {
+    // The line of a health check stays one item.
+    if let Some((first, line)) = text.split_once(' ')
+        && first == "CMD-SHELL"
+    {
+        return Some(vec![first, line]);
+    }
+    let needs_shell = |c: char| "|&;<>()$`\\\"'*?#~\n".contains(c);
+    let is_line = text.contains(char::is_whitespace);
+    if is_line && text.contains(needs_shell) {
+        return None;
+    }
+    Some(text.split_whitespace().collect())
 }
 
 /// Applies fixes to the text of a task definition. Everything else keeps its bytes.
@@ -218,8 +258,9 @@ const RESPONSE_ONLY_FIELDS: [&str; 9] = [
     "deleteRequestedAt",
 ];
 
-/// Fields with a separate rule for their absence, which has a better message than "missing".
-const ABSENCE_HAS_A_RULE: [&str; 3] = ["family", "name", "image"];
+/// Fields with a separate rule for their absence, which has a better message than "missing". The name of a service is
+/// often outside its file: in the configuration of ecspresso, or on the command line.
+const ABSENCE_HAS_A_RULE: [&str; 4] = ["family", "name", "image", "serviceName"];
 
 struct Reader<'s> {
     source: &'s Source,
@@ -429,9 +470,12 @@ impl Reader<'_> {
             (Schema::Bool, NodeValue::Text(text)) if text.parse::<bool>().is_ok() => {
                 format!("write {text}, without quotes")
             }
-            (Schema::List(Schema::Text), NodeValue::Text(text)) => {
-                format!("write [\"{text}\"]")
-            }
+            (Schema::List(Schema::Text), NodeValue::Text(text)) => match split_words(text) {
+                Some(words) => format!("write {}", json!(words)),
+                None => {
+                    "write a list with one item per word, or [\"sh\", \"-c\", \"…\"]".to_owned()
+                }
+            },
             (Schema::List(_), NodeValue::Map(_)) => "put the map into a list: [{…}]".to_owned(),
             _ => format!("write {}", kind(schema)),
         }

@@ -64,7 +64,6 @@ fn reports_all_wrong_types_and_unknown_names_together() {
             "D05 12:60 `HEALTY` is not a condition; ECS accepts START, COMPLETE, SUCCESS, HEALTHY (write `HEALTHY`)",
             "C06 13:19 `secrets` needs `valueFrom` (add \"valueFrom\": \"…\")",
             "C06 14:22 `stopTimeout` must be a non-negative integer, not -1 (write a non-negative integer)",
-            "C06 15:27 `logConfiguration` must be a map, not null (leave the field out; ECS does not accept null)",
         ]
     );
 }
@@ -171,4 +170,25 @@ fn text_that_is_not_interpolated_or_does_not_fit_is_a_wrong_type() {
 
     let findings = read_value(value, &locations).unwrap_err();
     assert_eq!(ids(&findings), ["C06", "C06", "D05"]);
+}
+
+#[test]
+fn a_command_as_a_string_becomes_one_item_per_word() {
+    let fix = |command: &str| {
+        let text = format!(
+            r#"{{ "family": "d", "containerDefinitions": [{{ "name": "w", "image": "x:1", "command": "{command}" }}] }}"#
+        );
+        let findings = read_errors(&text);
+        let fix = findings[0].fix.clone();
+        (findings[0].hint.clone(), fix.map(|fix| fix.title))
+    };
+
+    let (hint, title) = fix("npm run start");
+    assert_eq!(hint, r#"write ["npm","run","start"]"#);
+    assert_eq!(title.as_deref(), Some(r#"write ["npm","run","start"]"#));
+
+    // Only a shell can run this line, and the image may have none.
+    let (hint, title) = fix("migrate && serve");
+    assert!(hint.contains("\"-c\""), "{hint}");
+    assert_eq!(title, None);
 }

@@ -208,9 +208,11 @@ pub(super) fn format_as_sub(pieces: &[Piece]) -> String {
 }
 
 /// Texts for unknown parts: a plain word, a number, an ARN and an image repository.
-pub(super) const FILLERS: [&str; 4] = [
+pub(super) const FILLERS: [&str; 5] = [
     "example-value",
     "4711",
+    // An account.
+    "111122223333",
     "arn:aws:secretsmanager:eu-central-1:111122223333:secret:example-value-a1B2c3",
     "111122223333.dkr.ecr.eu-central-1.amazonaws.com/example-value",
 ];

@@ -167,7 +167,7 @@ impl Converter<'_, '_> {
         position: Position<'_>,
     ) -> Vec<(Key, Node)> {
         let mut result = Vec::new();
-        for (key, value) in entries {
+        for (key, value) in entries.iter().filter(|(key, _)| key.name != INCLUDE) {
             let user = format!("{}/{}", position.user, escape(&key.name));
             // A field that CloudFormation does not have yet is unknown, even though the API has it.
             let known = fields.iter().find(|field| {
@@ -200,7 +200,45 @@ impl Converter<'_, '_> {
             }
         }
 
+        if let Some((key, _)) = entries.iter().find(|(key, _)| key.name == INCLUDE) {
+            self.add_included(key, fields, position, &mut result);
+        }
         result
+    }
+
+    /// Adds the fields that a macro may add to the record: every absent one is unknown.
+    fn add_included(
+        &mut self,
+        include: &Key,
+        fields: &[Field],
+        position: Position<'_>,
+        result: &mut Vec<(Key, Node)>,
+    ) {
+        for field in fields {
+            if result.iter().any(|(key, _)| key.name == field.name) {
+                continue;
+            }
+            let pointer = format!("{}/{}", position.api, field.name);
+            let user = format!("{}/{}", position.user, escape(INCLUDE));
+            self.conversion.pointers.insert(pointer.clone(), user);
+            let pieces = vec![Piece::Unknown(field.name.to_owned())];
+
+            if field.required {
+                let minimal = super::candidates::minimal_value(field.schema, &pieces);
+                let key = Key {
+                    name: field.name.to_owned(),
+                    span: include.span,
+                };
+                result.push((key, node_from_json(&minimal, include.span)));
+            }
+            self.conversion.unknowns.push(UnknownValue {
+                pointer,
+                schema: field.schema,
+                pieces,
+                optional: !field.required,
+                own_key: false,
+            });
+        }
     }
 
     fn is_in_cloudformation(&self, name: &str) -> bool {
@@ -247,6 +285,9 @@ impl Converter<'_, '_> {
         self.conversion.findings.push(finding);
     }
 }
+
+/// The macro that replaces itself by the content of a file, beside the other properties of a resource.
+const INCLUDE: &str = "Fn::Transform";
 
 /// Converts a scalar to the type of its schema, because CloudFormation accepts `"80"` for a number and 80 for a
 /// string.

@@ -7,6 +7,7 @@ use diagnostics::{Finding, Location, LocationMap};
 use serde_json::Value;
 use task_definition::{
     HasSchema, LocatedDefinition, RunTask, Schema, Service, TaskDefinition, read_node, read_record,
+    without_nulls,
 };
 
 use crate::launch::Request;
@@ -88,10 +89,11 @@ pub fn read_input(source: &Source) -> ParsedInput {
 
     if is_definition {
         // The most common input is not copied: its tree has many times the size of the text.
-        let (variants, findings) = match definition(source, root, SourceMap::for_api("")) {
-            Ok(document) => (vec![document], Vec::new()),
-            Err(findings) => (Vec::new(), findings),
-        };
+        let (variants, findings) =
+            match definition(source, without_nulls(root), SourceMap::for_api("")) {
+                Ok(document) => (vec![document], Vec::new()),
+                Err(findings) => (Vec::new(), findings),
+            };
         return ParsedInput {
             variants: vec![variants],
             findings,
@@ -143,10 +145,14 @@ fn read_part(
 ) -> Result<Document, Vec<Finding>> {
     let source_map = SourceMap::for_api(&part.pointer);
     match part.form {
-        Form::Definition => definition(source, with_tags(root, node, &part.pointer), source_map),
-        Form::Containers => containers(source, node, source_map),
-        Form::Service => service(source, node.clone(), source_map),
-        Form::RunTask => run_task(source, node.clone(), source_map),
+        // CloudFormation rejects nulls, so only the forms of the API lose theirs.
+        Form::Definition => {
+            let node = with_tags(root, node, &part.pointer);
+            definition(source, without_nulls(node), source_map)
+        }
+        Form::Containers => containers(source, &without_nulls(node.clone()), source_map),
+        Form::Service => service(source, without_nulls(node.clone()), source_map),
+        Form::RunTask => run_task(source, without_nulls(node.clone()), source_map),
         // `read_parts` handles templates, so this arm is never the result of one.
         Form::Template => Err(Vec::new()),
         Form::Resource(kind) => {

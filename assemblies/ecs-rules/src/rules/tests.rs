@@ -490,6 +490,7 @@ fn accepts_every_form_of_a_secret_reference() {
     for wrong in [
         "",
         "has space",
+        "prod/db",
         "arn:aws:ssm:eu-central-1:111122223333:parameter//name",
         "arn:aws:ssm:eu-central-1:111122223333:parameter/",
         "arn:aws:s3:::bucket/key",

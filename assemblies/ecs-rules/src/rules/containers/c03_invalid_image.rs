@@ -11,8 +11,10 @@ pub(super) const RULE: Rule = Rule {
     title: "image reference is missing or malformed",
     explanation: "The reference has at most 255 characters: registry, repository, and a tag or a \
                   digest of sha256: and 64 hexadecimal digits. The digest does not count towards the \
-                  255 characters.",
-    source: "ECS API, ContainerDefinition, field image",
+                  255 characters. The repository is in lower case, its parts are separated by single \
+                  slashes, and it has no scheme. ECS registers some malformed references, and the \
+                  task stops with \"invalid reference format\".",
+    source: "ECS API, ContainerDefinition, field image; CNCF distribution, reference grammar",
     hint: "Write registry/repository:tag or registry/repository@sha256:….",
     passing: r#"{
   "family": "web",
@@ -58,6 +60,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         } else if let Some(bad) = name.chars().find(|c| !is_allowed(*c)) {
             let message = format!("the image reference contains `{bad}`");
             report.add(&pointer, message, "use letters, digits and -_:./# only");
+        } else if let Some((problem, hint)) = find_problem(name) {
+            let message = format!("the image reference `{name}` {problem}");
+            report.add(&pointer, message, hint);
         }
 
         if let Some(message) = digest.and_then(check_digest) {
@@ -74,6 +79,83 @@ fn is_allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_:./#".contains(c)
 }
 
+/// Returns the violation of the grammar in a reference without its digest, and a hint.
+fn find_problem(name: &str) -> Option<(&'static str, String)> {
+    if let Some((_, rest)) = name.split_once("://") {
+        return Some(("has a scheme", format!("write `{rest}`")));
+    }
+    let (path, tag) = split_tag(name);
+    if tag.is_some_and(str::is_empty) {
+        return Some((
+            "has an empty tag",
+            "write the tag after the colon".to_owned(),
+        ));
+    }
+    if tag.is_some_and(|tag| !is_tag(tag)) {
+        let hint = "use up to 128 letters, digits and -_. for the tag, and begin with none of -.";
+        return Some(("has an invalid tag", hint.to_owned()));
+    }
+
+    let parts: Vec<&str> = path.split('/').collect();
+    if parts.iter().any(|part| part.is_empty()) {
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        return Some((
+            "has an empty part",
+            format!(
+                "separate the parts with single slashes: `{}`",
+                parts.join("/")
+            ),
+        ));
+    }
+    // The first part is a registry if it looks like a host name, which may be in upper case.
+    let is_host = |part: &str| part.contains(['.', ':']) || part == "localhost";
+    let repository = if parts.len() > 1 && is_host(parts[0]) {
+        &parts[1..]
+    } else {
+        &parts[..]
+    };
+
+    if repository
+        .iter()
+        .any(|part| part.contains(|c: char| c.is_ascii_uppercase()))
+    {
+        let lower = repository.join("/").to_lowercase();
+        return Some((
+            "has upper-case letters in its repository",
+            format!("write the repository in lower case: `{lower}`"),
+        ));
+    }
+    let is_valid = repository.iter().all(|part| is_component(part));
+    let hint = "use lower-case letters and digits, separated by one of . _ __ or hyphens";
+    (!is_valid).then(|| ("has an invalid repository", hint.to_owned()))
+}
+
+/// Splits the tag off; a colon before the last slash belongs to the port of the registry.
+fn split_tag(name: &str) -> (&str, Option<&str>) {
+    let last = name.rfind('/').map_or(0, |slash| slash + 1);
+    match name[last..].split_once(':') {
+        Some((step, tag)) => (&name[..last + step.len()], Some(tag)),
+        None => (name, None),
+    }
+}
+
+fn is_tag(tag: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    tag.len() <= 128 && !tag.starts_with(['.', '-']) && tag.chars().all(allowed)
+}
+
+/// Returns whether a part of a repository is letters and digits with separators between them.
+fn is_component(part: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let separators: Vec<&str> = part
+        .split(is_word)
+        .filter(|text| !text.is_empty())
+        .collect();
+    let is_separator =
+        |text: &str| matches!(text, "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
+    part.starts_with(is_word) && part.ends_with(is_word) && separators.into_iter().all(is_separator)
+}
+
 fn check_digest(digest: &str) -> Option<String> {
     let Some(hex) = digest.strip_prefix("sha256:") else {
         return Some("the digest does not begin with `sha256:`".to_owned());
@@ -83,4 +165,41 @@ fn check_digest(digest: &str) -> Option<String> {
         return Some("the digest contains characters other than hexadecimal digits".to_owned());
     }
     (digits != 64).then(|| format!("the digest has {digits} hexadecimal digits, needs 64"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_problem;
+
+    #[test]
+    fn follows_the_grammar_of_references() {
+        for right in [
+            "app",
+            "app:1.2",
+            "team/my_app__x/a--b.c:1",
+            "localhost:5000/app:V1",
+            "localhost/app",
+            "Registry.Example:443/app",
+            "111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/web:1",
+        ] {
+            assert_eq!(find_problem(right), None, "{right}");
+        }
+
+        for wrong in [
+            "registry.example.com/team//web:1",
+            "https://registry.example.com/web:1",
+            "registry.example.com/web:",
+            "/web:1",
+            "web/",
+            "MyApp:1",
+            "registry.example.com/Team/web",
+            "web:1:2",
+            "web:-1",
+            "web.:1",
+            "a..b",
+            "a___b",
+        ] {
+            assert!(find_problem(wrong).is_some(), "{wrong}");
+        }
+    }
 }

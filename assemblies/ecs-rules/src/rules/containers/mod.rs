@@ -16,4 +16,9 @@ crate::rule_modules! {
     mod c13_restarted_dependency;
     mod c14_invalid_repository_credentials;
     mod c15_unknown_enum_value;
+    mod c16_empty_variable_name;
+    mod c17_password_in_url;
+    mod c18_one_string_command;
+    mod c19_split_shell_line;
+    mod c20_invalid_entry_point;
 }

@@ -7,4 +7,5 @@ crate::rule_modules! {
     mod h04_no_shell_in_image;
     mod h05_container_timeout_range;
     mod h06_stop_chain_too_long;
+    mod h07_no_tool_in_image;
 }

@@ -37,4 +37,16 @@ crate::rule_modules! {
     mod q08_no_circuit_breaker;
     mod q09_all_spot;
     mod q10_conflicting_settings;
+    mod q11_invalid_traffic_shift;
+    mod q12_incomplete_traffic_shift;
+    mod q13_invalid_early_success;
+    mod q14_invalid_lifecycle_hook;
+    mod q15_invalid_failure_threshold;
+    mod q16_invalid_monitoring;
+    mod q17_invalid_gateway_connector;
+    mod q18_invalid_target_group;
+    mod q19_platform_version;
+    mod q20_exec_cannot_start;
+    mod q21_invalid_capacity_strategy;
+    mod q22_unsupported_by_controller;
 }

@@ -7,4 +7,5 @@ crate::rule_modules! {
     mod x05_invalid_ulimit;
     mod x06_app_mesh;
     mod x07_invalid_tmpfs;
+    mod x08_unknown_proxy_container;
 }

@@ -34,7 +34,11 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     let Some(proxy) = &located.definition.proxy_configuration else {
         return;
     };
-    // The API still accepts the field, so this is a warning.
+    // X08 reports a proxy that does not exist. The API still accepts the field, so this is a warning.
+    let name = &proxy.container_name;
+    if located.definition.container(name).is_none() {
+        return;
+    }
     let message = format!(
         "`{}` is the proxy of App Mesh, which is discontinued",
         proxy.container_name

@@ -66,7 +66,12 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             report.add(pointer, message, format!("use {}", FARGATE.join(", ")));
         } else {
             // On Fargate a misspelt driver is an unknown value, not an EC2 one.
-            let known: Vec<_> = FARGATE.into_iter().chain(EC2_ONLY).collect();
+            let other = if located.definition.is_fargate() {
+                &[][..]
+            } else {
+                &EC2_ONLY
+            };
+            let known: Vec<_> = FARGATE.iter().chain(other).copied().collect();
             report.check_enum(&pointer, Some(driver), &known);
         }
     }

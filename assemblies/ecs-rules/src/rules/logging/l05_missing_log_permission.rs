@@ -50,7 +50,8 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &LocatedDefinition, report: &mut Report) {
     let creators = logs(located).filter(|(_, _, log)| {
         let option = log.options.get("awslogs-create-group");
-        log.log_driver == "awslogs" && option.is_some_and(|value| value == "true")
+        log.log_driver == "awslogs"
+            && option.is_some_and(|value| value.eq_ignore_ascii_case("true"))
     });
 
     // All containers share the execution role, so one finding is enough.

@@ -10,4 +10,6 @@ crate::rule_modules! {
     mod l07_firelens_router;
     mod l08_unknown_router_option;
     mod l09_log_router_not_essential;
+    mod l10_invalid_awslogs_value;
+    mod l11_firelens_without_output;
 }

@@ -47,7 +47,11 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 "`{}` maps {outer} to {inner}; awsvpc and host do not map ports",
                 container.name
             );
-            let hint = format!("remove `hostPort`, or let the program listen on {outer}");
+            // 0 is a dynamic port of bridge mode, on which no program listens.
+            let hint = match outer {
+                0 => "remove `hostPort`".to_owned(),
+                _ => format!("remove `hostPort`, or let the program listen on {outer}"),
+            };
             let pointer = format!("{pointer}/hostPort");
 
             report.add(pointer.clone(), message, hint);

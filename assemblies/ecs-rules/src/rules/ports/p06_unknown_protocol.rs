@@ -48,7 +48,17 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         };
         let pointer = format!("{pointer}/appProtocol");
 
-        report.check_enum(&pointer, Some(app), &["http", "http2", "grpc"]);
+        let choices = ["http", "http2", "grpc"];
+        // http3 resembles http, but is another protocol: only a difference in case is a misspelling.
+        if choices
+            .iter()
+            .any(|choice| choice.eq_ignore_ascii_case(app))
+        {
+            report.check_enum(&pointer, Some(app), &choices);
+        } else {
+            let message = format!("appProtocol cannot be `{app}`");
+            report.add(&pointer, message, "choose one of http, http2, grpc");
+        }
         // Service Connect finds a port by its name; without one appProtocol has no effect.
         if port.name.is_none() {
             let message = format!(

@@ -125,6 +125,12 @@ fn validate(text: &str) -> Validity {
 }
 
 fn validate_name(text: &str) -> Validity {
+    // A parameter with a path begins with a slash, and a secret needs its ARN, so this is neither.
+    if text.contains('/') && !text.starts_with('/') {
+        let what = format!("is neither an ARN nor a parameter name: `{text}`");
+        let hint = "begin the path of a parameter with /, or copy the whole ARN of the secret";
+        return Validity::Invalid(what, hint);
+    }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     if !text.is_empty() && text.chars().all(allowed) {
         return Validity::Valid;

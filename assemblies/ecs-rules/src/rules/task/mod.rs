@@ -20,4 +20,7 @@ crate::rule_modules! {
     mod t17_missing_task_role;
     mod t18_trusted_execution;
     mod t19_unknown_mode;
+    mod t20_invalid_role;
+    mod t21_unsupported_on_windows;
+    mod t22_unsupported_on_external;
 }

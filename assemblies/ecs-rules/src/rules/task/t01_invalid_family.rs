@@ -41,6 +41,12 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             "the task definition has no family",
             "add \"family\": \"my-app\"",
         );
+    } else if family.chars().count() > 255 {
+        let message = format!(
+            "the family has {} characters; the limit is 255",
+            family.chars().count()
+        );
+        report.add("/family", message, "shorten it");
     } else if !is_name(family) {
         let hint = format!(
             "use letters, digits, - and _, at most 255; try `{}`",

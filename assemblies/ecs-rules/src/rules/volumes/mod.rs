@@ -10,4 +10,6 @@ crate::rule_modules! {
     mod v07_invalid_s3_files;
     mod v08_no_writable_path;
     mod v09_volume_not_writable;
+    mod v10_invalid_efs;
+    mod v11_s3_files_without_role;
 }

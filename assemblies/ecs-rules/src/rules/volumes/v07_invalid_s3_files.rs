@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
   "networkMode": "awsvpc",
   "cpu": "256",
   "memory": "512",
+  "taskRoleArn": "arn:aws:iam::111122223333:role/web",
   "volumes": [
     {
       "name": "data",
@@ -34,6 +35,7 @@ pub(super) const RULE: Rule = Rule {
   "networkMode": "awsvpc",
   "cpu": "256",
   "memory": "512",
+  "taskRoleArn": "arn:aws:iam::111122223333:role/web",
   "volumes": [{ "name": "data", "s3filesVolumeConfiguration": { "fileSystemArn": "fs-0123" } }],
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,

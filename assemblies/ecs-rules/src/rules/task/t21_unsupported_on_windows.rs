@@ -1,0 +1,78 @@
+use diagnostics::Severity;
+use task_definition::LocatedDefinition;
+
+use crate::rules::shared::containers;
+use crate::rules::{Check, Failing, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "T21",
+    name: "unsupported-on-windows",
+    severity: Severity::Error,
+    title: "Windows containers do not support a setting",
+    explanation: "Windows containers have no EFS volumes, no read-only root file system, no Linux \
+                  parameters and no ulimits. On Fargate the size of their ephemeral storage cannot be \
+                  set.",
+    source: "ECS API, ContainerDefinition, fields readonlyRootFilesystem, linuxParameters and \
+             ulimits; RegisterTaskDefinition, field ephemeralStorage; ECS developer guide, task \
+             definition differences for Windows",
+    hint: "Remove the setting.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "awsvpc",
+  "cpu": "1024",
+  "memory": "2048",
+  "runtimePlatform": { "operatingSystemFamily": "WINDOWS_SERVER_2022_CORE", "cpuArchitecture": "X86_64" },
+  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+}"#,
+    // The size of the ephemeral storage.
+    failing: Failing::Change(
+        r#""memory": "2048","#,
+        r#""memory": "2048",
+  "ephemeralStorage": { "sizeInGiB": 50 },"#,
+    ),
+    check: Check::Definition(check),
+    ..Rule::DEFAULT
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    let definition = &located.definition;
+    if !definition.is_windows() {
+        return;
+    }
+
+    if definition.is_fargate() && definition.ephemeral_storage.is_some() {
+        let message = "Windows containers on Fargate have ephemeral storage of a fixed size";
+        report.add("/ephemeralStorage", message, "remove `ephemeralStorage`");
+    }
+    for (index, volume) in definition.volumes.iter().enumerate() {
+        if volume.efs_volume_configuration.is_some() {
+            let message = format!(
+                "the volume `{}` is EFS, which Windows does not support",
+                volume.name
+            );
+            let pointer = format!("/volumes/{index}/efsVolumeConfiguration");
+            report.add(pointer, message, "remove the volume");
+        }
+    }
+
+    for (pointer, container) in containers(located) {
+        for (field, is_set) in [
+            (
+                "readonlyRootFilesystem",
+                container.readonly_root_filesystem == Some(true),
+            ),
+            ("linuxParameters", container.linux_parameters.is_some()),
+            ("ulimits", !container.ulimits.is_empty()),
+        ] {
+            if is_set {
+                let message = format!("Windows does not support {field} of `{}`", container.name);
+                report.add(
+                    format!("{pointer}/{field}"),
+                    message,
+                    format!("remove `{field}`"),
+                );
+            }
+        }
+    }
+}

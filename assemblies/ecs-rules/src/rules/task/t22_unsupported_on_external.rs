@@ -1,0 +1,50 @@
+use diagnostics::Severity;
+use task_definition::LocatedDefinition;
+
+use crate::rules::{Check, Failing, Report, Rule};
+
+pub(super) const RULE: Rule = Rule {
+    id: "T22",
+    name: "unsupported-on-external",
+    severity: Severity::Error,
+    title: "servers outside AWS do not support a setting",
+    explanation: "Tasks with compatibility EXTERNAL run on servers outside AWS (ECS Anywhere). Their \
+                  network mode is bridge, host or none, and they cannot mount EFS volumes.",
+    source: "ECS developer guide, ECS Anywhere, considerations",
+    hint: "Remove EXTERNAL, or the setting.",
+    passing: r#"{
+  "family": "web",
+  "requiresCompatibilities": ["EXTERNAL"],
+  "networkMode": "bridge",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
+}"#,
+    // awsvpc needs a network interface of a VPC.
+    failing: Failing::Change(r#""networkMode": "bridge""#, r#""networkMode": "awsvpc""#),
+    check: Check::Definition(check),
+    ..Rule::DEFAULT
+};
+
+fn check(located: &LocatedDefinition, report: &mut Report) {
+    let definition = &located.definition;
+    if !definition
+        .requires_compatibilities
+        .iter()
+        .any(|name| name == "EXTERNAL")
+    {
+        return;
+    }
+    if definition.network_mode.as_deref() == Some("awsvpc") {
+        let message = "EXTERNAL does not support the network mode awsvpc";
+        report.add("/networkMode", message, "write bridge, host or none");
+    }
+    for (index, volume) in definition.volumes.iter().enumerate() {
+        if volume.efs_volume_configuration.is_some() {
+            let message = format!(
+                "the volume `{}` is EFS, which EXTERNAL does not support",
+                volume.name
+            );
+            let pointer = format!("/volumes/{index}/efsVolumeConfiguration");
+            report.add(pointer, message, "use a folder of the server");
+        }
+    }
+}
