@@ -395,3 +395,57 @@ fn a_conditional_resource_is_checked() {
     ));
     assert_eq!(check_text("stack.yaml", &text).len(), 1);
 }
+
+#[test]
+fn a_type_error_does_not_hide_other_findings() {
+    let text = r#"{
+  "family": "my shop",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "host",
+  "cpu": 512,
+  "memory": "600",
+  "containerDefinitions": [
+    { "name": "shop", "image": "shop:1", "privileged": true, "stopTimeout": "soon",
+      "environment": [{ "name": "LEVEL", "value": 5 }] }
+  ]
+}"#;
+
+    let found = check_text("shop.json", text);
+    let rules: Vec<&str> = found.iter().map(|line| &line[..3]).collect();
+    // The family, the network mode, the size with the number for a string, the privileged container, three types.
+    for rule in ["T02", "T04", "T06", "X01", "C06"] {
+        assert!(rules.contains(&rule), "{rule} is missing: {found:#?}");
+    }
+    assert_eq!(rules.iter().filter(|rule| **rule == "C06").count(), 3);
+    // Any number of seconds may be meant, so nothing is said about the range.
+    assert!(!rules.contains(&"H05"), "{found:#?}");
+}
+
+#[test]
+fn a_misspelt_property_does_not_hide_other_findings() {
+    let text = template(
+        "",
+        "      Cpu: 256\n      Memory: 300\n      ContainerDefinition:\n        - Name: app\n          Image: app:1\n",
+    );
+
+    let found = check_text("stack.yaml", &text);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("T06"), "{found:#?}");
+    assert!(found[1].starts_with("C05"), "{found:#?}");
+}
+
+#[test]
+fn a_service_with_a_type_error_is_checked() {
+    let text = r#"{ "serviceName": "web", "taskDefinition": "web", "launchType": "FARGATE",
+      "desiredCount": "two", "schedulingStrategy": "DAEMON" }"#;
+    let found = check_text("service.json", text);
+
+    assert!(
+        found.iter().any(|line| line.starts_with("C06")),
+        "{found:#?}"
+    );
+    assert!(
+        found.iter().any(|line| !line.starts_with("C06")),
+        "{found:#?}"
+    );
+}

@@ -76,6 +76,11 @@ impl Converter<'_, '_> {
         match self.evaluator.resolve(node, position.user) {
             Resolved::NoValue => None,
             Resolved::Unknown(pieces) => {
+                let macro_key = node.entries().iter().find(|(key, _)| is_macro(&key.name));
+                if let Some((key, _)) = macro_key {
+                    let message = format!("the result of `{}` is not evaluated", key.name);
+                    self.evaluator.not_evaluated.push((key.span, message));
+                }
                 let api = position.api.to_owned();
                 self.conversion
                     .pointers
@@ -194,6 +199,8 @@ impl Converter<'_, '_> {
                     self.value(value, field.schema, below)
                         .map(|value| (key, value)),
                 );
+            } else if is_macro(&key.name) {
+                self.add_macro(key, entries, fields, position);
             // Properties without a counterpart in CreateService are dropped.
             } else if !ONLY_CLOUDFORMATION.contains(&(self.resource, &key.name)) {
                 self.report_unknown_property((key, value), entries, fields, position, user);
@@ -201,6 +208,30 @@ impl Converter<'_, '_> {
         }
 
         result
+    }
+
+    /// Records that a macro adds unknown fields to a record: it may add each field that is not written.
+    fn add_macro(
+        &mut self,
+        key: &Key,
+        beside: &[(Key, Node)],
+        fields: &[Field],
+        position: Position<'_>,
+    ) {
+        let message = format!("the properties that `{}` adds are not evaluated", key.name);
+        self.evaluator.not_evaluated.push((key.span, message));
+        for field in fields {
+            let name = cloudformation_name(position.field, field.name);
+            if beside.iter().all(|(other, _)| other.name != name) {
+                self.conversion.unknowns.push(UnknownValue {
+                    pointer: format!("{}/{}", position.api, field.name),
+                    schema: field.schema,
+                    pieces: Vec::new(),
+                    optional: true,
+                    own_key: false,
+                });
+            }
+        }
     }
 
     fn is_in_cloudformation(&self, name: &str) -> bool {
@@ -245,7 +276,27 @@ impl Converter<'_, '_> {
         finding.fix = target
             .map(|suggestion| Fix::rename(position.user, &key.name, suggestion, value.to_json()));
         self.conversion.findings.push(finding);
+
+        // The value of the property that was meant is unknown, so that no rule reports its absence.
+        let meant = fields
+            .iter()
+            .find(|field| target == Some(&cloudformation_name(position.field, field.name)));
+        self.conversion
+            .unknowns
+            .extend(meant.map(|field| UnknownValue {
+                pointer: format!("{}/{}", position.api, field.name),
+                schema: field.schema,
+                pieces: Vec::new(),
+                optional: false,
+                own_key: false,
+            }));
     }
+}
+
+/// Returns whether a key is a macro that adds properties beside it.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-transform.html
+fn is_macro(key: &str) -> bool {
+    key == "Fn::Transform" || key.starts_with("Fn::ForEach::")
 }
 
 /// Converts a scalar to the type of its schema, because CloudFormation accepts `"80"` for a number and 80 for a
