@@ -26,24 +26,42 @@ pub(super) fn expand(
     evaluator: &mut Evaluator<'_>,
 ) -> Vec<Resource> {
     let mut all = Vec::new();
-    expand_into(entries, pointer, 0, evaluator, &mut all);
+    let map = Map {
+        entries,
+        written: entries,
+        pointer,
+        depth: 0,
+    };
+    expand_into(&map, evaluator, &mut all);
     all
 }
 
-fn expand_into(
-    entries: &[(Key, Node)],
-    pointer: &str,
+/// A map of resources and loops.
+struct Map<'a> {
+    /// The entries with the identifiers of the loops around them replaced.
+    entries: &'a [(Key, Node)],
+    /// The same entries as the text has them, for pointers.
+    written: &'a [(Key, Node)],
+    pointer: &'a str,
+    /// The number of loops around it.
     depth: usize,
-    evaluator: &mut Evaluator<'_>,
-    all: &mut Vec<Resource>,
-) {
-    for (key, node) in entries {
-        let pointer = format!("{pointer}/{}", escape(&key.name));
+}
+
+fn expand_into(map: &Map<'_>, evaluator: &mut Evaluator<'_>, all: &mut Vec<Resource>) {
+    for ((key, node), (written_key, written)) in map.entries.iter().zip(map.written) {
+        let pointer = format!("{}/{}", map.pointer, escape(&written_key.name));
         if key.name == "Fn::Transform" {
             let message = "the resources that `Fn::Transform` adds are not evaluated".to_owned();
             evaluator.not_evaluated.push((key.span, message));
         } else if key.name.starts_with("Fn::ForEach::") {
-            expand_loop(key, node, &pointer, depth, evaluator, all);
+            let body = Loop {
+                key,
+                node,
+                written,
+                pointer: &pointer,
+                depth: map.depth,
+            };
+            expand_loop(&body, evaluator, all);
         } else if all.len() < MAX_RESOURCES {
             all.push(Resource {
                 id: key.name.clone(),
@@ -55,22 +73,25 @@ fn expand_into(
     }
 }
 
-fn expand_loop(
-    key: &Key,
-    node: &Node,
-    pointer: &str,
+/// A loop: its identifier, its collection and the resources to repeat.
+struct Loop<'a> {
+    key: &'a Key,
+    node: &'a Node,
+    written: &'a Node,
+    pointer: &'a str,
     depth: usize,
-    evaluator: &mut Evaluator<'_>,
-    all: &mut Vec<Resource>,
-) {
-    let parts = match node.items() {
-        [name, collection, body] => name
+}
+
+fn expand_loop(body: &Loop<'_>, evaluator: &mut Evaluator<'_>, all: &mut Vec<Resource>) {
+    let key = body.key;
+    let parts = match (body.node.items(), body.written.items()) {
+        ([name, collection, body_node], [.., written]) => name
             .text()
-            .zip(items(collection, pointer, evaluator))
-            .zip(Some(body)),
+            .zip(items(collection, body.pointer, evaluator))
+            .map(|(name, items)| (name, items, body_node, written)),
         _ => None,
     };
-    let Some(((name, items), body)) = parts.filter(|_| depth < MAX_DEPTH) else {
+    let Some((name, items, node, written)) = parts.filter(|_| body.depth < MAX_DEPTH) else {
         let message = format!(
             "`{}` is not evaluated: its collection is not a list of texts in this file",
             key.name
@@ -79,20 +100,21 @@ fn expand_loop(
         return;
     };
 
+    let pointer = format!("{}/2", body.pointer);
     for item in items {
         if all.len() >= MAX_RESOURCES {
             let message = format!("`{}` has too many items to evaluate all", key.name);
             evaluator.not_evaluated.push((key.span, message));
             return;
         }
-        let copy = substitute(body, name, &item);
-        expand_into(
-            copy.entries(),
-            &format!("{pointer}/2"),
-            depth + 1,
-            evaluator,
-            all,
-        );
+        let copy = substitute(node, name, &item);
+        let map = Map {
+            entries: copy.entries(),
+            written: written.entries(),
+            pointer: &pointer,
+            depth: body.depth + 1,
+        };
+        expand_into(&map, evaluator, all);
     }
 }
 

@@ -19,8 +19,8 @@ use crate::arguments::ValueArguments;
 use crate::commands::lock::{self, format_images};
 use crate::error::CliError;
 use crate::project::Project;
-use crate::runtime;
 use crate::registries;
+use crate::runtime;
 use crate::ui::Ui;
 
 /// Arguments of `images push`.
