@@ -190,14 +190,15 @@ fn an_assembly_by_its_name_and_a_misspelt_one() {
 }
 
 #[test]
-fn a_directory_instead_of_a_file() {
+fn a_directory_without_files_to_check() {
     let project = Project::new();
-    let output = project.assemble(&["check", "assemblies"]);
+    project.write("notes/notes.json", r#"{ "text": "nothing" }"#);
+    let output = project.assemble(&["check", "notes"]);
     assert_eq!(output.code, Some(2));
     assert!(
         output
             .err
-            .contains("`assemblies` is a directory; pass the files in it"),
+            .contains("`notes` has no task definition, service, template or manifest"),
         "{}",
         output.err
     );

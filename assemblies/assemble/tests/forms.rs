@@ -75,3 +75,91 @@ fn a_manifest_is_not_taken_for_a_task_definition() {
     let output = project.assemble(&["check", "assemblies/shop.yaml"]);
     assert_eq!(output.code, Some(0), "{}{}", output.out, output.err);
 }
+
+#[test]
+fn a_file_of_another_tool_is_named() {
+    let files = [
+        (
+            "compose.yaml",
+            "services: { web: { image: 'web:1', ports: ['80:80'] } }\n",
+            "a Compose file",
+        ),
+        (
+            "copilot.yml",
+            "name: web\ntype: Backend Service\nimage: { port: 80 }\n",
+            "an AWS Copilot manifest",
+        ),
+        (
+            "serverless.yml",
+            "service: web\nprovider: { name: aws }\nfunctions: { f: { handler: a } }\n",
+            "Serverless",
+        ),
+        (
+            "ecspresso.yml",
+            "region: eu-west-1\ncluster: main\ntask_definition: task.json\n",
+            "an ecspresso configuration",
+        ),
+        (
+            "policy.json",
+            r#"{ "Version": "2012-10-17", "Statement": [] }"#,
+            "an IAM policy",
+        ),
+        (
+            "event.json",
+            r#"{ "eventSource": "ecs.amazonaws.com", "eventName": "RunTask" }"#,
+            "a CloudTrail event",
+        ),
+        (
+            "build.yml",
+            "on: push\njobs: { a: { runs-on: ubuntu-latest } }\n",
+            "a GitHub Actions workflow",
+        ),
+    ];
+
+    let project = Project::new();
+    for (name, text, kind) in files {
+        project.write(name, text);
+        let output = project.assemble(&["check", name]);
+        assert_eq!(
+            (output.code, &*output.out),
+            (Some(2), ""),
+            "{name}: {}",
+            output.err
+        );
+        assert!(
+            output.err.contains(&format!("`{name}` is ")),
+            "{}",
+            output.err
+        );
+        assert!(output.err.contains(kind), "{}", output.err);
+        assert!(!output.err.contains("no findings"), "{}", output.err);
+    }
+}
+
+#[test]
+fn a_directory_is_searched_for_documents() {
+    let project = Project::new();
+    project.write("deploy/stack.yaml", STACK);
+    project.write(
+        "deploy/compose.yaml",
+        "services: { web: { image: 'web:1' } }\n",
+    );
+    project.write("deploy/node_modules/a/task.json", r#"{ "family": "a b" }"#);
+    let output = project.assemble(&["check", "deploy"]);
+
+    assert_eq!(output.code, Some(1), "{}", output.err);
+    assert!(output.out.contains("error[T04]"), "{}", output.out);
+    assert!(output.err.contains("1 finding"), "{}", output.err);
+}
+
+#[test]
+fn what_is_not_evaluated_is_named() {
+    let project = Project::new();
+    let text = "Resources:\n  Web: { Type: AWS::ECS::ExpressGatewayService, Properties: { ServiceName: web } }\n";
+    project.write("express.yaml", text);
+    let output = project.assemble(&["check", "express.yaml"]);
+
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    let note = "express.yaml:2: `Web` of type AWS::ECS::ExpressGatewayService is not evaluated";
+    assert!(output.err.contains(note), "{}", output.err);
+}

@@ -15,12 +15,19 @@ mod candidates;
 mod check;
 mod convert;
 mod detect;
+mod ecspresso;
 mod evaluate;
+mod for_each;
+mod foreign;
 pub mod names;
 mod read;
 mod resources;
 mod source_map;
 mod template;
+mod terraform;
 
 pub use check::{check_input, check_input_with, check_inputs};
-pub use read::{Document, DocumentKind, ParsedInput, has_documents, read_input};
+pub use foreign::{ForeignFile, foreign_file};
+pub use read::{
+    Document, DocumentKind, NotEvaluated, ParsedInput, has_documents, parse_input, read_input,
+};

@@ -292,6 +292,7 @@ fn a_request_is_checked_with_a_definition_of_another_file() {
     assert_eq!(
         found,
         [
+            "Q01 1 /count: one request starts 1 to 10 tasks, not 12",
             "C06 2 /overrides/containerOverrides/0/cpu: `cpu` must be a non-negative integer, not a string"
         ]
     );
@@ -450,4 +451,142 @@ Resources:
         text.replace("busybox:1.36", "Busy:1"),
     ));
     assert_eq!(found[0].rule, "C03", "{found:?}");
+}
+
+#[test]
+fn a_type_error_does_not_hide_other_findings() {
+    let text = r#"{
+  "family": "my shop",
+  "requiresCompatibilities": ["FARGATE"],
+  "networkMode": "host",
+  "cpu": 512,
+  "memory": "600",
+  "containerDefinitions": [
+    { "name": "shop", "image": "shop:1", "privileged": true, "stopTimeout": "soon",
+      "environment": [{ "name": "LEVEL", "value": 5 }] }
+  ]
+}"#;
+
+    let found = check_text("shop.json", text);
+    let rules: Vec<&str> = found.iter().map(|line| &line[..3]).collect();
+    // The family, the network mode, the size with the number for a string, the privileged container, three types.
+    for rule in ["T01", "T04", "T06", "X01", "C06"] {
+        assert!(rules.contains(&rule), "{rule} is missing: {found:#?}");
+    }
+    assert_eq!(rules.iter().filter(|rule| **rule == "C06").count(), 3);
+    // Any number of seconds may be meant, so nothing is said about the range.
+    assert!(!rules.contains(&"H05"), "{found:#?}");
+}
+
+#[test]
+fn a_misspelt_property_does_not_hide_other_findings() {
+    let text = template(
+        "",
+        "      Cpu: 256\n      Memory: 300\n      ContainerDefinition:\n        - Name: app\n          Image: app:1\n",
+    );
+
+    let found = check_text("stack.yaml", &text);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("T06"), "{found:#?}");
+    assert!(found[1].starts_with("C05"), "{found:#?}");
+}
+
+#[test]
+fn a_service_with_a_type_error_is_checked() {
+    let text = r#"{ "serviceName": "web", "taskDefinition": "web", "launchType": "FARGATE",
+      "desiredCount": "two", "schedulingStrategy": "DAEMON" }"#;
+    let found = check_text("service.json", text);
+
+    assert!(
+        found.iter().any(|line| line.starts_with("C06")),
+        "{found:#?}"
+    );
+    assert!(
+        found.iter().any(|line| !line.starts_with("C06")),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn resources_of_a_terraform_plan_are_checked() {
+    // The role is known only after apply; the size, the mode and the null are the file's.
+    let text = r#"{ "format_version": "1.2",
+      "planned_values": { "root_module": { "child_modules": [{ "resources": [
+        { "address": "module.a.aws_ecs_task_definition.shop", "mode": "managed", "type": "aws_ecs_task_definition",
+          "values": { "family": "shop", "cpu": "512", "memory": "600", "network_mode": "bridge",
+            "requires_compatibilities": ["FARGATE"], "ipc_mode": "", "tags": { "a": "b" }, "skip_destroy": false,
+            "ephemeral_storage": [{ "size_in_gib": 900 }],
+            "container_definitions": "[{\"name\":\"shop\",\"image\":\"shop:1\",\"cpu\":null}]" } }] }] } },
+      "resource_changes": [{ "address": "module.a.aws_ecs_task_definition.shop",
+        "change": { "after_unknown": { "execution_role_arn": true, "volume": [] } } }] }"#;
+
+    let found = check_text("plan.json", text);
+    let mut rules: Vec<&str> = found.iter().map(|line| &line[..3]).collect();
+    rules.sort_unstable();
+    assert_eq!(rules.len(), 3, "{found:#?}");
+    assert!(
+        rules.contains(&"T04") && rules.contains(&"T06"),
+        "{found:#?}"
+    );
+    let at = "/planned_values/root_module/child_modules/0/resources/0/values/network_mode";
+    assert!(found.iter().any(|line| line.contains(at)), "{found:#?}");
+}
+
+#[test]
+fn template_functions_of_ecspresso_are_unknown() {
+    let text = r#"{ "family": "{{ must_env `NAME` }}", "requiresCompatibilities": ["FARGATE"], "networkMode": "host",
+      "cpu": "{{ env `CPU` `256` }}", "memory": "512", "executionRoleArn": "{{ tfstate "aws_iam_role.a.arn" }}",
+      "containerDefinitions": [{ "name": "app", "image": "{{ must_env `IMAGE` }}:{{ must_env `TAG` }}",
+        "portMappings": [{ "containerPort": {{ env `PORT` `8080` }} }] }] }"#;
+
+    let found = check_text("task.json", text);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].starts_with("T04 1 /networkMode"), "{found:#?}");
+}
+
+#[test]
+fn a_loop_over_a_literal_list_is_expanded() {
+    let text = "Transform: AWS::LanguageExtensions\nResources:\n  Fn::ForEach::Tasks:\n    - Name\n    \
+        - [Api, Worker]\n    - '${Name}Task':\n        Type: AWS::ECS::TaskDefinition\n        Properties:\n          \
+        RequiresCompatibilities: [FARGATE]\n          NetworkMode: bridge\n          Cpu: 256\n          \
+        Memory: 512\n          ContainerDefinitions: [{ Name: !Sub '${Name}', Image: 'app:1' }]\n";
+    let found = check_text("stack.yaml", text);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(
+        found[0].starts_with("T04 10 /Resources/Fn::ForEach::Tasks/2/${Name}Task"),
+        "{found:#?}"
+    );
+
+    let unknown = text.replace("[Api, Worker]", "!Ref Names");
+    let input = read_input(&Source::new("stack.yaml", unknown));
+    assert!(input.documents().is_empty());
+    assert_eq!(input.not_evaluated.len(), 1);
+    assert!(
+        input.not_evaluated[0]
+            .message
+            .contains("`Fn::ForEach::Tasks` is not evaluated")
+    );
+}
+
+#[test]
+fn properties_of_a_macro_are_unknown() {
+    let text = "Resources:\n  Task:\n    Type: AWS::ECS::TaskDefinition\n    Properties:\n      \
+        Fn::Transform: { Name: AWS::Include, Parameters: { Location: 's3://b/a.yaml' } }\n      Cpu: 256\n      \
+        Memory: 512\n      ContainerDefinitions:\n        \
+        - Fn::Transform: { Name: AWS::Include, Parameters: { Location: 's3://b/c.yaml' } }\n        \
+        - { Name: side, Image: 'side:1' }\n";
+    let source = Source::new("stack.yaml", text);
+
+    assert_eq!(check_input(&source), []);
+    assert_eq!(read_input(&source).not_evaluated.len(), 2);
+}
+
+#[test]
+fn a_request_of_express_mode_is_not_judged_as_a_service() {
+    let text = r#"{ "serviceName": "web", "infrastructureRoleArn": "arn:aws:iam::111122223333:role/a",
+      "primaryContainer": { "image": "web:1", "containerPort": 80 }, "cpu": "256" }"#;
+    let source = Source::new("express.json", text);
+
+    assert_eq!(check_input(&source), []);
+    assert_eq!(read_input(&source).not_evaluated.len(), 1);
 }

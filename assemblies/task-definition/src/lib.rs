@@ -12,6 +12,7 @@
 //!   record defines the type, its JSON names and the [`Schema`] that [`read`] validates against (`record.rs`).
 //! - [`Service`] and [`RunTask`] are the inputs of CreateService and RunTask, declared in the same way.
 //! - [`read`] reports unknown fields, missing fields and wrong types together, and keeps the locations.
+//! - [`read_partial_node`] reads what is valid despite such findings, for the rules (`partial.rs`).
 //! - [`normalise`] fills in the defaults of ECS; [`diff`] compares two definitions.
 //! - [`apply_fixes`] applies fixes to a definition, also inside a `describe-task-definition` response.
 //! - [`ImageReference`] splits an image reference into repository, tag and digest.
@@ -36,6 +37,7 @@ mod diff;
 pub mod fargate_sizes;
 mod image;
 mod normal;
+mod partial;
 mod placeholder;
 mod read;
 mod record;
@@ -49,10 +51,11 @@ pub use container::*;
 pub use diff::{Change, diff};
 pub use image::ImageReference;
 pub use normal::normalise;
+pub use partial::{PartialRecord, UnreadValue, read_partial_record};
 pub use placeholder::find_placeholder;
 pub use read::{
     LocatedDefinition, UNKNOWN_CONDITION, UNKNOWN_FIELD, WRONG_TYPE, apply_fixes, read, read_node,
-    read_record, read_value, without_nulls,
+    read_partial_node, read_record, read_value, without_nulls,
 };
 pub use record::{Field, HasSchema, Required, Schema};
 pub use run_task::*;

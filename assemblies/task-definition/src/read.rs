@@ -7,6 +7,7 @@ use diagnostics::{FixError, RuleRef, apply_fixes_below};
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
 
+use crate::partial::{PartialRecord, UnreadValue, read_partial_record};
 use crate::placeholder::find_placeholder;
 use crate::record::{Field, HasSchema, Schema};
 use crate::task::TaskDefinition;
@@ -70,19 +71,29 @@ fn remove_nulls(node: &mut Node) {
 
 /// Reads a task definition from a node of a parsed text.
 pub fn read_node(source: &Source, node: Node) -> Result<LocatedDefinition, Vec<Finding>> {
-    // A template has none of the expected fields, and one finding is better than one per key.
-    let template = node
-        .entries()
-        .iter()
-        .find(|(key, _)| is_template(&key.name));
-
-    if let Some((key, _)) = template {
-        return Err(vec![template_finding(source, key.span)]);
-    }
+    reject_template(source, &node)?;
     Ok(LocatedDefinition {
         definition: read_record(source, &node, "the task definition", &RESPONSE_ONLY_FIELDS)?,
         locations: LocationMap::from_source(source, node),
     })
+}
+
+/// Reads the valid part of a task definition from a node of a parsed text.
+pub fn read_partial_node(
+    source: &Source,
+    node: &Node,
+) -> Result<PartialRecord<TaskDefinition>, Vec<Finding>> {
+    reject_template(source, node)?;
+    read_partial_record(source, node, "the task definition", &RESPONSE_ONLY_FIELDS)
+}
+
+/// Returns an error for a template: it has none of the expected fields, and one finding is better than one per key.
+fn reject_template(source: &Source, node: &Node) -> Result<(), Vec<Finding>> {
+    let mut entries = node.entries().iter();
+    match entries.find(|(key, _)| is_template(&key.name)) {
+        Some((key, _)) => Err(vec![template_finding(source, key.span)]),
+        None => Ok(()),
+    }
 }
 
 /// Reads a task definition from JSON, with locations that the caller supplies.
@@ -189,23 +200,51 @@ fn validate(
     what: &'static str,
     response_only: &'static [&'static str],
 ) -> Result<(), Vec<Finding>> {
-    let mut reader = Reader {
-        source,
-        what,
-        response_only,
-        findings: Vec::new(),
-    };
-
-    reader.value(node, schema, "");
-    if reader.findings.is_empty() {
+    let reading = RecordReading::new(source, node, schema, what, response_only);
+    if reading.findings.is_empty() {
         Ok(())
     } else {
-        Err(reader.findings)
+        Err(reading.findings)
+    }
+}
+
+/// The result of validating a record.
+pub(crate) struct RecordReading {
+    /// What is wrong.
+    pub(crate) findings: Vec<Finding>,
+    /// The values that could not be read.
+    pub(crate) unread: Vec<UnreadValue>,
+    /// The values with one possible meaning, by pointer.
+    pub(crate) corrections: Vec<(String, Value)>,
+}
+
+impl RecordReading {
+    pub(crate) fn new(
+        source: &Source,
+        node: &Node,
+        schema: Schema,
+        what: &'static str,
+        response_only: &'static [&'static str],
+    ) -> Self {
+        let mut reader = Reader {
+            source,
+            what,
+            response_only,
+            findings: Vec::new(),
+            unread: Vec::new(),
+            corrections: Vec::new(),
+        };
+        reader.value(node, schema, "");
+        Self {
+            findings: reader.findings,
+            unread: reader.unread,
+            corrections: reader.corrections,
+        }
     }
 }
 
 /// Deserializes a record that passed validation.
-fn deserialize<T: DeserializeOwned>(
+pub(crate) fn deserialize<T: DeserializeOwned>(
     source: &Source,
     node: &Node,
     value: &Value,
@@ -267,6 +306,8 @@ struct Reader<'s> {
     what: &'static str,
     response_only: &'static [&'static str],
     findings: Vec<Finding>,
+    unread: Vec<UnreadValue>,
+    corrections: Vec<(String, Value)>,
 }
 
 impl Reader<'_> {
@@ -294,12 +335,16 @@ impl Reader<'_> {
                 }
             }
             (Schema::TextMap, NodeValue::Map(entries)) => {
+                let known = self.unread.len();
                 for (key, value) in entries {
                     self.value(
                         value,
                         Schema::Text,
                         &format!("{pointer}/{}", escape(&key.name)),
                     );
+                }
+                for unread in &mut self.unread[known..] {
+                    unread.own_key = true;
                 }
             }
             (Schema::Record(fields), NodeValue::Map(_)) => self.record(node, fields, pointer),
@@ -327,6 +372,18 @@ impl Reader<'_> {
             let hint = format!("add \"{}\": {}", field.name, example(field.schema));
             let finding = self.type_error(node.span, pointer, message, hint);
             self.findings.push(finding);
+            self.add_unread(field.schema, format!("{pointer}/{}", field.name));
+        }
+    }
+
+    fn add_unread(&mut self, schema: Schema, pointer: String) {
+        // A misspelt field that is required is reported twice, but is one value.
+        if self.unread.iter().all(|unread| unread.pointer != pointer) {
+            self.unread.push(UnreadValue {
+                pointer,
+                schema,
+                own_key: false,
+            });
         }
     }
 
@@ -364,10 +421,22 @@ impl Reader<'_> {
             })
             .map(|suggestion| Fix::rename(enclosing, name, suggestion, value));
         self.findings.push(finding);
+
+        // The value of the field that was meant is unknown, so that no rule reports its absence.
+        let meant = fields
+            .iter()
+            .find(|field| Some(field.name) == suggestion && node.get(field.name).is_none());
+        if let Some(field) = meant {
+            self.add_unread(field.schema, format!("{enclosing}/{}", field.name));
+        }
     }
 
-    fn choice(&mut self, node: &Node, words: &[&'static str], word: &str, pointer: &str) {
-        if words.contains(&word) || self.report_placeholder(node, pointer) {
+    fn choice(&mut self, node: &Node, words: &'static [&'static str], word: &str, pointer: &str) {
+        if words.contains(&word) {
+            return;
+        }
+        self.add_unread(Schema::Choice(words), pointer.to_owned());
+        if self.report_placeholder(node, pointer) {
             return;
         }
 
@@ -406,6 +475,10 @@ impl Reader<'_> {
     }
 
     fn report_wrong_type(&mut self, node: &Node, schema: Schema, pointer: &str) {
+        match self.certain_value(node, schema) {
+            Some(value) => self.corrections.push((pointer.to_owned(), value)),
+            None => self.add_unread(schema, pointer.to_owned()),
+        }
         if self.report_placeholder(node, pointer) {
             return;
         }
@@ -478,6 +551,16 @@ impl Reader<'_> {
             },
             (Schema::List(_), NodeValue::Map(_)) => "put the map into a list: [{…}]".to_owned(),
             _ => format!("write {}", kind(schema)),
+        }
+    }
+
+    /// Returns the value that a scalar of another type stands for, if there is only one.
+    fn certain_value(&self, node: &Node, schema: Schema) -> Option<Value> {
+        match (schema, &node.value) {
+            (Schema::Text, NodeValue::Number(number)) => Some(json!(self.as_written(node, number))),
+            (Schema::Text, NodeValue::Bool(value)) => Some(json!(value.to_string())),
+            (Schema::Integer(_) | Schema::Bool, NodeValue::Text(text)) => parse_as(schema, text),
+            _ => None,
         }
     }
 

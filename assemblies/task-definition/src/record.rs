@@ -31,6 +31,25 @@ pub enum Schema {
 }
 
 impl Schema {
+    /// Returns a minimal value, which completes a record whose value is unknown.
+    pub fn minimal_value(self) -> Value {
+        match self {
+            Self::Text => Value::from("example-value"),
+            Self::Integer(least) => Value::from(least.max(1)),
+            Self::Number => Value::from(1.0),
+            Self::Bool => Value::from(false),
+            Self::Choice(words) => Value::from(words.first().copied()),
+            Self::List(_) => Value::Array(Vec::new()),
+            Self::TextMap | Self::Any => Value::Object(serde_json::Map::new()),
+            Self::Record(fields) => {
+                let required = fields.iter().filter(|field| field.required);
+                required
+                    .map(|field| (field.name.to_owned(), field.schema.minimal_value()))
+                    .collect()
+            }
+        }
+    }
+
     /// Returns the schema of the value at a JSON pointer: `/containerDefinitions/0/cpu`.
     pub(crate) fn at(self, pointer: &str) -> Option<Self> {
         let steps = pointer.split('/').skip(1);

@@ -49,7 +49,8 @@ use report::Report;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Arguments {
-    /// Manifests and task definitions, YAML or JSON [default: all assemblies of the project].
+    /// Manifests and task definitions, YAML or JSON, directories of them, or `-` for the standard input [default: all
+    /// assemblies of the project].
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Output format.
@@ -115,6 +116,9 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         Format::Github => github::write(&report, project),
     });
 
+    for note in report.notes() {
+        ui.message(&note);
+    }
     ui.print_suppressed_guards(&report.suppressed);
     ui.print_missing_values(&report.findings);
     // With nothing but unreadable files, "no findings" would be misleading.
@@ -171,11 +175,12 @@ fn gather(
     let mut report = Report::default();
     let mut unreadable = Vec::new();
     let mut values = None;
-    let files = files(arguments, project)?;
-    let related = inputs::related_documents(&files, project);
+    let files = read_files(arguments, project)?;
+    let readable = files.iter().filter_map(|(_, source)| source.as_ref().ok());
+    let related = inputs::related_documents(readable);
 
-    for file in files {
-        let source = match project.source(&file) {
+    for (file, source) in files {
+        let source = match source {
             Ok(source) => source,
             Err(failure) => {
                 unreadable.push(failure);
@@ -191,7 +196,9 @@ fn gather(
             inspector.add_documents(&read_input(&source), &mut images);
             let check = |source: &Source| definition(source, &images, &levels);
             let source = arguments.apply_fixes(source, &file, check, &mut report, ui)?;
-            documents(&read_input(&source), &related, &images, &levels)
+            let reading = read_input(&source);
+            report.add_not_evaluated(&reading);
+            documents(&reading, &related, &images, &levels)
         } else {
             // Read only for the first manifest: plain task definitions need no values.
             let values = match &values {
@@ -251,10 +258,39 @@ const COMMON_VALUES: [&str; 6] = [
     "version",
 ];
 
+/// Reads every file once. A file of another tool is an error that says what it is.
+fn read_files(
+    arguments: &Arguments,
+    project: &Project,
+) -> Result<Vec<(PathBuf, Result<Source, CliError>)>, CliError> {
+    let from_stdin = arguments
+        .files
+        .iter()
+        .any(|file| file == Path::new(inputs::STDIN));
+    if from_stdin && arguments.fix_mode() == FixMode::Write {
+        let message = "`--fix` cannot change the standard input; pass a file, or `--diff`";
+        return Err(CliError::Usage(message.to_owned()));
+    }
+
+    let read = |file: PathBuf| {
+        let source = inputs::read(&file, project);
+        let source = source.and_then(|source| inputs::foreign(&source).map_or(Ok(source), Err));
+        (file, source)
+    };
+    Ok(files(arguments, project)?.into_iter().map(read).collect())
+}
+
 fn files(arguments: &Arguments, project: &Project) -> Result<Vec<PathBuf>, CliError> {
     if !arguments.files.is_empty() {
-        let files = arguments.files.iter();
-        return Ok(files.map(|file| file_of(file, project)).collect());
+        let mut files = Vec::new();
+        for file in &arguments.files {
+            if file.is_dir() {
+                files.extend(inputs::files_in(file, project)?);
+            } else {
+                files.push(file_of(file, project));
+            }
+        }
+        return Ok(files);
     }
     let names = project.assemblies()?;
     Ok(names

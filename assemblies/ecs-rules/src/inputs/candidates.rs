@@ -60,18 +60,7 @@ const NAMES: [&str; 5] = [
 pub(super) fn minimal_value(schema: Schema, pieces: &[Piece]) -> Value {
     match schema {
         Schema::Text => Value::String(fill(pieces, FILLERS[0])),
-        Schema::Integer(least) => json!(least.max(1)),
-        Schema::Number => json!(1.0),
-        Schema::Bool => json!(false),
-        Schema::Choice(words) => json!(words.first()),
-        Schema::List(_) => json!([]),
-        Schema::TextMap | Schema::Any => json!({}),
-        Schema::Record(fields) => {
-            let needed = fields.iter().filter(|field| field.required);
-            let entries =
-                needed.map(|field| (field.name.to_owned(), minimal_value(field.schema, &[])));
-            Value::Object(entries.collect())
-        }
+        schema => schema.minimal_value(),
     }
 }
 

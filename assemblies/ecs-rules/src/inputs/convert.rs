@@ -76,6 +76,11 @@ impl Converter<'_, '_> {
         match self.evaluator.resolve(node, position.user) {
             Resolved::NoValue => None,
             Resolved::Unknown(pieces) => {
+                let macro_key = node.entries().iter().find(|(key, _)| is_macro(&key.name));
+                if let Some((key, _)) = macro_key {
+                    let message = format!("the result of `{}` is not evaluated", key.name);
+                    self.evaluator.not_evaluated.push((key.span, message));
+                }
                 let api = position.api.to_owned();
                 self.conversion
                     .pointers
@@ -167,7 +172,7 @@ impl Converter<'_, '_> {
         position: Position<'_>,
     ) -> Vec<(Key, Node)> {
         let mut result = Vec::new();
-        for (key, value) in entries.iter().filter(|(key, _)| key.name != INCLUDE) {
+        for (key, value) in entries.iter().filter(|(key, _)| !is_macro(&key.name)) {
             let user = format!("{}/{}", position.user, escape(&key.name));
             // A field that CloudFormation does not have yet is unknown, even though the API has it.
             let known = fields.iter().find(|field| {
@@ -200,7 +205,7 @@ impl Converter<'_, '_> {
             }
         }
 
-        if let Some((key, _)) = entries.iter().find(|(key, _)| key.name == INCLUDE) {
+        if let Some((key, _)) = entries.iter().find(|(key, _)| is_macro(&key.name)) {
             self.add_included(key, fields, position, &mut result);
         }
         result
@@ -214,12 +219,18 @@ impl Converter<'_, '_> {
         position: Position<'_>,
         result: &mut Vec<(Key, Node)>,
     ) {
+        let message = format!(
+            "the properties that `{}` adds are not evaluated",
+            include.name
+        );
+        self.evaluator.not_evaluated.push((include.span, message));
+
         for field in fields {
             if result.iter().any(|(key, _)| key.name == field.name) {
                 continue;
             }
             let pointer = format!("{}/{}", position.api, field.name);
-            let user = format!("{}/{}", position.user, escape(INCLUDE));
+            let user = format!("{}/{}", position.user, escape(&include.name));
             self.conversion.pointers.insert(pointer.clone(), user);
             let pieces = vec![Piece::Unknown(field.name.to_owned())];
 
@@ -283,11 +294,28 @@ impl Converter<'_, '_> {
         finding.fix = target
             .map(|suggestion| Fix::rename(position.user, &key.name, suggestion, value.to_json()));
         self.conversion.findings.push(finding);
+
+        // The value of the property that was meant is unknown, so that no rule reports its absence.
+        let meant = fields
+            .iter()
+            .find(|field| target == Some(&cloudformation_name(position.field, field.name)));
+        self.conversion
+            .unknowns
+            .extend(meant.map(|field| UnknownValue {
+                pointer: format!("{}/{}", position.api, field.name),
+                schema: field.schema,
+                pieces: Vec::new(),
+                optional: false,
+                own_key: false,
+            }));
     }
 }
 
-/// The macro that replaces itself by the content of a file, beside the other properties of a resource.
-const INCLUDE: &str = "Fn::Transform";
+/// Returns whether a key is a macro that adds properties beside it.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-transform.html
+fn is_macro(key: &str) -> bool {
+    key == "Fn::Transform" || key.starts_with("Fn::ForEach::")
+}
 
 /// Converts a scalar to the type of its schema, because CloudFormation accepts `"80"` for a number and 80 for a
 /// string.

@@ -2,6 +2,8 @@
 
 use diagnostics::source::Node;
 
+use super::terraform;
+
 /// The format of a part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -15,6 +17,10 @@ pub(super) enum Form {
     RunTask,
     /// A template with resources.
     Template,
+    /// A request or response of Express Mode, which is recognized but not evaluated.
+    Express,
+    /// A resource in the output of `terraform show -json`.
+    Terraform,
     /// One resource of a template, without the template.
     Resource(&'static str),
     /// The properties of a resource, without the resource.
@@ -34,7 +40,11 @@ pub(super) const SERVICE: &str = "AWS::ECS::Service";
 /// Returns the documents of a text.
 pub(super) fn parts(node: &Node) -> Vec<Part> {
     let mut all = Vec::new();
-    collect(node, "", &mut all);
+    let resources = terraform::resources(node);
+    all.extend(resources.iter().map(|at| part(Form::Terraform, at)));
+    if all.is_empty() {
+        collect(node, "", &mut all);
+    }
     all
 }
 
@@ -61,24 +71,27 @@ fn collect(node: &Node, pointer: &str, all: &mut Vec<Part>) {
         ("service", Form::Service),
         ("runTask", Form::RunTask),
     ] {
-        if node.get(key).is_some_and(|inner| may_be(inner, form)) {
+        if let Some(form) = node.get(key).and_then(|inner| may_be(inner, form)) {
             all.push(part(form, &format!("{pointer}/{key}")));
         }
     }
 
     let services = node.get("services").map_or(&[][..], Node::items);
     for (index, inner) in services.iter().enumerate() {
-        if may_be(inner, Form::Service) {
-            all.push(part(Form::Service, &format!("{pointer}/services/{index}")));
+        if let Some(form) = may_be(inner, Form::Service) {
+            all.push(part(form, &format!("{pointer}/services/{index}")));
         }
     }
 }
 
-/// Returns whether a value matches the format that its key implies. A service with few fields looks like a
-/// RunTask request.
-fn may_be(node: &Node, is_selected: Form) -> bool {
-    let is = form(node);
-    is == Some(is_selected) || (is_selected == Form::Service && is == Some(Form::RunTask))
+/// Returns the format of a value whose key implies one, if it matches. A service with few fields looks like a RunTask
+/// request.
+fn may_be(node: &Node, implied: Form) -> Option<Form> {
+    match (implied, form(node)?) {
+        (Form::Service, Form::Express) => Some(Form::Express),
+        (Form::Service, Form::RunTask) => Some(Form::Service),
+        (implied, found) => Some(implied).filter(|implied| *implied == found),
+    }
 }
 
 fn part(form: Form, pointer: &str) -> Part {
@@ -103,6 +116,8 @@ fn form(node: &Node) -> Option<Form> {
         .and_then(supported_resource)
     {
         Some(Form::Resource(resource))
+    } else if EXPRESS_FIELDS.iter().any(|key| has(key)) {
+        Some(Form::Express)
     } else if has("containerDefinitions") || has("family") {
         Some(Form::Definition)
     } else if has("ContainerDefinitions") || has("Family") {
@@ -124,6 +139,14 @@ pub(super) fn supported_resource(kind: &str) -> Option<&'static str> {
         .into_iter()
         .find(|supported| *supported == kind)
 }
+
+/// Fields that only requests of Express Mode have at the top level, in the API and in CloudFormation.
+const EXPRESS_FIELDS: [&str; 4] = [
+    "primaryContainer",
+    "infrastructureRoleArn",
+    "PrimaryContainer",
+    "InfrastructureRoleArn",
+];
 
 /// Fields that only services have.
 const SERVICE_FIELDS: [&str; 7] = [

@@ -1,7 +1,7 @@
 //! Evaluates the functions of a template as far as its text allows; other values are unknown.
 
 use diagnostics::escape;
-use diagnostics::source::{Node, NodeValue};
+use diagnostics::source::{Node, NodeValue, Span};
 
 use super::template::{Answer, Assignment, Question, Template};
 
@@ -34,6 +34,8 @@ pub(super) struct Evaluator<'t> {
     assignment: &'t Assignment,
     /// The questions that the evaluation depended on.
     pub(super) questions: Vec<(Question, Vec<Answer>)>,
+    /// What could not be evaluated, with its span.
+    pub(super) not_evaluated: Vec<(Span, String)>,
 }
 
 impl<'t> Evaluator<'t> {
@@ -42,6 +44,7 @@ impl<'t> Evaluator<'t> {
             template,
             assignment,
             questions: Vec::new(),
+            not_evaluated: Vec::new(),
         }
     }
 

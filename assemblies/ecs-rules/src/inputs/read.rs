@@ -6,17 +6,19 @@ use diagnostics::source::{Key, Node, NodeValue, Source, parse};
 use diagnostics::{Finding, Location, LocationMap};
 use serde_json::Value;
 use task_definition::{
-    HasSchema, LocatedDefinition, RunTask, Schema, Service, TaskDefinition, read_node, read_record,
-    without_nulls,
+    HasSchema, LocatedDefinition, PartialRecord, RunTask, Schema, Service, TaskDefinition,
+    UnreadValue, read_partial_node, read_partial_record, without_nulls,
 };
 
 use crate::launch::Request;
 
 use super::convert::UnknownValue;
 use super::detect::{Form, Part, parts};
+use super::ecspresso;
 use super::evaluate::Piece;
 use super::resources::{read_resource, template};
 use super::source_map::SourceMap;
+use super::terraform;
 
 /// The documents of a text.
 #[derive(Debug, Clone)]
@@ -25,6 +27,17 @@ pub struct ParsedInput {
     pub variants: Vec<Vec<Document>>,
     /// Findings about parts that could not be read.
     pub findings: Vec<Finding>,
+    /// What no rule has checked.
+    pub not_evaluated: Vec<NotEvaluated>,
+}
+
+/// A part of a text that no rule checks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotEvaluated {
+    /// Where it is.
+    pub location: Location,
+    /// What it is, and why it is not evaluated, as a sentence without a full stop.
+    pub message: String,
 }
 
 impl ParsedInput {
@@ -33,6 +46,7 @@ impl ParsedInput {
         Self {
             variants: Vec::new(),
             findings,
+            not_evaluated: Vec::new(),
         }
     }
 
@@ -58,6 +72,9 @@ pub struct Document {
     pub(super) source_map: SourceMap,
 }
 
+/// A document, if enough of it could be read, and the findings about the values that could not.
+pub(super) type Reading = (Option<Document>, Vec<Finding>);
+
 /// The content of a document. Unknown values are replaced by minimal ones.
 #[derive(Debug, Clone)]
 pub enum DocumentKind {
@@ -74,7 +91,7 @@ pub fn has_documents(node: &Node) -> bool {
 
 /// Reads every task definition, service and RunTask request of a text, in any supported format.
 pub fn read_input(source: &Source) -> ParsedInput {
-    let root = match parse(source) {
+    let root = match parse_input(source) {
         Ok(root) => root,
         Err(findings) => return ParsedInput::from_findings(findings),
     };
@@ -89,25 +106,27 @@ pub fn read_input(source: &Source) -> ParsedInput {
 
     if is_definition {
         // The most common input is not copied: its tree has many times the size of the text.
-        let (variants, findings) =
-            match definition(source, without_nulls(root), SourceMap::for_api("")) {
-                Ok(document) => (vec![document], Vec::new()),
-                Err(findings) => (Vec::new(), findings),
-            };
+        let (document, findings) = definition(source, without_nulls(root), SourceMap::for_api(""));
         return ParsedInput {
-            variants: vec![variants],
+            variants: vec![document.into_iter().collect()],
             findings,
+            not_evaluated: Vec::new(),
         };
     }
 
     read_parts(source, &root, parts)
 }
 
+/// Parses a text, also one with template functions of ecspresso, which keep their offsets.
+pub fn parse_input(source: &Source) -> Result<Node, Vec<Finding>> {
+    match ecspresso::quoted(source) {
+        Some(quoted) => parse(&quoted),
+        None => parse(source),
+    }
+}
+
 fn read_parts(source: &Source, root: &Node, parts: Vec<Part>) -> ParsedInput {
-    let mut input = ParsedInput {
-        variants: Vec::new(),
-        findings: Vec::new(),
-    };
+    let mut input = ParsedInput::from_findings(Vec::new());
     // Documents outside templates are the same under every assignment.
     let mut fixed = Vec::new();
 
@@ -121,10 +140,17 @@ fn read_parts(source: &Source, root: &Node, parts: Vec<Part>) -> ParsedInput {
             continue;
         }
 
-        match read_part(source, root, node, &part) {
-            Ok(document) => fixed.push(document),
-            Err(findings) => input.findings.extend(findings),
+        if part.form == Form::Express {
+            input.not_evaluated.push(NotEvaluated {
+                location: Location::from_span(source, node.span),
+                message: EXPRESS.to_owned(),
+            });
+            continue;
         }
+
+        let (document, findings) = read_part(source, root, node, &part);
+        fixed.extend(document);
+        input.findings.extend(findings);
     }
 
     if input.variants.is_empty() {
@@ -137,12 +163,7 @@ fn read_parts(source: &Source, root: &Node, parts: Vec<Part>) -> ParsedInput {
     input
 }
 
-fn read_part(
-    source: &Source,
-    root: &Node,
-    node: &Node,
-    part: &Part,
-) -> Result<Document, Vec<Finding>> {
+fn read_part(source: &Source, root: &Node, node: &Node, part: &Part) -> Reading {
     let source_map = SourceMap::for_api(&part.pointer);
     match part.form {
         // CloudFormation rejects nulls, so only the forms of the API lose theirs.
@@ -153,8 +174,9 @@ fn read_part(
         Form::Containers => containers(source, &without_nulls(node.clone()), source_map),
         Form::Service => service(source, without_nulls(node.clone()), source_map),
         Form::RunTask => run_task(source, without_nulls(node.clone()), source_map),
-        // `read_parts` handles templates, so this arm is never the result of one.
-        Form::Template => Err(Vec::new()),
+        // `read_parts` handles these, so this arm is never the result of one.
+        Form::Template | Form::Express => (None, Vec::new()),
+        Form::Terraform => terraform::resource(source, root, node, &part.pointer),
         Form::Resource(kind) => {
             let pointer = format!("{}/Properties", part.pointer);
             let inner = node.get("Properties").unwrap_or(node);
@@ -163,6 +185,10 @@ fn read_part(
         Form::Properties(kind) => read_resource(source, kind, node, &part.pointer),
     }
 }
+
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateExpressGatewayService.html
+const EXPRESS: &str = "a service of ECS Express Mode is not evaluated; the rules read task definitions, services and \
+    RunTask requests";
 
 /// Adds the tags of an ECS response, which has them beside the definition.
 fn with_tags(root: &Node, node: &Node, pointer: &str) -> Node {
@@ -176,11 +202,8 @@ fn with_tags(root: &Node, node: &Node, pointer: &str) -> Node {
     node
 }
 
-pub(super) fn definition(
-    source: &Source,
-    node: Node,
-    mut source_map: SourceMap,
-) -> Result<Document, Vec<Finding>> {
+pub(super) fn definition(source: &Source, mut node: Node, mut source_map: SourceMap) -> Reading {
+    let templates = templates(source, &mut node, TaskDefinition::SCHEMA);
     if source_map
         .pointers
         .get("")
@@ -192,19 +215,40 @@ pub(super) fn definition(
             .insert("/tags".to_owned(), "/tags".to_owned());
     }
 
-    let json = node.to_json();
-    let located = read_node(source, node).map_err(|findings| translate(&source_map, findings))?;
-    let names = vec![located.definition.family.clone()];
-    let kind = DocumentKind::Definition(Box::new(located));
-    Ok(document(kind, json, source_map).with_names(names))
+    let partial = match read_partial_node(source, &node) {
+        Ok(partial) => partial,
+        Err(findings) => return (None, translate(&source_map, findings)),
+    };
+
+    let PartialRecord {
+        record,
+        json,
+        unread,
+        findings,
+    } = partial;
+    let findings = translate(&source_map, findings);
+    let names = vec![record.family.clone()];
+    let kind = DocumentKind::Definition(Box::new(LocatedDefinition {
+        definition: record,
+        locations: LocationMap::from_source(source, node),
+    }));
+    let mut document = document(kind, json, source_map).with_unread(unread);
+    document.unknowns.extend(templates);
+    (Some(document.with_names(names)), findings)
+}
+
+/// Takes the calls of template functions out of a document.
+fn templates(source: &Source, node: &mut Node, schema: Schema) -> Vec<UnknownValue> {
+    // Most texts have none, and are not searched.
+    if source.text.contains("{{") {
+        ecspresso::take_unknowns(node, schema)
+    } else {
+        Vec::new()
+    }
 }
 
 /// Reads a list of containers. All other fields of the task are unknown.
-fn containers(
-    source: &Source,
-    list: &Node,
-    mut source_map: SourceMap,
-) -> Result<Document, Vec<Finding>> {
+fn containers(source: &Source, list: &Node, mut source_map: SourceMap) -> Reading {
     let span = list.span;
     let name = "containerDefinitions".to_owned();
     let node = Node {
@@ -216,11 +260,13 @@ fn containers(
     source_map
         .pointers
         .insert("/containerDefinitions".to_owned(), list_pointer);
-    let mut document = definition(source, node, source_map)?;
+    let (mut document, findings) = definition(source, node, source_map);
 
     // Terraform sets the other fields in attributes that are not in this file.
-    document.unknowns = task_fields();
-    Ok(document)
+    if let Some(document) = &mut document {
+        document.unknowns.extend(task_fields());
+    }
+    (document, findings)
 }
 
 fn task_fields() -> Vec<UnknownValue> {
@@ -241,33 +287,44 @@ fn task_fields() -> Vec<UnknownValue> {
     unknowns.collect()
 }
 
-pub(super) fn service(
+pub(super) fn service(source: &Source, mut node: Node, source_map: SourceMap) -> Reading {
+    let templates = templates(source, &mut node, Service::SCHEMA);
+    let fields = &SERVICE_RESPONSE_ONLY_FIELDS;
+    let partial = read_partial_record::<Service>(source, &node, "the service", fields);
+    launch(source, node, source_map, (partial, templates), |service| {
+        Request::Service(Box::new(service))
+    })
+}
+
+fn run_task(source: &Source, mut node: Node, source_map: SourceMap) -> Reading {
+    let templates = templates(source, &mut node, RunTask::SCHEMA);
+    let partial = read_partial_record::<RunTask>(source, &node, "the request", &[]);
+    launch(source, node, source_map, (partial, templates), |run| {
+        Request::RunTask(Box::new(run))
+    })
+}
+
+fn launch<T>(
     source: &Source,
     node: Node,
     source_map: SourceMap,
-) -> Result<Document, Vec<Finding>> {
-    let service: Service = read_record(source, &node, "the service", &SERVICE_RESPONSE_ONLY_FIELDS)
-        .map_err(|findings| translate(&source_map, findings))?;
-    let request = Request::Service(Box::new(service));
-    Ok(usage(source, node, request, source_map))
-}
+    (partial, templates): (Result<PartialRecord<T>, Vec<Finding>>, Vec<UnknownValue>),
+    to_request: impl FnOnce(T) -> Request,
+) -> Reading {
+    let partial = match partial {
+        Ok(partial) => partial,
+        Err(findings) => return (None, translate(&source_map, findings)),
+    };
 
-fn run_task(source: &Source, node: Node, source_map: SourceMap) -> Result<Document, Vec<Finding>> {
-    let run: RunTask = read_record(source, &node, "the request", &[])
-        .map_err(|findings| translate(&source_map, findings))?;
-    let request = Request::RunTask(Box::new(run));
-    Ok(usage(source, node, request, source_map))
-}
-
-fn usage(source: &Source, node: Node, request: Request, source_map: SourceMap) -> Document {
+    let findings = translate(&source_map, partial.findings);
+    let request = to_request(partial.record);
     // The revision does not matter: one file has one definition of a family.
     let task_definition = request.task_definition().map(family);
-    let json = node.to_json();
-    let locations = LocationMap::from_source(source, node);
-    let kind = DocumentKind::Launch(request, locations);
-    let mut document = document(kind, json, source_map);
+    let kind = DocumentKind::Launch(request, LocationMap::from_source(source, node));
+    let mut document = document(kind, partial.json, source_map).with_unread(partial.unread);
+    document.unknowns.extend(templates);
     document.task_definition = task_definition;
-    document
+    (Some(document), findings)
 }
 
 /// Returns the family of `family:revision` or of an ARN.
@@ -292,6 +349,19 @@ fn document(kind: DocumentKind, json: Value, source_map: SourceMap) -> Document 
 impl Document {
     fn with_names(self, names: Vec<String>) -> Self {
         Self { names, ..self }
+    }
+
+    /// Adds the values that could not be read, which rules have to take as unknown.
+    fn with_unread(mut self, unread: Vec<UnreadValue>) -> Self {
+        let unknowns = unread.into_iter().map(|unread| UnknownValue {
+            pointer: unread.pointer,
+            schema: unread.schema,
+            pieces: Vec::new(),
+            optional: false,
+            own_key: unread.own_key,
+        });
+        self.unknowns.extend(unknowns);
+        self
     }
 }
 

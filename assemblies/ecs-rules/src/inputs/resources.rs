@@ -1,13 +1,14 @@
 //! Converts the resources of a template to documents, once per assignment of its conditions.
 
-use diagnostics::source::{Key, Node, NodeValue, Source};
-use diagnostics::{Finding, Location, escape};
+use diagnostics::source::{Key, Node, NodeValue, Source, Span};
+use diagnostics::{Finding, Location};
 use task_definition::{HasSchema, Service, TaskDefinition};
 
 use super::convert::{Conversion, Converter, UnknownValue};
 use super::detect::{TASK_DEFINITION, supported_resource};
 use super::evaluate::{Evaluator, Piece};
-use super::read::{Document, ParsedInput, definition, service};
+use super::for_each::{Resource, expand};
+use super::read::{Document, NotEvaluated, ParsedInput, Reading, definition, service};
 use super::source_map::{Naming, SourceMap};
 use super::template::{Assignment, Questions, Template, assignments};
 
@@ -20,11 +21,13 @@ pub(super) fn template(source: &Source, root: &Node, pointer: &str, input: &mut 
         let mut more = questions.clone();
         input.variants.clear();
         input.findings.clear();
+        input.not_evaluated.clear();
 
         for assignment in assignments(&questions) {
             let mut evaluator = Evaluator::new(&template, &assignment);
             let (documents, findings) = resources(source, root, pointer, &mut evaluator);
             add_questions(&mut more, &evaluator);
+            add_not_evaluated(source, evaluator.not_evaluated, input);
             input.variants.push(documents);
 
             for finding in findings {
@@ -55,6 +58,16 @@ fn add_questions(questions: &mut Questions, evaluator: &Evaluator<'_>) {
     }
 }
 
+fn add_not_evaluated(source: &Source, parts: Vec<(Span, String)>, input: &mut ParsedInput) {
+    for (span, message) in parts {
+        let location = Location::from_span(source, span);
+        let part = NotEvaluated { location, message };
+        if !input.not_evaluated.contains(&part) {
+            input.not_evaluated.push(part);
+        }
+    }
+}
+
 fn resources(
     source: &Source,
     root: &Node,
@@ -63,40 +76,49 @@ fn resources(
 ) -> (Vec<Document>, Vec<Finding>) {
     let (mut documents, mut findings) = (Vec::new(), Vec::new());
     let all = root.get("Resources").map_or(&[][..], Node::entries);
-    for (key, resource) in all {
-        let Some(kind) = resource
-            .get("Type")
-            .and_then(Node::text)
-            .and_then(supported_resource)
-        else {
+    let at = format!("{pointer}/Resources");
+    for resource in expand(all, &at, evaluator) {
+        let Some(kind) = supported_kind(&resource, evaluator) else {
             continue;
         };
-        let condition = resource.get("Condition").and_then(Node::text);
+        let (id, node) = (&resource.id, &resource.node);
+        let condition = node.get("Condition").and_then(Node::text);
 
         // A resource exists only under the assignments in which its condition holds.
         if condition.is_some_and(|name| !evaluator.condition(name, 0)) {
             continue;
         }
 
-        let at = format!("{pointer}/Resources/{}/Properties", escape(&key.name));
+        let at = format!("{}/Properties", resource.pointer);
         // A resource without properties is checked as well: required ones are missing.
         let empty = Node {
             value: NodeValue::Map(Vec::new()),
-            span: key.span,
+            span: resource.span,
         };
-        let node = resource.get("Properties").unwrap_or(&empty);
+        let node = node.get("Properties").unwrap_or(&empty);
 
-        match properties(source, kind, node, &at, &key.name, evaluator, &mut findings) {
-            Ok(mut document) => {
-                // A missing property is missing from the resource, so the finding points to its name.
-                document.set_location(Location::from_span(source, key.span));
-                documents.push(document);
-            }
-            Err(more) => findings.extend(more),
+        let (document, more) = properties(source, kind, node, &at, id, evaluator);
+        findings.extend(more);
+        if let Some(mut document) = document {
+            // A missing property is missing from the resource, so the finding points to its name.
+            document.set_location(Location::from_span(source, resource.span));
+            documents.push(document);
         }
     }
 
     (documents, findings)
+}
+
+/// Returns the type of a resource, if the rules read it. Other resources of ECS are named as not evaluated.
+fn supported_kind(resource: &Resource, evaluator: &mut Evaluator<'_>) -> Option<&'static str> {
+    let kind = resource.node.get("Type").and_then(Node::text)?;
+    let supported = supported_resource(kind);
+    // A cluster has no rules, and nothing in it is about tasks.
+    if supported.is_none() && kind.starts_with("AWS::ECS::") && kind != "AWS::ECS::Cluster" {
+        let message = format!("`{}` of type {kind} is not evaluated", resource.id);
+        evaluator.not_evaluated.push((resource.span, message));
+    }
+    supported
 }
 
 /// Reads a resource without its template.
@@ -105,7 +127,7 @@ pub(super) fn read_resource(
     kind: &'static str,
     node: &Node,
     pointer: &str,
-) -> Result<Document, Vec<Finding>> {
+) -> Reading {
     let no_template = Node {
         value: NodeValue::Null,
         span: node.span,
@@ -113,22 +135,7 @@ pub(super) fn read_resource(
     // Without a template there are no parameters, mappings or conditions.
     let (template, assignment) = (Template::new(&no_template), Assignment::new());
     let mut evaluator = Evaluator::new(&template, &assignment);
-    let mut findings = Vec::new();
-    let document = properties(
-        source,
-        kind,
-        node,
-        pointer,
-        "",
-        &mut evaluator,
-        &mut findings,
-    );
-
-    match document {
-        Ok(document) if findings.is_empty() => Ok(document),
-        Ok(_) => Err(findings),
-        Err(more) => Err(findings.into_iter().chain(more).collect()),
-    }
+    properties(source, kind, node, pointer, "", &mut evaluator)
 }
 
 fn properties(
@@ -138,8 +145,7 @@ fn properties(
     pointer: &str,
     id: &str,
     evaluator: &mut Evaluator<'_>,
-    findings: &mut Vec<Finding>,
-) -> Result<Document, Vec<Finding>> {
+) -> Reading {
     let is_definition = kind == TASK_DEFINITION;
     let (schema, name_field) = if is_definition {
         (TaskDefinition::SCHEMA, "family")
@@ -159,13 +165,11 @@ fn properties(
         unknowns,
         pointers,
         reasons,
-        findings: unknown_properties,
+        mut findings,
     } = converter.conversion;
 
-    let is_complete = unknown_properties.is_empty();
-    findings.extend(unknown_properties);
     let Some(mut node) = node else {
-        return Err(Vec::new());
+        return (None, findings);
     };
     add_name(&mut node, name_field, id);
     // A derived value is not written at its own pointer, so a fix cannot change it there.
@@ -176,20 +180,19 @@ fn properties(
         pointers,
         not_editable,
     };
-    let mut document = if is_definition {
-        definition(source, node, source_map)?
+    let (document, more) = if is_definition {
+        definition(source, node, source_map)
     } else {
-        service(source, node, source_map)?
+        service(source, node, source_map)
     };
 
-    // As in the other formats, a document with unknown fields is not checked further.
-    if !is_complete {
-        return Err(Vec::new());
-    }
-    add_references(&mut document, id, unknowns);
-    document.add_derivations(&reasons);
-
-    Ok(document)
+    findings.extend(more);
+    let document = document.map(|mut document| {
+        add_references(&mut document, id, unknowns);
+        document.add_derivations(&reasons);
+        document
+    });
+    (document, findings)
 }
 
 /// Adds the name by which resources refer to the document, and the definition that it refers to.
@@ -201,10 +204,8 @@ fn add_references(document: &mut Document, id: &str, unknowns: Vec<UnknownValue>
     // The referenced definition is in the same template, so the reference is not unknown.
     let is_known =
         |unknown: &UnknownValue| resource.is_some() && unknown.pointer == "/taskDefinition";
-    document.unknowns = unknowns
-        .into_iter()
-        .filter(|unknown| !is_known(unknown))
-        .collect();
+    let unknowns = unknowns.into_iter().filter(|unknown| !is_known(unknown));
+    document.unknowns.extend(unknowns);
     document.task_definition = resource.or(document.task_definition.take());
 }
 

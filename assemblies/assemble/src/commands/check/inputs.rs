@@ -1,31 +1,136 @@
-//! Separates ECS documents, in any form, from manifests.
+//! Finds and reads the files to check, and separates ECS documents, in any form, from manifests.
 
+use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use diagnostics::source::{Source, parse};
-use ecs_rules::inputs::{Document, has_documents, read_input};
+use diagnostics::source::{Source, limits};
+use ecs_rules::inputs::{Document, foreign_file, has_documents, parse_input, read_input};
 
+use crate::error::CliError;
 use crate::project::Project;
+
+/// Reads a file, or the standard input for `-`.
+pub(super) fn read(path: &Path, project: &Project) -> Result<Source, CliError> {
+    if path != Path::new(STDIN) {
+        return project.source(path);
+    }
+
+    let failure = |source| CliError::File {
+        act: "read",
+        path: STDIN_NAME.into(),
+        source,
+    };
+    let mut text = String::new();
+    let mut input = std::io::stdin().lock().take(limits::BYTES + 1);
+    let length = input.read_to_string(&mut text).map_err(failure)?;
+    if length as u64 > limits::BYTES {
+        let message = limits::too_long_message(length as u64);
+        return Err(CliError::Usage(format!("the standard input: {message}")));
+    }
+    Ok(Source::new(STDIN_NAME, text))
+}
+
+/// The argument for the standard input.
+pub(super) const STDIN: &str = "-";
+/// The name of the standard input in messages.
+const STDIN_NAME: &str = "<stdin>";
 
 /// Returns whether a file is an ECS document and not a manifest.
 pub(super) fn is_document(source: &Source) -> bool {
-    match parse(source) {
+    match parse_input(source) {
         Ok(node) => has_documents(&node),
         // Manifests are YAML.
         Err(_) => is_json(&source.name),
     }
 }
 
+/// Returns an error that names the kind of a file of another tool, and what to pass instead.
+pub(super) fn foreign(source: &Source) -> Option<CliError> {
+    let node = parse_input(source).ok()?;
+    if has_documents(&node) {
+        return None;
+    }
+    let file = foreign_file(&node)?;
+    Some(CliError::Usage(format!(
+        "`{}` is {}; {}",
+        source.name, file.kind, file.hint
+    )))
+}
+
 /// Returns the documents that services and requests of one file may refer to in the others.
-pub(super) fn related_documents(files: &[PathBuf], project: &Project) -> Vec<Document> {
-    if files.len() < 2 {
+pub(super) fn related_documents<'s>(sources: impl Iterator<Item = &'s Source>) -> Vec<Document> {
+    let sources: Vec<&Source> = sources.collect();
+    if sources.len() < 2 {
         return Vec::new();
     }
-    let sources = files.iter().filter_map(|file| project.source(file).ok());
-    sources
-        .filter(is_document)
-        .flat_map(|source| read_input(&source).documents().to_vec())
+    let documents = sources.into_iter().filter(|source| is_document(source));
+    documents
+        .flat_map(|source| read_input(source).documents().to_vec())
         .collect()
+}
+
+/// Returns the files in a directory that `check` reads: documents and manifests, in the order of their paths.
+pub(super) fn files_in(directory: &Path, project: &Project) -> Result<Vec<PathBuf>, CliError> {
+    let mut candidates = Vec::new();
+    collect(directory, 0, &mut candidates)?;
+    candidates.sort();
+    candidates.retain(|path| {
+        let source = project.source(path);
+        source.is_ok_and(|source| is_document(&source) || is_manifest(&source))
+    });
+
+    if candidates.is_empty() {
+        return Err(CliError::Usage(format!(
+            "`{}` has no task definition, service, template or manifest; pass the file",
+            directory.display()
+        )));
+    }
+    Ok(candidates)
+}
+
+fn collect(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), CliError> {
+    let failure = |source| CliError::File {
+        act: "list",
+        path: directory.to_owned(),
+        source,
+    };
+    for entry in fs::read_dir(directory).map_err(failure)? {
+        let entry = entry.map_err(failure)?;
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        // The type of the entry itself, so that a link to a parent directory is not followed.
+        let kind = entry.file_type().map_err(failure)?;
+        let is_skipped = name.starts_with('.') || SKIPPED.contains(&&*name);
+
+        if kind.is_dir() && !is_skipped && depth < MAX_DEPTH {
+            collect(&path, depth + 1, files)?;
+        } else if !kind.is_dir() && has_known_extension(&path) {
+            files.push(path);
+        }
+        if files.len() > MAX_FILES {
+            return Err(CliError::Usage(format!(
+                "`{}` has more than {MAX_FILES} JSON and YAML files; pass a directory with fewer",
+                directory.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Directories with the files of other programs.
+const SKIPPED: [&str; 3] = ["node_modules", "target", "vendor"];
+const MAX_DEPTH: usize = 8;
+const MAX_FILES: usize = 5000;
+
+fn has_known_extension(path: &Path) -> bool {
+    let end = path.extension().and_then(|end| end.to_str());
+    end.is_some_and(|end| ["json", "yaml", "yml", "template"].contains(&end))
+}
+
+/// Returns whether a file has the two fields that every manifest needs.
+fn is_manifest(source: &Source) -> bool {
+    parse_input(source).is_ok_and(|node| node.get("name").is_some() && node.get("app").is_some())
 }
 
 fn is_json(name: &str) -> bool {

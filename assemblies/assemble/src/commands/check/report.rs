@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use diagnostics::source::Source;
 use diagnostics::{Finding, Outcome, Severity, SuppressedFinding};
+use ecs_rules::inputs::{NotEvaluated, ParsedInput};
 
 use crate::error::format_findings;
+use crate::ui::source_location;
 
 /// Findings and suppressions, without duplicates.
 #[derive(Debug, Default)]
@@ -14,6 +16,8 @@ pub(super) struct Report {
     pub(super) suppressed: Vec<SuppressedFinding>,
     /// The task definitions, as they are after the fixes.
     sources: Vec<Source>,
+    /// What no rule has checked.
+    not_evaluated: Vec<NotEvaluated>,
     /// Whether the fixes change a file.
     pub(super) differs: bool,
 }
@@ -35,6 +39,21 @@ impl Report {
                 self.findings.push(finding);
             }
         }
+    }
+
+    /// Adds what no rule has checked in a file.
+    pub(super) fn add_not_evaluated(&mut self, input: &ParsedInput) {
+        self.not_evaluated
+            .extend(input.not_evaluated.iter().cloned());
+    }
+
+    /// Returns a line for each part that no rule has checked: without it, "no findings" would be misleading.
+    pub(super) fn notes(&self) -> impl Iterator<Item = String> {
+        self.not_evaluated.iter().map(|part| {
+            let location = source_location(&part.location);
+            let place = location.map(|(file, line, _)| format!("{file}:{line}: "));
+            format!("{}{}", place.unwrap_or_default(), part.message)
+        })
     }
 
     pub(super) fn add_source(&mut self, source: &Source) {

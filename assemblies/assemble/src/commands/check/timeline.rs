@@ -100,7 +100,11 @@ fn tasks(
         let source = project.source(&file)?;
         if inputs::is_document(&source) {
             let reading = read_input(&source);
-            findings.extend(reading.findings.iter().cloned());
+            // Values that could not be read are replaced by others, which have another timeline.
+            if !reading.findings.is_empty() {
+                findings.extend(reading.findings);
+                continue;
+            }
             for document in reading.documents() {
                 if let DocumentKind::Definition(located) = &document.kind {
                     tasks.push(TaskTimeline::new(&located.definition)?);
