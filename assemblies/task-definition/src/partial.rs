@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::read::{RecordReading, deserialize};
 use crate::record::{HasSchema, Schema};
 
-/// A record with the values that could be read, and what is wrong with the others.
+/// The valid part of a record, and the findings about the rest.
 #[derive(Debug, Clone)]
 pub struct PartialRecord<T> {
     /// The record, with minimal values in place of those that could not be read.
@@ -17,11 +17,11 @@ pub struct PartialRecord<T> {
     pub json: Value,
     /// The values that could not be read.
     pub unread: Vec<UnreadValue>,
-    /// What is wrong with them, and with unknown fields.
+    /// The findings about them, and about unknown fields.
     pub findings: Vec<Finding>,
 }
 
-/// A value that is missing or has the wrong type, and whose meaning is not certain.
+/// A value that is missing or has the wrong type, without one certain meaning.
 #[derive(Debug, Clone)]
 pub struct UnreadValue {
     /// The JSON pointer in the record.

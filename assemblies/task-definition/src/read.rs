@@ -210,7 +210,7 @@ fn validate(
 
 /// The result of validating a record.
 pub(crate) struct RecordReading {
-    /// What is wrong.
+    /// The findings about values and fields.
     pub(crate) findings: Vec<Finding>,
     /// The values that could not be read.
     pub(crate) unread: Vec<UnreadValue>,

@@ -31,7 +31,7 @@ pub enum Schema {
 }
 
 impl Schema {
-    /// Returns a minimal value, which completes a record whose value is unknown.
+    /// Returns a minimal value, which completes a record with an unknown value.
     pub fn minimal_value(self) -> Value {
         match self {
             Self::Text => Value::from("example-value"),

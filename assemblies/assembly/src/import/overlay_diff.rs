@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::plan::merge::ITEM_KEYS;
+
 /// Returns the overlay that changes one value into the other, or `None` if they are equal.
 pub(super) fn diff(derived: Option<&Value>, expected: Option<&Value>) -> Option<Value> {
     match (derived, expected) {
@@ -13,10 +15,12 @@ pub(super) fn diff(derived: Option<&Value>, expected: Option<&Value>) -> Option<
         (Some(Value::Object(derived)), Some(Value::Object(expected))) => {
             Some(Value::Object(fields(derived, expected)))
         }
-        (Some(Value::Array(derived)), Some(Value::Array(expected)))
-            if have_unique_names(derived) && have_unique_names(expected) =>
-        {
-            Some(Value::Array(items(derived, expected)))
+        (Some(Value::Array(derived)), Some(Value::Array(expected))) => {
+            let is_key = |key: &&str| has_unique(derived, key) && has_unique(expected, key);
+            Some(match ITEM_KEYS.into_iter().find(is_key) {
+                Some(key) => Value::Array(items(derived, expected, key)),
+                None => Value::Array(expected.clone()),
+            })
         }
         (_, Some(expected)) => Some(expected.clone()),
     }
@@ -29,19 +33,16 @@ fn fields(derived: &Map<String, Value>, expected: &Map<String, Value>) -> Map<St
         .collect()
 }
 
-fn items(derived: &[Value], expected: &[Value]) -> Vec<Value> {
-    let find_by_name = |list: &[Value], named: &Value| {
-        list.iter()
-            .find(|item| item["name"] == named["name"])
-            .cloned()
-    };
+fn items(derived: &[Value], expected: &[Value], key: &str) -> Vec<Value> {
+    let find_by_key =
+        |list: &[Value], other: &Value| list.iter().find(|item| item[key] == other[key]).cloned();
     let mut all = Vec::new();
 
     for item in expected {
-        if let Some(mut changed) = diff(find_by_name(derived, item).as_ref(), Some(item)) {
+        if let Some(mut changed) = diff(find_by_key(derived, item).as_ref(), Some(item)) {
             if let Value::Object(fields) = &mut changed {
-                // The name identifies the item in the overlay, and reads best as the first field.
-                fields.shift_insert(0, "name".to_owned(), item["name"].clone());
+                // The key identifies the item in the overlay, and reads best as the first field.
+                fields.shift_insert(0, key.to_owned(), item[key].clone());
             }
             all.push(changed);
         }
@@ -49,13 +50,13 @@ fn items(derived: &[Value], expected: &[Value]) -> Vec<Value> {
 
     for item in derived
         .iter()
-        .filter(|item| find_by_name(expected, item).is_none())
+        .filter(|item| find_by_key(expected, item).is_none())
     {
-        // An item is removed by an overlay with only its name and `null` for all other fields.
-        let mut removed = json!({ "name": item["name"] });
-        for key in item.as_object().into_iter().flatten().map(|(key, _)| key) {
-            if key != "name" {
-                removed[key] = Value::Null;
+        // An item is removed by an overlay with only its key and `null` for all other fields.
+        let mut removed = json!({ key: item[key] });
+        for field in item.as_object().into_iter().flatten().map(|(name, _)| name) {
+            if field != key {
+                removed[field] = Value::Null;
             }
         }
         all.push(removed);
@@ -64,12 +65,14 @@ fn items(derived: &[Value], expected: &[Value]) -> Vec<Value> {
     all
 }
 
+/// Returns whether every item of a list has a key, and no key occurs twice.
+fn has_unique(list: &[Value], key: &str) -> bool {
+    let keys: Vec<&str> = list.iter().filter_map(|item| item[key].as_str()).collect();
+    let is_repeated = |at: usize| keys[..at].contains(&keys[at]);
+    !list.is_empty() && keys.len() == list.len() && !(0..keys.len()).any(is_repeated)
+}
+
 /// Returns whether an overlay merges this list by name: every item has a name, and no name occurs twice.
 pub(super) fn have_unique_names(list: &[Value]) -> bool {
-    let names: Vec<&str> = list
-        .iter()
-        .filter_map(|item| item["name"].as_str())
-        .collect();
-    let is_repeated = |at: usize| names[..at].contains(&names[at]);
-    !list.is_empty() && names.len() == list.len() && !(0..names.len()).any(is_repeated)
+    has_unique(list, "name")
 }

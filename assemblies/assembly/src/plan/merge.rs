@@ -1,5 +1,5 @@
-//! Merges one JSON value into another: maps by field, lists of items with a `name` by that name,
-//! everything else is replaced; `null` removes.
+//! Merges one JSON value into another: maps by field, lists of items with a `name` by that name, mount points by
+//! their `containerPath`, everything else is replaced; `null` removes.
 
 use diagnostics::escape;
 use serde_json::Value;
@@ -32,12 +32,11 @@ pub(crate) fn merge(
                 }
             }
         }
-        (Value::Array(items), Value::Array(overlay)) if has_names(items) && has_names(overlay) => {
+        (Value::Array(items), Value::Array(overlay)) if list_key(items, overlay).is_some() => {
+            let key = list_key(items, overlay).unwrap_or_default();
             for (index, overlay) in overlay.iter().enumerate() {
                 let from = format!("{from}/{index}");
-                let known = items
-                    .iter()
-                    .position(|item| item["name"] == overlay["name"]);
+                let known = items.iter().position(|item| item[key] == overlay[key]);
                 if let Some(known) = known {
                     merge(
                         &mut items[known],
@@ -54,7 +53,7 @@ pub(crate) fn merge(
                     items.push(item);
                 }
             }
-            remove_emptied(items, overlay, at, from, on_change);
+            remove_emptied(items, (overlay, key), at, from, on_change);
         }
         (value, overlay) => {
             *value = overlay.clone();
@@ -82,23 +81,24 @@ fn without_nulls(item: &Value) -> Option<Value> {
 /// other containers.
 fn remove_emptied(
     items: &mut Vec<Value>,
-    overlay: &[Value],
+    (overlay, key): (&[Value], &str),
     at: &str,
     from: &str,
     on_change: &mut impl FnMut(String, &str),
 ) {
     let removes_fields = |item: &Value| {
         let mut fields = item.as_object().into_iter().flatten();
-        fields.any(|(name, value)| name != "name" && value.is_null())
+        fields.any(|(name, value)| name != key && value.is_null())
     };
     let before = items.len();
 
     items.retain(|item| {
         let is_empty = item.as_object().is_some_and(|fields| fields.len() == 1);
-        let overlay = overlay
-            .iter()
-            .find(|overlay| overlay["name"] == item["name"]);
-        at == CONTAINERS || !is_empty || !overlay.is_some_and(removes_fields)
+        let overlay = overlay.iter().find(|overlay| overlay[key] == item[key]);
+        // Without its volume, a mount point is nothing, whatever other fields it has.
+        let is_unmounted =
+            overlay.is_some_and(|overlay| overlay.get("sourceVolume") == Some(&Value::Null));
+        at == CONTAINERS || !(is_unmounted || is_empty && overlay.is_some_and(removes_fields))
     });
 
     // The indexes of later items have changed, so the whole list gets the location of the overlay.
@@ -137,9 +137,18 @@ fn report_changes(value: &Value, at: &str, from: &str, on_change: &mut impl FnMu
     }
 }
 
-fn has_names(items: &[Value]) -> bool {
-    !items.is_empty() && items.iter().all(|item| item["name"].is_string())
+/// Returns the field that identifies the items of two lists, if all items of both have it.
+fn list_key(items: &[Value], overlay: &[Value]) -> Option<&'static str> {
+    let identifies = |key: &&str| {
+        let have_key =
+            |items: &[Value]| !items.is_empty() && items.iter().all(|item| item[*key].is_string());
+        have_key(items) && have_key(overlay)
+    };
+    ITEM_KEYS.into_iter().find(identifies)
 }
+
+/// The fields that identify an item: its name, or the path of a mount point.
+pub(crate) const ITEM_KEYS: [&str; 2] = ["name", "containerPath"];
 
 #[cfg(test)]
 mod tests {
@@ -156,6 +165,19 @@ mod tests {
             merge(&mut list, &overlay, at, "/patch", &mut |_, _| {});
             assert_eq!(list.as_array().map(Vec::len), Some(remaining));
         }
+    }
+
+    #[test]
+    fn keeps_mount_points_at_other_paths() {
+        let mut list =
+            json!([{ "sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": false }]);
+        let added = json!([{ "sourceVolume": "pages", "containerPath": "/pages" }]);
+        merge(&mut list, &added, "/list", "/patch", &mut |_, _| {});
+        assert_eq!(list.as_array().map(Vec::len), Some(2));
+
+        let removed = json!([{ "containerPath": "/tmp", "sourceVolume": null }]);
+        merge(&mut list, &removed, "/list", "/patch", &mut |_, _| {});
+        assert_eq!(list, added);
     }
 
     #[test]

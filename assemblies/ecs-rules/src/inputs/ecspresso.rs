@@ -13,7 +13,7 @@ use super::evaluate::Piece;
 
 /// Returns a text of the same length in which each call of a function is inside of a JSON string, or `None` if the
 /// text has no call.
-pub(super) fn quoted(source: &Source) -> Option<Source> {
+pub(super) fn quote_calls(source: &Source) -> Option<Source> {
     let text = &source.text;
     let mut calls = text.split("{{").skip(1);
     if !calls.any(|after| {

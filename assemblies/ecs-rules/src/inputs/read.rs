@@ -119,8 +119,8 @@ pub fn read_input(source: &Source) -> ParsedInput {
 
 /// Parses a text, also one with template functions of ecspresso, which keep their offsets.
 pub fn parse_input(source: &Source) -> Result<Node, Vec<Finding>> {
-    match ecspresso::quoted(source) {
-        Some(quoted) => parse(&quoted),
+    match ecspresso::quote_calls(source) {
+        Some(text) => parse(&text),
         None => parse(source),
     }
 }
