@@ -81,6 +81,8 @@ pub(crate) fn assemble(folder: &Path, arguments: &[&str]) -> CommandOutput {
         .current_dir(folder)
         // Colour depends on the terminal; the tests compare plain text.
         .env("NO_COLOR", "1")
+        // Programs of a project are found in its own `target`.
+        .env_remove("CARGO_TARGET_DIR")
         .output()
         .expect("the command runs");
 
