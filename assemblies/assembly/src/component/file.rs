@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::image_build::ImageBuild;
 use super::local::{Local, TokenSettings};
 
 /// A program that can run in a task, as its `component.yaml` describes it.
@@ -26,6 +27,12 @@ pub struct ComponentFile {
     pub summary: String,
     /// The image; may contain `${…}`.
     pub image: String,
+    /// The licences of everything in the image, as an SPDX expression; by default those of the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licenses: Option<String>,
+    /// What building the image needs besides cargo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<ImageBuild>,
     /// The interfaces it provides.
     #[serde(default)]
     pub provides: BTreeMap<String, ProvidedInterface>,

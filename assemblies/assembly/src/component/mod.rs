@@ -19,6 +19,8 @@ pub use file::{
     ProvidedInterface, RequiredInterface, Router, SettingDeclaration, SettingFormat, SettingKind,
     Size, Stop,
 };
+mod image_build;
+pub use image_build::{ImageBuild, PrepareOutputError, PreparedBuild};
 mod local;
 pub use local::{Attempt, Local, LocalFallback, LocalProgram, TokenSettings};
 
