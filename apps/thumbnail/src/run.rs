@@ -8,13 +8,14 @@ use chassis::http::client::ProxySettings;
 use chassis::{BoxError, Process};
 use tracing::Instrument as _;
 
-use crate::access::Access;
+use crate::access::{Access, replaceable_file};
 use crate::location::{Location, Object};
+use crate::process::ProcessLimits;
 use crate::report::Report;
 use crate::s3::Aws;
 use crate::settings::Config;
 use crate::source::Traffic;
-use crate::worker::{Request, picture_on_thread};
+use crate::worker::{Request, picture_in_background};
 use crate::{Error, ErrorKind, Format, Picture, telemetry};
 
 /// Makes the picture specified by arguments, settings and environment.
@@ -75,6 +76,7 @@ struct Job {
     input: Location,
     output: Location,
     request: Request,
+    limits: ProcessLimits,
     access: Access,
 }
 
@@ -120,20 +122,27 @@ impl Job {
             })?;
 
         let input: Location = input.parse()?;
-        let output = match output.or_else(|| non_empty(&config.output)) {
+        let output = output.or_else(|| non_empty(&config.output));
+        let is_legacy = output.is_none();
+        let output: Location = match output {
             Some(output) => output.parse()?,
             None => legacy_output(&variable)?.unwrap_or_else(|| default_output(&input, &config)),
         };
 
         // After `output` is resolved, since its extension is the fallback for the format.
-        config.format = config
-            .format
-            .or_else(|| Format::from_file_name(&output.name()));
+        if config.format.is_none() {
+            config.format = match Format::from_file_name(&output.name()) {
+                // The legacy task accepted any name.
+                Err(_) if is_legacy => None,
+                format => format?,
+            };
+        }
         let access = config.access(Aws::from_variables(variable), proxy)?;
         Ok(Self {
             input,
             output,
             request: config.request()?,
+            limits: config.process_limits(),
             access,
         })
     }
@@ -155,6 +164,11 @@ impl Job {
             return Err(Error::new(ErrorKind::Usage, message));
         }
 
+        // Also before: a picture that cannot be stored need not be made.
+        if let Location::File(path) = &self.output {
+            replaceable_file(path)?;
+        }
+
         let opening = self
             .access
             .open(&self.input, self.request.deadline, traffic);
@@ -162,7 +176,7 @@ impl Job {
             .instrument(tracing::info_span!("stage", otel.name = "connect"))
             .await
             .map_err(|_| Error::new(ErrorKind::Timeout, "timed out opening the video"))??;
-        let picture = picture_on_thread(source, self.request, ()).await?;
+        let picture = picture_in_background(source, self.request, self.limits, ()).await?;
         let storing = self.access.store(&self.output, &picture);
 
         storing
