@@ -71,16 +71,18 @@ impl Decoder {
         };
         let (socket, other) = UnixStream::pair().map_err(lost)?;
 
-        // No environment: it has the credentials of AWS, and the decoder needs no setting.
-        let child = Command::new(executable)
+        // No environment: it has the credentials of AWS, and the decoder needs no setting. Output goes to closed
+        // pipes, since a root without /dev has no /dev/null.
+        let mut child = Command::new(executable)
             .arg0(CHILD)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(other)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .map_err(lost)?;
+        drop((child.stdout.take(), child.stderr.take()));
 
         let socket = TimedSocket {
             socket,
