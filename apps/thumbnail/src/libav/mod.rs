@@ -177,12 +177,15 @@ mod tests {
     #[test]
     fn the_static_build_has_all_supported_containers() {
         // The names of a demuxer that has several, and those that `configure` names differently.
-        let supported = CONTAINERS.split(',').map(|name| match name {
+        let containers = CONTAINERS.split(',').map(|name| match name {
             "mp4" | "m4a" | "3gp" | "3g2" | "mj2" => "mov",
             "webm" => "matroska",
             "mpeg" => "mpegps",
             name => name,
         });
+        // Named by `set_codec_from_probe_data` of libavformat: they detect the codec of a stream.
+        let probes = "aac,ac3,dts,eac3,h264,hevc,loas,m4v,mp3,mpegvideo,truehd".split(',');
+        let supported = containers.chain(probes);
         assert_eq!(option_values("--enable-demuxer="), supported.collect());
     }
 

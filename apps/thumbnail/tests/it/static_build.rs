@@ -93,15 +93,11 @@ const CORPUS: [(&str, &str); 38] = [
 ];
 
 /// Files that are refused, with the arguments for them.
-const REFUSED: [(&str, &str); 6] = [
+const REFUSED: [(&str, &str); 5] = [
     ("sound.mp3", "-map 1"),
     ("sound.m4a", "-map 1 -c:a aac"),
     ("sound.wav", "-map 1"),
     ("raw.h264", "-c:v libx264 -an"),
-    (
-        "list.m3u8",
-        "-c:v libx264 -an -hls_time 9 -hls_segment_filename /dev/null",
-    ),
     ("picture.png", "-frames:v 1 -an"),
 ];
 
@@ -230,12 +226,14 @@ fn run(
         .unwrap()
 }
 
-/// Returns the report without what differs from run to run.
+/// Returns the report without what differs from run to run, or with the number of formats that are probed: until
+/// one of them is certain, libav reads more of the file.
 fn report(output: &Output) -> Value {
     let mut report: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let fields = report.as_object_mut().unwrap();
     fields.remove("ms");
+    fields.remove("bytes_fetched");
     fields.remove("output");
     report
 }
