@@ -245,8 +245,8 @@ mod tests {
 
     #[test]
     fn ends_a_child_that_hangs_at_the_deadline() {
-        // Reads the socket for ever and answers nothing.
-        let error = error_of("/bin/cat", Duration::from_millis(50));
+        // Reads its input to the end before it writes, and there is no end.
+        let error = error_of("/usr/bin/sort", Duration::from_millis(50));
         assert_eq!(error.kind(), ErrorKind::Timeout);
     }
 

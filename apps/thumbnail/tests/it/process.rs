@@ -1,8 +1,10 @@
 //! Tests the decoding process: its limits, and that the service outlives the worst videos.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command, Stdio};
 
+use serde_json::Value;
 use thumbnail::ErrorKind;
 
 use crate::clips::{self, video_from};
@@ -157,48 +159,40 @@ fn the_service_answers_after_the_worst_videos() {
 
 /// The program as a service; ended when dropped.
 struct Service {
-    child: std::process::Child,
+    child: Child,
     address: String,
+    /// Kept open, since the service writes its log to it.
+    _log: BufReader<ChildStdout>,
 }
 
 impl Service {
     fn start() -> Self {
-        // Free until the service binds it; another process is unlikely to take it in between.
-        let address = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .to_string();
-        let child = Command::new(env!("CARGO_BIN_EXE_thumbnail"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_thumbnail"))
             .env_clear()
-            .env("THUMBNAIL_LISTEN", &address)
+            .env("THUMBNAIL_LISTEN", "127.0.0.1:0")
             .env("THUMBNAIL_ADMIN", "127.0.0.1:0")
-            .stdout(std::process::Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        Self { child, address }
+
+        let mut log = BufReader::new(child.stdout.take().unwrap());
+        let address = log.by_ref().lines().map(Result::unwrap).find_map(|line| {
+            let entry: Value = serde_json::from_str(&line).unwrap();
+            let address = entry["address"].as_str()?.to_owned();
+            (entry["message"] == "serving").then_some(address)
+        });
+        Self {
+            child,
+            address: address.unwrap(),
+            _log: log,
+        }
     }
 
     /// Sends a video and returns the status.
     fn post(&self, video: &Path) -> String {
         let output = Command::new("curl")
-            .args([
-                "--silent",
-                "--show-error",
-                "--max-time",
-                "60",
-                "--retry",
-                "20",
-                "--retry-connrefused",
-            ])
-            .args([
-                "--retry-delay",
-                "1",
-                "--output",
-                "/dev/null",
-                "--write-out",
-                "%{http_code}",
-            ])
+            .args(["--silent", "--show-error", "--max-time", "60"])
+            .args(["--output", "/dev/null", "--write-out", "%{http_code}"])
             .arg("--data-binary")
             .arg(format!("@{}", video.display()))
             .arg(format!("http://{}/v1/thumbnail", self.address))
