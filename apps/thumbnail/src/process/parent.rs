@@ -252,14 +252,14 @@ mod tests {
 
     #[test]
     fn reports_a_child_that_ends_without_a_result() {
-        let error = error_of("/bin/true", Duration::from_secs(60));
+        let error = error_of("/bin/true", Duration::from_secs(50));
         assert_eq!(error.kind(), ErrorKind::WorkerLost);
         assert!(error.to_string().contains("exit status: 0"), "{error}");
     }
 
     #[test]
     fn reports_a_child_that_cannot_start() {
-        let error = error_of("/no/such/program", Duration::from_secs(60));
+        let error = error_of("/no/such/program", Duration::from_secs(50));
         assert_eq!(error.kind(), ErrorKind::WorkerLost);
         assert!(error.chain().contains("No such file"), "{}", error.chain());
     }
