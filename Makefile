@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 export A INPUT OUTPUT OTLP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build assemble up test lint drift bench fuzz require-rust
+.PHONY: help setup build assemble up images test lint drift bench fuzz require-rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,17 +25,25 @@ build: ## build every program (debug)
 	@tests/setup build
 	$(CARGO) build --locked --workspace
 
+# The command has its own directory: with fewer features it would replace that of `make build`.
 # INPUT (a file or URL) and OUTPUT are for a task that works on a video; OTLP is the endpoint for telemetry.
 up: ## run an assembly locally, as Fargate would: make up A=coins-secure
 	@tests/setup build
-	@$(CARGO) build --locked --quiet -p assemble $(addprefix -p ,$(COMPONENTS)) --no-default-features --features assemble/up
+	@$(CARGO) build --locked --quiet --target-dir target/up -p assemble --no-default-features --features up
+	@$(CARGO) build --locked --quiet $(addprefix -p ,$(COMPONENTS))
 	@place() { case "$$1" in *://*) echo "$$1" ;; *) realpath -m -- "$$1" ;; esac; }; \
 	picture="$${INPUT##*/}"; picture="$${picture%.*}.jpg"; \
 	set -- "$$A"; \
 	[ -z "$$INPUT" ] || set -- "$$@" --env "thumbnail:THUMBNAIL_INPUT=$$(place "$$INPUT")" \
 	    --env "thumbnail:THUMBNAIL_OUTPUT=$$(place "$${OUTPUT:-$$picture}")"; \
 	[ -z "$$OTLP" ] || set -- "$$@" --value "otlp=$$OTLP"; \
-	exec target/debug/assemble up "$$@" $(ARGS)
+	exec target/up/debug/assemble up "$$@" $(ARGS)
+
+# ARGS are further arguments: make images ARGS="--compression gzip".
+images: require-rust ## build the image of every component; fails if one is over its budget
+	@tests/setup build
+	@$(CARGO) build --locked --quiet -p assemble --no-default-features --features lock
+	@target/debug/assemble images build $(ARGS)
 
 # Fetches the crates of all platforms: a test reads the dependency graph from cargo, offline.
 test: ## run every test; names what it skips
@@ -46,6 +54,8 @@ test: ## run every test; names what it skips
 
 lint: ## rustfmt, clippy with warnings denied, words and sizes
 	$(CARGO) fmt --all --check
+	@# The rules are modules that a macro declares, which cargo fmt does not follow.
+	rustfmt --edition 2024 --check assemblies/ecs-rules/src/rules/*/*.rs assemblies/assembly/src/rules/m*.rs
 	@tests/lint-style
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 

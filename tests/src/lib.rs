@@ -16,4 +16,4 @@ mod project;
 
 pub use network::Network;
 pub use process::{Process, ProcessOutput, wait_until};
-pub use project::{Project, binary, component_folders, report_skip, workspace};
+pub use project::{Project, binary, bundle_folders, component_folders, report_skip, workspace};

@@ -35,11 +35,20 @@ pub fn binary(name: &str) -> PathBuf {
 
 /// Returns every component folder: those of `sidecars/*` and `apps/*` with a `component.yaml`.
 pub fn component_folders() -> Vec<PathBuf> {
+    folders_with("component.yaml")
+}
+
+/// Returns the folder of every bundle: those of `sidecars/*` and `apps/*` with a `bundle.yaml`.
+pub fn bundle_folders() -> Vec<PathBuf> {
+    folders_with("bundle.yaml")
+}
+
+fn folders_with(file: &str) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = ["sidecars", "apps"]
         .iter()
         .flat_map(|half| fs::read_dir(workspace().join(half)).expect("the folder exists"))
         .map(|entry| entry.expect("readable").path())
-        .filter(|path| path.join("component.yaml").exists())
+        .filter(|path| path.join(file).exists())
         .collect();
     folders.sort();
     folders
@@ -88,6 +97,13 @@ impl Project {
                     "",
                 );
             }
+        }
+
+        for bundle in bundle_folders() {
+            let inside = bundle
+                .strip_prefix(workspace())
+                .expect("inside the workspace");
+            copy_files(&bundle, &root.join(inside), "bundle.yaml");
         }
 
         Self { folder }

@@ -3,10 +3,9 @@
 use std::io::Write;
 
 use chassis::{BoxError, Component, Port, Process, Verb};
-use tokio::net::TcpListener;
 
 use crate::photo::PhotoLimits;
-use crate::{Config, Options, count, service};
+use crate::{Config, Options, count, serve};
 
 /// The coins component.
 #[derive(Debug)]
@@ -36,13 +35,10 @@ impl Component for Coins {
     }
 
     async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {
-        // Not ready before the port accepts connections.
-        let bound = process.readiness.latch("listener");
-        let listener = TcpListener::bind(config.listen).await?;
-        config.limits.drain_timeout = process.common.drain_timeout;
+        let listener = chassis::bind("listen", config.listen)?;
         tracing::info!(address = %listener.local_addr()?, "listening");
-        bound.release();
-        service::serve(config, listener, process.shutdown).await
+        config.limits.drain_timeout = process.common.drain_timeout;
+        Ok(serve(config, listener, process.shutdown, process.readiness).await?)
     }
 
     async fn verb(

@@ -1,9 +1,12 @@
-//! Errors of counting.
+//! Errors of counting and serving.
+
+use chassis::SettingsError;
 
 use crate::photo::ACCEPTED;
 
-/// Why a picture could not be counted.
+/// The reason why a picture could not be counted, or the service not started.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The bytes are not a known kind of picture.
     #[error("this is not an image; send a photo as JPEG, PNG or WebP")]
@@ -31,4 +34,7 @@ pub enum Error {
         /// The decoder's message.
         reason: String,
     },
+    /// The settings of the service are invalid; contains every problem.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
 }

@@ -16,7 +16,7 @@
 //!   coin is assumed to be known: "the largest is a quarter" is wrong in every photo without one.
 //!   Assignments that fit about as well are reported as alternatives.
 //! - [`picture`] draws the result onto the photo; [`drawing`] draws test photos.
-//! - [`service`] is the HTTP service, [`Coins`] the component.
+//! - [`serve`] is the HTTP service, [`Coins`] the component.
 //!
 //! Start reading at [`count()`].
 
@@ -30,14 +30,20 @@ pub mod money;
 pub mod photo;
 pub mod picture;
 pub mod raster;
-pub mod service;
+mod service;
 
 mod component;
 mod config;
 mod error;
 mod font;
 
+pub use chassis::{Readiness, Shutdown, Trigger};
 pub use component::Coins;
 pub use config::Config;
 pub use count::{Options, PhotoCount, count, count_with};
 pub use error::Error;
+pub use service::serve;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

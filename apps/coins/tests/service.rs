@@ -8,7 +8,7 @@
 
 use std::net::SocketAddr;
 
-use chassis::{Shutdown, Trigger};
+use chassis::{Readiness, Shutdown, Trigger};
 use coins::Config;
 use coins::drawing::Scene;
 use coins::money::Currency;
@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 struct TestService {
     address: SocketAddr,
     stop: Trigger,
-    task: JoinHandle<Result<(), chassis::BoxError>>,
+    task: JoinHandle<Result<(), coins::Error>>,
 }
 
 impl TestService {
@@ -30,7 +30,7 @@ impl TestService {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, shutdown) = Shutdown::pair();
-        let task = tokio::spawn(coins::service::serve(config, listener, shutdown));
+        let task = tokio::spawn(coins::serve(config, listener, shutdown, Readiness::new()));
         Self {
             address,
             stop,

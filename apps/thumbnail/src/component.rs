@@ -1,12 +1,10 @@
 //! Implements the toolkit's component interface: ports, verbs, checks, serving.
 
-use chassis::http::client::ProxySettings;
 use chassis::{BoxError, Component, Port, Problem, Process, Verb};
-use tokio::net::TcpListener;
 
 use crate::s3::Aws;
 use crate::settings::Config;
-use crate::{libav, run, service};
+use crate::{libav, run, serve};
 
 /// The component `thumbnail`.
 #[derive(Debug)]
@@ -48,8 +46,8 @@ impl Component for Thumbnail {
     }
 
     fn check(config: &Config) -> Vec<Problem> {
-        // Access without AWS variables: only `ca_file` is checked here.
-        let opened = config.access(Aws::from_variables(|_| None), ProxySettings::none());
+        // Without proxies and AWS variables: only `ca_file` is checked here.
+        let opened = config.access();
         let hint = "set the path of a PEM file of certificates";
         let problem = opened
             .err()
@@ -57,13 +55,13 @@ impl Component for Thumbnail {
         problem.into_iter().collect()
     }
 
-    async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
-        let bound = process.readiness.latch("listener");
-        let listener = TcpListener::bind(config.listen).await?;
+    async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {
+        let listener = chassis::bind("listen", config.listen)?;
         tracing::info!(address = %listener.local_addr()?, libav = libav::version()?, "serving");
-        bound.release();
-        let aws = Aws::from_variables(|name| std::env::var(name).ok());
-        service::serve(config, aws, listener, &process).await
+        config.limits.drain_timeout = process.common.drain_timeout;
+        config.proxy = process.proxy;
+        config.aws = Aws::from_variables(|name| std::env::var(name).ok());
+        Ok(serve(config, listener, process.shutdown, process.readiness).await?)
     }
 
     async fn verb(
@@ -72,6 +70,6 @@ impl Component for Thumbnail {
         config: Config,
         process: Process,
     ) -> Result<u8, BoxError> {
-        run::run(arguments, config, process).await
+        run::run_verb(arguments, config, process).await
     }
 }

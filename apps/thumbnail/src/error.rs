@@ -82,11 +82,13 @@ pub enum ErrorKind {
     Timeout,
     /// The decoding thread ended without a result.
     WorkerLost,
+    /// The process was asked to stop before the picture was stored.
+    Stopped,
 }
 
 impl ErrorKind {
     /// All kinds, by exit code.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Usage,
         Self::SourceNotFound,
         Self::SourceDenied,
@@ -103,6 +105,7 @@ impl ErrorKind {
         Self::SinkDenied,
         Self::Timeout,
         Self::WorkerLost,
+        Self::Stopped,
     ];
 
     /// Returns the exit code of `thumbnail run`.
@@ -125,6 +128,8 @@ impl ErrorKind {
             Self::SinkDenied => 31,
             Self::Timeout => 40,
             Self::WorkerLost => 41,
+            // The shell convention for SIGTERM: 128 plus the signal number.
+            Self::Stopped => 143,
         }
     }
 
@@ -141,6 +146,7 @@ impl ErrorKind {
             }
             Self::SourceNetwork => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Stopped => StatusCode::SERVICE_UNAVAILABLE,
             // Not caused by the client.
             Self::Encode | Self::SinkFailed | Self::SinkDenied | Self::WorkerLost => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -167,6 +173,7 @@ impl ErrorKind {
             Self::SinkDenied => "sink_denied",
             Self::Timeout => "timeout",
             Self::WorkerLost => "worker_lost",
+            Self::Stopped => "stopped",
         }
     }
 }

@@ -7,8 +7,8 @@
 //!
 //! The central function is [`picture`]: it takes a source of bytes and a [`Request`], and returns a
 //! [`Picture`] or an [`Error`] with a kind. It reads only the required parts of the video: from a
-//! file, from memory, or over HTTP in ranges. `run` adds input and output locations, `serve` adds
-//! an HTTP service.
+//! file, from memory, or over HTTP in ranges. [`run`] adds input and output locations, [`serve`] is
+//! the HTTP service, and [`Thumbnail`] the component.
 //!
 //! Where to start reading: `worker.rs` runs all stages, `pick.rs` selects the frame, `libav/` has
 //! all unsafe code, `source/` reads the bytes, `error.rs` lists the kinds of errors.
@@ -53,6 +53,7 @@ mod source;
 mod telemetry;
 mod worker;
 
+pub use chassis::{Readiness, Shutdown, Trigger};
 pub use component::Thumbnail;
 pub use encode::Format;
 pub use error::{Error, ErrorKind};
@@ -61,6 +62,7 @@ pub use location::{Location, Object};
 pub use pick::Seek;
 pub use position::Position;
 pub use report::Report;
+pub use run::run;
 pub use s3::Aws;
 pub use service::serve;
 pub use settings::Config;
@@ -71,3 +73,7 @@ pub use worker::{Picture, PictureInfo, Request, StageTimings, picture};
 pub fn main() -> std::process::ExitCode {
     process::enter().unwrap_or_else(chassis::main::<Thumbnail>)
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -1,11 +1,10 @@
-//! The verb `run`: makes one picture, prints a report, and exits with a code.
+//! Makes one picture: from `input` to `output`, as a function and as the verb `run`.
 
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use chassis::http::client::ProxySettings;
-use chassis::{BoxError, Process};
+use chassis::{BoxError, Process, Shutdown};
 use tracing::Instrument as _;
 
 use crate::access::{Access, replaceable_file};
@@ -18,49 +17,40 @@ use crate::source::Traffic;
 use crate::worker::{Request, picture_in_background};
 use crate::{Error, ErrorKind, Format, Picture, telemetry};
 
-/// Makes the picture specified by arguments, settings and environment.
-pub(crate) async fn run(
+/// Makes the picture of `input`, stores it at `output`, and returns a report.
+///
+/// If the shutdown comes first, nothing is stored and the error is [`ErrorKind::Stopped`].
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<Report, Error> {
+    let (report, result) = run_with_report(Ok(config), &shutdown).await;
+    result.map(|()| report)
+}
+
+/// Runs the verb: resolves arguments and variables, prints the report, and returns the exit code.
+pub(crate) async fn run_verb(
     arguments: Vec<String>,
-    config: Config,
+    mut config: Config,
     process: Process,
 ) -> Result<u8, BoxError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let start = Instant::now();
-    let traffic = Arc::new(Traffic::default());
-    let work = async {
-        let job = Job::new(&arguments, config, process.proxy.clone(), variable)?;
-        let result = job.execute(traffic.clone()).await;
-        Ok::<_, Error>((job, result))
-    };
-    let span = telemetry::run_span(variable);
-    let finished = tokio::select! {
-        finished = work.instrument(span) => finished,
-        () = process.shutdown.wait() => return Ok(EXIT_SIGTERM),
-    };
+    config.proxy = process.proxy;
+    config.aws = Aws::from_variables(variable);
+    let config = resolve(&arguments, config, variable);
+    let (report, result) = run_with_report(config, &process.shutdown)
+        .instrument(telemetry::run_span(variable))
+        .await;
 
-    // Built after the work: it records the traffic and the time of the whole run.
-    let report = Report::new(start, &traffic);
-    let (report, outcome) = match finished {
-        Ok((job, result)) => {
-            let report = report.with_locations(job.input.to_string(), job.output.to_string());
-            match result {
-                Ok(picture) => (
-                    report.with_picture(picture.info, picture.bytes.len()),
-                    Ok(()),
-                ),
-                Err(error) => (report.with_error(&error), Err(error)),
-            }
-        }
-        Err(error) => (report.with_error(&error), Err(error)),
-    };
+    let error = result.err();
+    if let Some(error) = &error
+        && error.kind() == ErrorKind::Stopped
+    {
+        return Ok(error.kind().exit_code());
+    }
 
-    telemetry::count(outcome.as_ref().err().map(Error::kind), start.elapsed());
     // A single write, so that other output cannot split the line.
     std::io::stdout().write_all(format!("{}\n", report.to_json()).as_bytes())?;
-
-    match outcome {
-        Ok(()) => Ok(0),
-        Err(error) => {
+    match error {
+        None => Ok(0),
+        Some(error) => {
             tracing::error!(
                 kind = error.kind().name(),
                 error = error.chain(),
@@ -71,7 +61,94 @@ pub(crate) async fn run(
     }
 }
 
-/// The resolved input, output and options of a run.
+/// Makes the picture; the report also describes an error.
+async fn run_with_report(
+    config: Result<Config, Error>,
+    shutdown: &Shutdown,
+) -> (Report, Result<(), Error>) {
+    let start = Instant::now();
+    let traffic = Arc::new(Traffic::default());
+    let work = async {
+        let job = Job::new(config?)?;
+        let result = job.execute(traffic.clone()).await;
+        Ok((job, result))
+    };
+    let finished = tokio::select! {
+        finished = work => finished,
+        () = shutdown.wait() => {
+            let error = Error::new(ErrorKind::Stopped, "stopped before the picture was stored");
+            return (Report::new(start, &traffic).with_error(&error), Err(error));
+        }
+    };
+
+    // Built after the work: it records the traffic and the time of the whole run.
+    let report = Report::new(start, &traffic);
+    let (report, result) = match finished {
+        Ok((job, result)) => {
+            let report = report.with_locations(job.input.to_string(), job.output.to_string());
+            (report, result)
+        }
+        Err(error) => (report, Err(error)),
+    };
+
+    telemetry::count(result.as_ref().err().map(Error::kind), start.elapsed());
+    match result {
+        Ok(picture) => {
+            let report = report.with_picture(picture.info, picture.bytes.len());
+            (report, Ok(()))
+        }
+        Err(error) => (report.with_error(&error), Err(error)),
+    }
+}
+
+/// Returns the settings of a run: arguments override settings, and settings override the legacy
+/// variables.
+fn resolve(
+    arguments: &[String],
+    mut config: Config,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Config, Error> {
+    if let Some(option) = arguments.iter().find(|argument| argument.starts_with('-')) {
+        let message = format!("unknown option `{option}`; options are settings, see `describe`");
+        return Err(Error::new(ErrorKind::Usage, message));
+    }
+
+    let [input, output] = match arguments {
+        [] => [None, None],
+        [input] => [Some(input.clone()), None],
+        [input, output] => [Some(input.clone()), Some(output.clone())],
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "too many arguments; use `run INPUT OUTPUT`",
+            ));
+        }
+    };
+
+    let non_empty = |value: String| Some(value).filter(|value| !value.is_empty());
+    config.input = input
+        .or_else(|| non_empty(config.input))
+        .or_else(|| variable("INPUT_VIDEO_FILE_URL"))
+        .unwrap_or_default();
+    config.output = output
+        .or_else(|| non_empty(config.output))
+        .unwrap_or_default();
+    if config.output.is_empty()
+        && let Some(output) = legacy_output(&variable)
+    {
+        // The legacy task accepted any name.
+        let format = Format::from_file_name(&output).ok().flatten();
+        config.format = config.format.or(format).or(Some(Format::Jpeg));
+        config.output = output;
+    }
+
+    config.at = non_empty(config.at)
+        .or_else(|| variable("POSITION_TIME_DURATION"))
+        .unwrap_or_default();
+    Ok(config)
+}
+
+/// The parsed input, output and options of a run.
 struct Job {
     input: Location,
     output: Location,
@@ -81,69 +158,30 @@ struct Job {
 }
 
 impl Job {
-    /// Resolves a job: arguments override settings, and settings override the legacy variables.
-    fn new(
-        arguments: &[String],
-        mut config: Config,
-        proxy: ProxySettings,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, Error> {
-        let [input, output] = match arguments {
-            [] => [None, None],
-            [input] => [Some(input.clone()), None],
-            [input, output] => [Some(input.clone()), Some(output.clone())],
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::Usage,
-                    "too many arguments; use `run INPUT OUTPUT`",
-                ));
-            }
-        };
-
-        if let Some(option) = arguments.iter().find(|argument| argument.starts_with('-')) {
-            let message =
-                format!("unknown option `{option}`; options are settings, see `describe`");
-            return Err(Error::new(ErrorKind::Usage, message));
+    fn new(mut config: Config) -> Result<Self, Error> {
+        if config.input.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "no input; pass a video or set THUMBNAIL_INPUT",
+            ));
         }
 
-        let non_empty = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
-        if config.at.is_empty() {
-            config.at = variable("POSITION_TIME_DURATION").unwrap_or_default();
-        }
-
-        let input = input
-            .or_else(|| non_empty(&config.input))
-            .or_else(|| variable("INPUT_VIDEO_FILE_URL"))
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Usage,
-                    "no input; pass a video or set THUMBNAIL_INPUT",
-                )
-            })?;
-
-        let input: Location = input.parse()?;
-        let output = output.or_else(|| non_empty(&config.output));
-        let is_legacy = output.is_none();
-        let output: Location = match output {
-            Some(output) => output.parse()?,
-            None => legacy_output(&variable)?.unwrap_or_else(|| default_output(&input, &config)),
+        let input: Location = config.input.parse()?;
+        let output = match config.output.as_str() {
+            "" => default_output(&input, &config),
+            output => output.parse()?,
         };
 
         // After `output` is resolved, since its extension is the fallback for the format.
         if config.format.is_none() {
-            config.format = match Format::from_file_name(&output.name()) {
-                // The legacy task accepted any name.
-                Err(_) if is_legacy => None,
-                format => format?,
-            };
+            config.format = Format::from_file_name(&output.name())?;
         }
-        let access = config.access(Aws::from_variables(variable), proxy)?;
         Ok(Self {
             input,
             output,
             request: config.request()?,
             limits: config.process_limits(),
-            access,
+            access: config.access()?,
         })
     }
 
@@ -195,17 +233,14 @@ pub(crate) fn has_legacy_variables(is_set: impl Fn(&str) -> bool) -> bool {
 }
 
 /// Returns the output of the legacy variables: `OUTPUT_S3_PATH` is a bucket and an optional folder.
-fn legacy_output(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Location>, Error> {
-    let Some(name) = variable("OUTPUT_THUMBS_FILE_NAME") else {
-        return Ok(None);
-    };
+fn legacy_output(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let name = variable("OUTPUT_THUMBS_FILE_NAME")?;
     let Some(path) = variable("OUTPUT_S3_PATH") else {
-        return name.parse().map(Some);
+        return Some(name);
     };
     // Both forms exist in task definitions: `bucket/folder` and `s3://bucket/folder`.
     let path = path.trim_start_matches("s3://").trim_matches('/');
-    let location = format!("s3://{path}/{name}").parse()?;
-    Ok(Some(location))
+    Some(format!("s3://{path}/{name}"))
 }
 
 /// Returns the input's name with the extension of the format, in the working directory or in the
@@ -238,8 +273,6 @@ const LEGACY_VARIABLES: [&str; 4] = [
     "OUTPUT_S3_PATH",
     "OUTPUT_THUMBS_FILE_NAME",
 ];
-/// The exit code for SIGTERM, by the shell convention of 128 plus the signal number.
-const EXIT_SIGTERM: u8 = 143;
 
 #[cfg(test)]
 mod tests {
@@ -255,10 +288,11 @@ mod tests {
             .iter()
             .map(|argument| (*argument).to_owned())
             .collect();
-        Job::new(&arguments, config, ProxySettings::none(), |name| {
+        let config = resolve(&arguments, config, |name| {
             let found = variables.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
-        })
+        })?;
+        Job::new(config)
     }
 
     const LEGACY: &[(&str, &str)] = &[

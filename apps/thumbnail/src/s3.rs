@@ -72,6 +72,13 @@ impl Aws {
     }
 }
 
+impl Default for Aws {
+    /// Returns the defaults: no credentials, and the region `us-east-1`.
+    fn default() -> Self {
+        Self::from_variables(|_| None)
+    }
+}
+
 /// Signs requests to S3.
 #[derive(Debug, Clone)]
 pub(crate) struct Signer {

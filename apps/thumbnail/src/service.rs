@@ -12,9 +12,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use chassis::http::client::ProxySettings;
 use chassis::http::{Body, full, problem, trace_request};
-use chassis::{BoxError, Process};
+use chassis::{Readiness, Settings, SettingsError, Shutdown};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,29 +23,40 @@ use crate::access::Access;
 use crate::location::Location;
 use crate::query::{Query, Sources};
 use crate::report::Report;
-use crate::s3::Aws;
 use crate::settings::Config;
 use crate::source::spool::{SpoolBudget, spool};
 use crate::source::{RangeSource, Traffic};
 use crate::worker::picture_in_background;
-use crate::{Error, ErrorKind, Picture, telemetry};
+use crate::{Error, ErrorKind, Picture, libav, telemetry};
 
-/// Serves pictures on a listener until the shutdown, then finishes requests in flight.
-pub async fn serve(
+/// Serves pictures until the shutdown, then drains for at most `limits.drain_timeout`.
+///
+/// The caller binds: `listen` is not used. `readiness` gets the latch `libav` when this is called,
+/// not when the future is first polled.
+pub fn serve(
     config: Config,
-    aws: Aws,
     listener: TcpListener,
-    process: &Process,
-) -> Result<(), BoxError> {
-    let mut limits = config.limits.clone();
-    limits.drain_timeout = process.common.drain_timeout;
-    let service = Arc::new(Service::new(config, aws, process.proxy.clone())?);
-    let handler = move |request: Request<Body>| {
-        let service = service.clone();
-        async move { service.handle(request).await }
-    };
+    shutdown: Shutdown,
+    readiness: Readiness,
+) -> impl Future<Output = Result<(), Error>> + Send {
+    let loaded = readiness.latch("libav");
+    async move {
+        if let Err(error) = SettingsError::from_problems(config.problems()) {
+            return Err(Error::new(ErrorKind::Usage, error.to_string()));
+        }
 
-    chassis::http::serve(listener, handler, limits, process.shutdown.clone()).await
+        let limits = config.limits.clone();
+        let service = Arc::new(Service::new(config)?);
+        // Also loads the library.
+        libav::version()?;
+        loaded.release();
+        let handler = move |request: Request<Body>| {
+            let service = service.clone();
+            async move { service.handle(request).await }
+        };
+        chassis::http::serve(listener, handler, limits, shutdown).await;
+        Ok(())
+    }
 }
 
 struct Service {
@@ -58,7 +68,7 @@ struct Service {
 }
 
 impl Service {
-    fn new(config: Config, aws: Aws, proxy: ProxySettings) -> Result<Self, Error> {
+    fn new(config: Config) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if config.workers == 0 {
             cores
@@ -68,9 +78,7 @@ impl Service {
 
         Ok(Self {
             // Clients choose the URLs, so redirects and private addresses are restricted.
-            access: config
-                .access(aws, proxy)?
-                .for_clients(config.source_addresses()),
+            access: config.access()?.for_clients(config.source_addresses()),
             sources: Sources::new(&config.sources)?,
             slots: Arc::new(Semaphore::new(workers + config.max_queued_requests)),
             workers: Arc::new(Semaphore::new(workers)),

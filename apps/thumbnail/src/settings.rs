@@ -74,6 +74,12 @@ pub struct Config {
     pub max_queued_requests: usize,
     /// Limits of connections to the service.
     pub limits: Limits,
+    /// Proxies for videos; no setting: the process reads them from its environment.
+    #[serde(skip)]
+    pub proxy: ProxySettings,
+    /// Region and credentials of S3; no setting: the process reads the variables of the AWS SDKs.
+    #[serde(skip)]
+    pub aws: Aws,
 }
 
 impl Default for Config {
@@ -102,6 +108,8 @@ impl Default for Config {
             workers: 0,
             max_queued_requests: 16,
             limits: Limits::default(),
+            proxy: ProxySettings::none(),
+            aws: Aws::default(),
         }
     }
 }
@@ -192,12 +200,12 @@ impl Config {
     }
 
     /// Returns access to files, web servers and S3.
-    pub(crate) fn access(&self, aws: Aws, proxy: ProxySettings) -> Result<Access, Error> {
-        let client = new_client(&self.ca_file, proxy)?;
+    pub(crate) fn access(&self) -> Result<Access, Error> {
+        let client = new_client(&self.ca_file, self.proxy.clone())?;
         Ok(Access {
             s3_client: client.clone(),
             client,
-            aws,
+            aws: self.aws.clone(),
             budget: SpoolBudget {
                 max_bytes: self.max_fetch_bytes,
                 max_memory_bytes: self.max_memory_body_bytes,

@@ -66,6 +66,14 @@ pub(crate) enum Verb {
     /// Run a registered task on Fargate and wait until it stops.
     #[cfg(feature = "aws")]
     Run(commands::run::Arguments),
+    /// Build, push and inspect container images, without Docker.
+    #[cfg(feature = "lock")]
+    Images(commands::images::Arguments),
+    /// Explain why a task stopped.
+    Why(commands::why::Arguments),
+    /// Print the IAM policy that a verb needs.
+    #[cfg(feature = "aws")]
+    Permissions(commands::permissions::Arguments),
     /// Resolve image tags to digests and update the lock file.
     #[cfg(feature = "lock")]
     Lock(commands::lock::Arguments),

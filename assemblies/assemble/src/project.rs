@@ -138,12 +138,12 @@ impl Project {
         CliError::Usage(format!("assembly `{what}` not found; {hint}"))
     }
 
-    /// Reads all components of the project.
+    /// Reads all components and bundles of the project.
     pub(crate) fn catalog(&self) -> Result<Catalog, CliError> {
         Ok(Catalog::read(&self.components()?))
     }
 
-    /// Reads the source of every `component.yaml` of the project.
+    /// Reads the source of every `component.yaml` and `bundle.yaml` of the project.
     pub(crate) fn components(&self) -> Result<Vec<Source>, CliError> {
         let mut sources = Vec::new();
         for folder in ["sidecars", "apps", "assemblies/components"] {
@@ -153,9 +153,9 @@ impl Project {
             }
 
             for component in list(&folder)? {
-                let file = component.join("component.yaml");
-                if file.is_file() {
-                    sources.push(self.source(&file)?);
+                let files = ["component.yaml", "bundle.yaml"].map(|name| component.join(name));
+                for file in files.iter().filter(|file| file.is_file()) {
+                    sources.push(self.source(file)?);
                 }
             }
         }

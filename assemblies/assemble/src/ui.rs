@@ -58,8 +58,18 @@ impl Ui {
         }
     }
 
+    /// Prints a question, even with `--quiet`. The answer follows on the same line.
+    #[cfg(feature = "aws")]
+    #[expect(clippy::unused_self, reason = "all output goes through `Ui`")]
+    pub(crate) fn ask(&self, question: &str) {
+        let _ = stderr().write_all(question.as_bytes());
+    }
+
     /// Returns whether only results and errors are printed.
-    #[cfg_attr(not(feature = "up"), expect(dead_code, reason = "only `up` asks"))]
+    #[cfg_attr(
+        not(any(feature = "up", feature = "lock")),
+        expect(dead_code, reason = "only commands with a status line ask")
+    )]
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }

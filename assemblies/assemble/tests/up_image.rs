@@ -1,5 +1,6 @@
-//! `assemble up --image`: runs a container from a third-party image.
+//! `assemble up --image` and `--images`: runs containers from layouts, archives and registries, without an engine.
 
+#![cfg(all(feature = "up", feature = "lock"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,218 +8,232 @@
     reason = "a failed step fails the test"
 )]
 
+#[path = "support/images.rs"]
+mod images;
 mod support;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use support::Project;
+use registry::layout::{ContainerConfig, Owner};
+use support::{CommandOutput, Project};
 
 const AGENT: &str = r#"{ "family": "boxed", "containerDefinitions": [
     { "name": "agent", "image": "localhost/agent:1" } ] }"#;
 
-/// A separate podman storage with one image in it.
-struct Store(Project);
-
-impl Store {
-    /// Returns `None`, with a message, without podman or without a static binary for the image.
-    fn new() -> Option<Self> {
-        let store = Self(Project::empty());
-        let root = store.0.root().join("files");
-        fs::create_dir_all(root.join("bin")).unwrap();
-
-        if fs::copy("/bin/busybox", root.join("bin/busybox")).is_err() {
-            eprintln!("skipped: there is no /bin/busybox (Debian: busybox-static)");
-            return None;
-        }
-
-        symlink("busybox", root.join("bin/sh")).unwrap();
-        let folder = store.0.root().display();
-        // `vfs` works in any directory and without privileges.
-        let conf = format!(
-            "[storage]\ndriver = \"vfs\"\ngraphroot = \"{folder}/graph\"\nrunroot = \"{folder}/run\"\n"
-        );
-
-        store.0.write("storage.conf", conf);
-        let tar = store.0.root().join("files.tar");
-        let tar_status = Command::new("tar")
-            .arg("-cf")
-            .arg(&tar)
-            .arg("-C")
-            .arg(&root)
-            .arg(".")
-            .status();
-
-        assert!(tar_status.unwrap().success());
-        let mut import = store.command("podman");
-        import.args([
-            "import",
-            "--change",
-            "ENV COLOR=red",
-            "--change",
-            "WORKDIR /data",
-        ]);
-
-        import.args([
-            "--change",
-            r#"CMD ["sh","-c","echo color $COLOR; pwd; exit 7"]"#,
-        ]);
-
-        match import.arg(&tar).arg("localhost/agent:1").output() {
-            Ok(output) if output.status.success() => Some(store),
-            Ok(output) => {
-                eprintln!(
-                    "skipped: podman import failed: {}",
-                    String::from_utf8_lossy(&output.stderr)
-                );
-                None
-            }
-            Err(_) => {
-                eprintln!("skipped: there is no podman (Debian: podman)");
-                None
-            }
-        }
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.env(
-            "CONTAINERS_STORAGE_CONF",
-            self.0.root().join("storage.conf"),
-        );
-        command.env("NO_COLOR", "1").current_dir(self.0.root());
-        command
-    }
-
-    fn up(&self, arguments: &[&str]) -> Output {
-        let mut command = self.command(env!("CARGO_BIN_EXE_assemble"));
-        command.args(["up", "task.json"]).args(arguments);
-        command.output().unwrap()
+/// Runs `up task.json` with a store of its own and an empty PATH: nothing may need another program.
+fn up(project: &Project, arguments: &[&str]) -> CommandOutput {
+    let output = Command::new(env!("CARGO_BIN_EXE_assemble"))
+        .args(["up", "task.json"])
+        .args(arguments)
+        .current_dir(project.root())
+        .env("XDG_CACHE_HOME", project.root().join("cache"))
+        .env("DOCKER_CONFIG", project.root())
+        .env("PATH", "/nowhere")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    CommandOutput {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// Returns whether this host cannot run images, with a message.
+fn is_skipped(output: &CommandOutput) -> bool {
+    let skipped = output.err.contains("needs mount namespaces");
+    if skipped {
+        eprintln!("skipped: this host does not allow namespaces");
+    }
+    skipped
+}
+
+/// A project with a task definition and an image that prints its variable and its directory, and exits with 7.
+fn agent() -> Option<Project> {
+    let project = Project::empty();
+    project.write("task.json", AGENT);
+    let config = ContainerConfig {
+        env: vec!["COLOR=red".to_owned()],
+        working_dir: "/data".to_owned(),
+        ..images::shell("echo color $COLOR; pwd; exit 7")
+    };
+    images::write(
+        &project.root().join("agent"),
+        &images::busybox()?,
+        &[],
+        config,
+    );
+    Some(project)
+}
+
+fn assert_ran(output: &CommandOutput, color: &str) {
+    assert_eq!(output.code, Some(7), "{output:?}");
+    let expected = format!("color {color}");
+    assert!(
+        output.out.contains(&expected) && output.out.contains("/data"),
+        "{output:?}"
+    );
 }
 
 #[test]
-fn a_third_party_image_is_unpacked_once_and_runs() {
-    let Some(store) = Store::new() else { return };
-    store.0.write("task.json", AGENT);
-    let first = store.up(&["--image", "agent"]);
-    let (out, err) = (text(&first.stdout), text(&first.stderr));
-
-    if err.contains("needs mount namespaces") {
-        eprintln!("skipped: this host does not allow namespaces");
+fn a_layout_is_unpacked_once_and_runs() {
+    let Some(project) = agent() else { return };
+    let first = up(&project, &["--image", "agent=oci:agent"]);
+    if is_skipped(&first) {
         return;
     }
-
-    // 7 is the exit code of the image's command.
-    assert_eq!(first.status.code(), Some(7), "{out}{err}");
+    assert_ran(&first, "red");
     assert!(
-        out.contains("color red") && out.contains("/data"),
-        "{out}{err}"
-    );
-    assert!(
-        err.contains("unpacking localhost/agent:1 with podman"),
-        "{err}"
-    );
-
-    let containers = store
-        .command("podman")
-        .args(["ps", "--all", "--quiet"])
-        .output();
-
-    assert_eq!(
-        text(&containers.unwrap().stdout),
-        "",
-        "podman has no container left"
+        first.err.contains("unpacking oci:agent (once)"),
+        "{}",
+        first.err
     );
 
     // The second run uses the unpacked files; --env overrides the image's variable.
-    let again = store.up(&["--image", "agent=podman", "--env", "COLOR=blue"]);
-    let (out, err) = (text(&again.stdout), text(&again.stderr));
-    assert!(out.contains("color blue"), "{out}{err}");
-    assert!(!err.contains("unpacking"), "{err}");
+    let again = up(
+        &project,
+        &["--image", "agent=./agent", "--env", "COLOR=blue"],
+    );
+    assert_ran(&again, "blue");
+    assert!(!again.err.contains("unpacking"), "{}", again.err);
 }
 
 #[test]
-fn reports_an_image_that_cannot_be_pulled() {
-    let Some(store) = Store::new() else { return };
-    store
-        .0
-        .write("task.json", AGENT.replace("agent:1", "absent:1"));
+fn an_archive_runs() {
+    let Some(project) = agent() else { return };
+    let packed = Command::new("tar")
+        .args(["-cf", "agent.tar", "-C", "agent", "."])
+        .current_dir(project.root())
+        .status();
+    assert!(packed.unwrap().success());
+    let output = up(&project, &["--image", "agent=./agent.tar"]);
+    if !is_skipped(&output) {
+        assert_ran(&output, "red");
+    }
+}
 
-    let output = store.up(&["--image", "agent"]);
-    let err = text(&output.stderr);
-    if err.contains("needs mount namespaces") {
-        eprintln!("skipped: this host does not allow namespaces");
+#[test]
+fn an_image_of_a_registry_runs_and_is_not_pulled_again() {
+    let Some(project) = agent() else { return };
+    let layout = project.root().join("agent");
+    let address = images::serve(layout.clone());
+    project.write(
+        "task.json",
+        AGENT.replace("localhost/", &format!("{address}/")),
+    );
+    let output = up(&project, &["--image", "agent"]);
+    if is_skipped(&output) {
         return;
     }
+    assert_ran(&output, "red");
 
-    assert_eq!(output.status.code(), Some(127), "{err}");
-    assert!(
-        err.contains("`agent`: `podman pull localhost/absent:1`"),
-        "{err}"
-    );
-    assert!(err.contains("--program"), "{err}");
+    // Without its blobs the registry can only answer for the tag.
+    fs::remove_dir_all(layout.join("blobs")).unwrap();
+    assert_ran(&up(&project, &["--images"]), "red");
 }
 
 #[test]
-fn suggests_alternatives_without_an_engine() {
+fn an_image_that_was_built_here_comes_before_the_registry() {
+    let Some(project) = agent() else { return };
+    fs::create_dir_all(project.root().join(".assemble/images")).unwrap();
+    let built = project.root().join(".assemble/images/agent");
+    fs::rename(project.root().join("agent"), built).unwrap();
+    let output = up(&project, &["--images"]);
+    if !is_skipped(&output) {
+        assert_ran(&output, "red");
+    }
+}
+
+#[test]
+fn a_volume_takes_the_owner_that_the_image_declares() {
+    let Some(busybox) = images::busybox() else {
+        return;
+    };
+    let project = Project::empty();
+    project.write(
+        "task.json",
+        r#"{ "family": "boxed", "volumes": [{ "name": "sockets" }, { "name": "other" }], "containerDefinitions": [
+            { "name": "agent", "image": "localhost/agent:1", "user": "65532:65532", "readonlyRootFilesystem": true,
+              "mountPoints": [{ "sourceVolume": "sockets", "containerPath": "/run/assemble" },
+                              { "sourceVolume": "other", "containerPath": "/other" }] } ] }"#,
+    );
+    let config = ContainerConfig {
+        volumes: [("/run/assemble".to_owned(), serde_json::json!({}))].into(),
+        ..images::shell(
+            "echo x > /run/assemble/file && echo written; echo x > /other/file || exit 9",
+        )
+    };
+    let folders = [
+        ("run/assemble", Owner::NON_ROOT),
+        ("other", Owner::NON_ROOT),
+    ];
+    images::write(&project.root().join("agent"), &busybox, &folders, config);
+
+    let output = up(&project, &["--image", "agent=./agent"]);
+    if is_skipped(&output) {
+        return;
+    }
+    assert!(output.out.contains("written"), "{output:?}");
+    // As on Fargate, a folder that is no VOLUME belongs to root; without root there is only one user.
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(output.code, Some(9), "{output:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_reported_for_all_containers_together() {
+    let project = Project::empty();
+    let address = images::serve(project.root().to_owned());
+    project.write(
+        "task.json",
+        format!(
+            r#"{{ "family": "boxed", "containerDefinitions": [
+                {{ "name": "one", "image": "{address}/absent/one:1" }}, {{ "name": "two", "image": "two" }} ] }}"#
+        ),
+    );
+    let output = up(&project, &["--image", "one", "--image", "two=./two.tar"]);
+    assert_eq!(output.code, Some(127), "{output:?}");
+    if is_skipped(&output) {
+        return;
+    }
+    assert!(
+        output.err.contains("`one`: `") && output.err.contains("no such image"),
+        "{output:?}"
+    );
+    assert!(
+        output.err.contains("`two`: `./two.tar` does not exist"),
+        "{output:?}"
+    );
+    assert!(output.err.contains("--program"), "{output:?}");
+}
+
+#[test]
+fn an_engine_a_bad_source_and_an_unknown_container_are_usage_errors() {
     let project = Project::empty();
     project.write("task.json", AGENT);
-    // A PATH without podman and docker.
-    let empty = project.root().join("nothing");
-    fs::create_dir(&empty).unwrap();
+    let output = up(&project, &["--image", "agent=podman"]);
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(output.err.contains("--image agent"), "{output:?}");
+    let output = up(&project, &["--image", "agent=A B"]);
+    assert!(output.err.contains("oci:FOLDER"), "{output:?}");
+    let output = up(&project, &["--image", "agnt"]);
+    assert_eq!(output.code, Some(125), "{output:?}");
+    assert!(output.err.contains("agnt"), "{output:?}");
+}
 
-    let up = |arguments: &[&str], path: &Path| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_assemble"));
-        command
-            .args(["up", "task.json"])
-            .args(arguments)
-            .env("PATH", path);
-        let output = command.current_dir(project.root()).output().unwrap();
-        (output.status.code(), text(&output.stderr))
-    };
-
-    let (code, err) = up(&[], &empty);
-    assert_eq!(code, Some(127), "{err}");
+#[test]
+fn suggests_an_image_for_a_container_without_a_program() {
+    let project = Project::empty();
+    project.write("task.json", AGENT);
+    let output = up(&project, &[]);
+    assert_eq!(output.code, Some(127), "{output:?}");
     for option in [
         "--program agent=FILE",
         "--image agent",
         "--stub agent",
         "--skip agent",
     ] {
-        assert!(err.contains(option), "{option}: {err}");
+        assert!(output.err.contains(option), "{option}: {output:?}");
     }
-
-    let (code, err) = up(&["--image", "agent"], &empty);
-    assert_eq!(code, Some(127), "{err}");
-    // Which of the two is reported depends on the host.
-    let reasons = ["podman, docker", "needs mount namespaces"];
-    assert!(reasons.iter().any(|reason| err.contains(reason)), "{err}");
-
-    let (code, err) = up(&["--image", "agnt"], &empty);
-    assert_eq!(code, Some(125), "{err}");
-    assert!(err.contains("agnt"), "{err}");
-
-    // The message of an engine that fails is passed on.
-    let engine = project.write(
-        "nothing/docker",
-        "#!/bin/sh\necho 'Cannot connect to the daemon' >&2; exit 1\n",
-    );
-
-    fs::set_permissions(engine, fs::Permissions::from_mode(0o755)).unwrap();
-    let (code, err) = up(&["--image", "agent=docker"], &empty);
-    assert_eq!(code, Some(127), "{err}");
-    assert!(
-        reasons[1..]
-            .iter()
-            .chain(["Cannot connect to the daemon"].iter())
-            .any(|reason| err.contains(reason)),
-        "{err}"
-    );
 }

@@ -14,6 +14,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::component::{ByteSize, byte_size};
 use crate::rules;
 use crate::text::suggest;
 
@@ -89,7 +90,7 @@ impl<'a> Reader<'a> {
             Some(_) if nullable(schema) && node.value == NodeValue::Null => Some(Value::Null),
             Some("object") => self.map(node, schema, path),
             Some("array") => self.list(node, schema, path),
-            Some("string") => self.text(node, path),
+            Some("string") => self.text(node, schema, path),
             Some("boolean") => self.boolean(node, path),
             Some("integer") => self.integer(node, schema, path),
             Some("number") => self.number(node, schema, path),
@@ -198,7 +199,15 @@ impl<'a> Reader<'a> {
         Some(Value::Array(valid.collect()))
     }
 
-    fn text(&mut self, node: &Node, path: &str) -> Option<Value> {
+    fn text(&mut self, node: &Node, schema: &Value, path: &str) -> Option<Value> {
+        let format = schema.get("format").and_then(Value::as_str);
+        if format == Some(byte_size::FORMAT) {
+            let is_size = |text| ByteSize::parse(text).is_ok();
+            if !node.text().is_some_and(is_size) {
+                return self.mismatch(node, path, "a size such as `3.2 MB`");
+            }
+        }
+
         if node.text().is_none() {
             return self.mismatch(node, path, "text");
         }
@@ -219,8 +228,7 @@ impl<'a> Reader<'a> {
         let number = match &node.value {
             NodeValue::Number(number) => number.as_i64(),
             // An interpolated `${…}` is always text.
-            NodeValue::Text(text) => text.parse().ok(),
-            _ => None,
+            _ => node.text().and_then(|text| text.parse().ok()),
         };
 
         let Some(number) = number else {
@@ -265,8 +273,7 @@ impl<'a> Reader<'a> {
         let number = match &node.value {
             NodeValue::Number(number) => number.as_f64(),
             // An interpolated `${…}` is always text.
-            NodeValue::Text(text) => text.parse().ok(),
-            _ => None,
+            _ => node.text().and_then(|text| text.parse().ok()),
         };
 
         // YAML has `.inf` and `.nan`; JSON does not.

@@ -18,6 +18,7 @@
 
 use diagnostics::source::Source;
 use diagnostics::{Finding, Outcome, RuleConfig};
+use ecs_rules::ImageFacts;
 
 pub mod component;
 pub mod diagnostic_context;
@@ -65,6 +66,17 @@ pub fn plan_under(
     values: &Values,
     judgement: &RuleConfig,
 ) -> Result<Plan, Outcome> {
+    plan_with_images(source, catalog, values, judgement, &ImageFacts::new())
+}
+
+/// Plans a manifest under rule levels, with what the caller has read of the images of its containers.
+pub fn plan_with_images(
+    source: &Source,
+    catalog: &Catalog,
+    values: &Values,
+    judgement: &RuleConfig,
+    images: &ImageFacts,
+) -> Result<Plan, Outcome> {
     let mut diagnostics = DiagnosticContext::new(judgement);
     let (manifest, findings) = manifest::read(source, values);
     let Some(manifest) = manifest else {
@@ -82,7 +94,7 @@ pub fn plan_under(
     let values = manifest.values().clone();
     let assembly = resolve::resolve(manifest, catalog, &values, &mut diagnostics);
     match assembly.and_then(|assembly| wire::wire(assembly, &mut diagnostics)) {
-        Some(wiring) => plan::plan(wiring, diagnostics),
+        Some(wiring) => plan::plan(wiring, diagnostics, images),
         None => Err(diagnostics.finish()),
     }
 }

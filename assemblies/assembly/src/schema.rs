@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use crate::component::ComponentFile;
+use crate::component::{BundleFile, ComponentFile};
 use crate::decode::schema_of;
 use crate::manifest::ManifestFile;
 use crate::prices::PricesFile;
@@ -17,6 +17,11 @@ pub fn assembly() -> String {
 /// Returns the schema of a `component.yaml`.
 pub fn component() -> String {
     pretty::<ComponentFile>()
+}
+
+/// Returns the schema of a `bundle.yaml`.
+pub fn bundle() -> String {
+    pretty::<BundleFile>()
 }
 
 /// Returns the schema of a rules file.

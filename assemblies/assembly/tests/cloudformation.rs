@@ -71,7 +71,7 @@ fn plans() -> BTreeMap<String, Plan> {
     // Shipped assemblies use the example values, as in `rendered/`.
     let values = root().join("assemblies/values/example.yaml");
     let values = Values::read(&support::source(&values, "example.yaml")).expect("values");
-    let catalog = Catalog::read(&components());
+    let catalog = Catalog::read(&support::project_sources());
 
     for file in support::entries(&root().join("assemblies")) {
         if file.extension().is_some_and(|end| end == "yaml") {
@@ -86,18 +86,6 @@ fn plans() -> BTreeMap<String, Plan> {
 
 fn root() -> PathBuf {
     support::here("../..")
-}
-
-fn components() -> Vec<Source> {
-    let folders = ["sidecars", "apps"].map(|folder| support::entries(&root().join(folder)));
-    let files = folders
-        .into_iter()
-        .flatten()
-        .map(|folder| folder.join("component.yaml"));
-    let files = files.filter(|file| file.is_file());
-    files
-        .map(|f| support::source(&f, &f.to_string_lossy()))
-        .collect()
 }
 
 fn documents(plan: &Plan) -> BTreeMap<String, String> {

@@ -29,17 +29,7 @@ fn plans() -> Vec<(String, Plan)> {
     }
 
     let root = support::here("../..");
-    let folders = ["sidecars", "apps"].map(|folder| support::entries(&root.join(folder)));
-    let files = folders
-        .into_iter()
-        .flatten()
-        .map(|folder| folder.join("component.yaml"));
-    let files = files.filter(|file| file.is_file());
-    let catalog = Catalog::read(
-        &files
-            .map(|f| support::source(&f, &f.to_string_lossy()))
-            .collect::<Vec<_>>(),
-    );
+    let catalog = Catalog::read(&support::project_sources());
 
     let values = support::source(&root.join("assemblies/values/example.yaml"), "example.yaml");
     let values = Values::read(&values).expect("values");

@@ -18,15 +18,7 @@ mod support;
 
 /// Returns the components of this project.
 fn project_catalog() -> Catalog {
-    let folders = ["sidecars", "apps", "assemblies/components"];
-    let folders = folders.map(|folder| support::here("../..").join(folder));
-    let folders = folders.iter().flat_map(|folder| support::entries(folder));
-    let files = folders.map(|folder| folder.join("component.yaml"));
-    let files = files.filter(|file| file.is_file());
-    let sources: Vec<Source> = files
-        .map(|file| support::source(&file, &file.to_string_lossy()))
-        .collect();
-    Catalog::read(&sources)
+    Catalog::read(&support::project_sources())
 }
 
 fn options_for(file: &Path) -> ImportOptions {

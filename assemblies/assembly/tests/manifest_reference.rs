@@ -39,17 +39,7 @@ fn blocks(page: &str) -> Vec<Source> {
 
 /// Returns the shipped components, and an init component of the tests, since none is shipped.
 fn catalog() -> Catalog {
-    let root = support::here("../..");
-    let folders = ["sidecars", "apps", "assemblies/components"];
-    let folders = folders.map(|folder| root.join(folder));
-    let folders = folders.iter().filter(|folder| folder.is_dir());
-    let files = folders.flat_map(|folder| support::entries(folder));
-    let files = files.map(|folder| folder.join("component.yaml"));
-    let mut sources: Vec<Source> = files
-        .filter(|file| file.is_file())
-        .map(|file| support::source(&file, &file.to_string_lossy()))
-        .collect();
-
+    let mut sources = support::project_sources();
     let init = support::here("tests/catalog/warm-up.yaml");
     sources.push(support::source(&init, "warm-up.yaml"));
     Catalog::read(&sources)

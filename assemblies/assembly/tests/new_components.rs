@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "a panic fails the test")]
 #![allow(clippy::panic, reason = "a panic fails the test")]
 
+use assembly::component::Component;
 use assembly::import::{ImportOptions, import};
 use assembly::inject::{InjectRequest, inject};
 use assembly::{Catalog, plan};
@@ -180,4 +181,24 @@ fn the_settings_of_a_token_must_be_declared() {
         .map(|finding| finding.message.as_str())
         .collect();
     assert_eq!(messages, ["the component has no setting `issuer`"]);
+}
+
+#[test]
+fn an_image_budget_is_a_size_with_a_unit() {
+    let with_budget = |budget: &str| {
+        let text = TELEMETRY.replace("size:", &format!("image_budget: {budget}\nsize:"));
+        Component::read(&Source::new("span-collector.yaml", text))
+    };
+
+    let component = with_budget("3.2 MB").expect("valid");
+    let budget = component.file().image_budget.expect("set");
+    assert_eq!(budget.bytes(), 3_200_000);
+
+    for invalid in ["3.2", "small", "3.2 apples", "[3, 2]"] {
+        let findings = with_budget(invalid).expect_err("invalid");
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let text = findings[0].render(diagnostics::Color::No);
+        assert!(text.contains("span-collector.yaml:10:15"), "{text}");
+        assert!(text.contains("a size such as `3.2 MB`"), "{text}");
+    }
 }

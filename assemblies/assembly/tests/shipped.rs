@@ -20,6 +20,7 @@ fn committed_schemas_match_the_types() {
     for (name, now) in [
         ("assembly", schema::assembly()),
         ("component", schema::component()),
+        ("bundle", schema::bundle()),
         ("rules", schema::rules()),
         ("prices", schema::prices()),
     ] {
@@ -32,22 +33,16 @@ fn committed_schemas_match_the_types() {
     }
 }
 
-fn components() -> Vec<Source> {
-    let folders = ["sidecars", "apps", "assemblies/components"]
-        .map(|folder| support::entries(&root().join(folder)));
-    let files = folders
-        .into_iter()
-        .flatten()
-        .map(|folder| folder.join("component.yaml"));
-    files
-        .filter(|file| file.is_file())
-        .map(|f| support::source(&f, &f.to_string_lossy()))
-        .collect()
-}
-
 #[test]
 fn every_component_is_valid() {
-    for source in components() {
+    let mut sources = support::project_sources();
+    sources.retain(|source| source.name.ends_with("component.yaml"));
+    assert!(
+        sources.len() >= 5,
+        "only {} components were found",
+        sources.len()
+    );
+    for source in sources {
         let findings = Component::read(&source).err().unwrap_or_default();
         assert!(
             findings.is_empty(),
@@ -59,7 +54,7 @@ fn every_component_is_valid() {
 
 #[test]
 fn every_assembly_has_no_findings_in_any_environment_and_renders_reproducibly() {
-    let catalog = Catalog::read(&components());
+    let catalog = Catalog::read(&support::project_sources());
     // Each file of values is one environment.
     for values in support::entries(&root().join("assemblies/values")) {
         let values = support::source(&values, &support::name(&values));
@@ -86,7 +81,7 @@ fn every_assembly_has_no_findings_in_any_environment_and_renders_reproducibly() 
 
 #[test]
 fn the_drain_timeout_follows_the_stop_timeout() {
-    let catalog = Catalog::read(&components());
+    let catalog = Catalog::read(&support::project_sources());
     let text = fs::read_to_string(root().join("assemblies/coins-secure.yaml")).expect("shipped");
     let values = root().join("assemblies/values/example.yaml");
     let values = Values::read(&support::source(&values, "example.yaml")).expect("values");

@@ -14,7 +14,7 @@
 //! - [`apply_fixes`] applies the [`Fix`]es of findings to the text and keeps the rest byte for byte.
 //! - [`RuleConfig`] suppresses, lowers and raises findings, each with a reason.
 //! - [`RuleRef`] is the id and the source of a rule that is reported before any check runs.
-//! - [`nearest`] suggests a known word for a misspelt one; [`find_placeholder`] recognizes values to be filled in.
+//! - [`nearest`] suggests a known word for a misspelt one.
 //!
 //! The crate knows nothing about the documents it serves. It is pure: it reads no file, no clock, no environment,
 //! and prints nothing.
@@ -25,7 +25,7 @@
 //!
 //! let source = Source::new("shop.yaml", "name: shop\nprot: 8080\n");
 //! let node = parse(&source).expect("well-formed");
-//! let locations = LocationMap::from_source(&source, &node);
+//! let locations = LocationMap::from_source(&source, node);
 //!
 //! let suggestion = nearest("prot", ["name", "port"]).expect("one is near");
 //! let hint = format!("did you mean `{suggestion}`?");
@@ -45,7 +45,6 @@ mod spelling;
 pub use finding::{Color, Edit, Finding, Fix, Severity};
 pub use fixes::{FixError, apply_fixes, apply_fixes_below};
 pub use location::{Location, LocationMap, escape};
-pub use placeholder::find_placeholder;
 pub use rule_config::{Level, LevelOverride, LevelSource, Outcome, RuleConfig, SuppressedFinding};
 pub use rule_ref::RuleRef;
 pub use spelling::nearest;

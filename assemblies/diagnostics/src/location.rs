@@ -1,6 +1,7 @@
 //! The location of a value: a line of a text, or the derivation it comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::source::{Node, Source, lines};
 
@@ -65,9 +66,12 @@ pub struct LocationMap {
     recorded: BTreeMap<String, Location>,
     /// Pointers below which the text no longer applies.
     replaced: BTreeSet<String>,
+    /// Pointers of texts that were written as `${…}` alone.
+    interpolated: BTreeSet<String>,
     /// The text for values without a recorded location. Locations are computed on demand: each holds its line,
-    /// and storing one for every value of a long line would multiply the text.
-    text: Option<(Source, Node)>,
+    /// and storing one for every value of a long line would multiply the text. Shared, because the tree of a large
+    /// text has several times its size.
+    text: Option<Arc<(Source, Node)>>,
 }
 
 impl LocationMap {
@@ -77,9 +81,9 @@ impl LocationMap {
     }
 
     /// Creates a map with the locations of all values of a text.
-    pub fn from_source(source: &Source, node: &Node) -> Self {
+    pub fn from_source(source: &Source, node: Node) -> Self {
         Self {
-            text: Some((source.clone(), node.clone())),
+            text: Some(Arc::new((source.clone(), node))),
             ..Self::default()
         }
     }
@@ -95,9 +99,21 @@ impl LocationMap {
         let pointer = pointer.into();
         let inside = format!("{pointer}/");
         self.recorded.retain(|known, _| !known.starts_with(&inside));
+        self.interpolated
+            .retain(|known| *known != pointer && !known.starts_with(&inside));
         // The text still contains the old value and its members.
         self.replaced.insert(pointer.clone());
         self.recorded.insert(pointer, location);
+    }
+
+    /// Records that a value is text which was written as `${…}` alone, until the value is replaced.
+    pub fn mark_interpolated(&mut self, pointer: impl Into<String>) {
+        self.interpolated.insert(pointer.into());
+    }
+
+    /// Returns the JSON pointers of the values that were written as `${…}` alone.
+    pub fn interpolated_pointers(&self) -> impl Iterator<Item = &str> {
+        self.interpolated.iter().map(String::as_str)
     }
 
     /// Returns the location of a value, or of the nearest enclosing value that has one.
@@ -127,7 +143,7 @@ impl LocationMap {
         if self.replaced.iter().any(encloses) {
             return None;
         }
-        let (source, node) = self.text.as_ref()?;
+        let (source, node) = self.text.as_deref()?;
         Some(lines::location(source, node.at(pointer)?.span))
     }
 }
@@ -146,12 +162,26 @@ mod tests {
     fn replacing_a_value_of_a_text_hides_the_locations_inside_it() {
         let source = Source::new("a.yaml", "list: [{ a: 1 }]\nother: 2\n");
         let node = crate::source::parse(&source).unwrap();
-        let mut locations = LocationMap::from_source(&source, &node);
+        let mut locations = LocationMap::from_source(&source, node);
         let after = Location::Pointer("after".to_owned());
         locations.replace("/list", after.clone());
         assert_eq!(locations.get("/list/0/a"), after);
         assert_eq!(locations.get("/other/x"), locations.get("/other"));
         assert_eq!(locations.get("/other").sort_key(), (2, 8));
+    }
+
+    #[test]
+    fn replacing_a_value_drops_the_marks_of_interpolated_text_in_it() {
+        let mut locations = LocationMap::new();
+        for pointer in ["/a", "/b/0", "/bc"] {
+            locations.mark_interpolated(pointer);
+        }
+        locations.replace("/a", Location::Pointer(String::new()));
+        locations.replace("/b", Location::Pointer(String::new()));
+        assert_eq!(
+            locations.interpolated_pointers().collect::<Vec<_>>(),
+            ["/bc"]
+        );
     }
 
     #[test]

@@ -83,6 +83,9 @@ pub enum NodeValue {
     Number(serde_json::Number),
     /// A string.
     Text(String),
+    /// A string that the caller has put in the place of a `${…}` that was the whole text. It has the type of its
+    /// field, which only the field's schema knows.
+    Interpolated(String),
     /// A list.
     List(Vec<Node>),
     /// A map in the order of the text, without duplicate keys.
@@ -115,7 +118,7 @@ impl Node {
             NodeValue::Null => Value::Null,
             NodeValue::Bool(value) => Value::Bool(*value),
             NodeValue::Number(value) => Value::Number(value.clone()),
-            NodeValue::Text(value) => Value::String(value.clone()),
+            NodeValue::Text(value) | NodeValue::Interpolated(value) => Value::String(value.clone()),
             NodeValue::List(items) => items.iter().map(Self::to_json).collect(),
             NodeValue::Map(entries) => {
                 let pairs = entries
@@ -194,7 +197,7 @@ impl Node {
     /// Returns the string, if this is one.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
-            NodeValue::Text(value) => Some(value),
+            NodeValue::Text(value) | NodeValue::Interpolated(value) => Some(value),
             _ => None,
         }
     }
@@ -205,7 +208,7 @@ impl Node {
             NodeValue::Null => "null",
             NodeValue::Bool(_) => "a boolean",
             NodeValue::Number(_) => "a number",
-            NodeValue::Text(_) => "a string",
+            NodeValue::Text(_) | NodeValue::Interpolated(_) => "a string",
             NodeValue::List(_) => "a list",
             NodeValue::Map(_) => "a map",
         }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::sts::AssumeRoleProvider;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tokio::sync::Mutex;
+
+use crate::error::Error;
+use crate::login::{Login, Origin, Session};
 
 /// The source of a task's credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,7 @@ pub enum CredentialSource {
 #[derive(Debug, Clone)]
 pub struct TaskCredentials {
     provider: SharedCredentialsProvider,
+    origin: Origin,
     last: Arc<Mutex<Option<Credentials>>>,
 }
 
@@ -32,21 +35,26 @@ impl TaskCredentials {
     ///
     /// Fails if the environment or the profile has no credentials or, for a role, no region.
     pub async fn from_source(source: &CredentialSource) -> Result<Self, String> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let CredentialSource::Profile(Some(name)) = source {
-            loader = loader.profile_name(name);
-        }
+        let profile = match source {
+            CredentialSource::Profile(name) => name.clone(),
+            CredentialSource::Role(_) => None,
+        };
+        let login = Login {
+            profile,
+            ..Login::default()
+        };
 
-        let config = loader.load().await;
+        let session = login.load().await.map_err(|error| error.to_string())?;
         let provider = match source {
-            CredentialSource::Profile(_) => config
-                .credentials_provider()
-                .ok_or("no AWS credentials found")?,
-            CredentialSource::Role(arn) => assume(arn, &config).await?,
+            CredentialSource::Profile(_) => session.provider.clone(),
+            CredentialSource::Role(arn) => assume(arn, &session)
+                .await
+                .map_err(|error| error.to_string())?,
         };
 
         Ok(Self {
             provider,
+            origin: session.origin,
             last: Arc::default(),
         })
     }
@@ -70,7 +78,7 @@ impl TaskCredentials {
                 .provider
                 .provide_credentials()
                 .await
-                .map_err(|error| chain(&error))?,
+                .map_err(|error| self.origin.explain(&error).to_string())?,
         };
 
         let end = credentials
@@ -89,27 +97,13 @@ impl TaskCredentials {
     }
 }
 
-async fn assume(arn: &str, config: &SdkConfig) -> Result<SharedCredentialsProvider, String> {
-    let Some(region) = config.region() else {
-        return Err("no AWS region is set; set AWS_REGION".to_owned());
-    };
+async fn assume(arn: &str, session: &Session) -> Result<SharedCredentialsProvider, Error> {
     // The session name appears in CloudTrail.
     let role = AssumeRoleProvider::builder(arn)
         .session_name("assemble-up")
-        .region(region.clone())
-        .configure(config);
+        .region(session.region()?.clone())
+        .configure(&session.config);
     Ok(SharedCredentialsProvider::new(role.build().await))
-}
-
-/// Formats an error with its causes; the outermost message alone is not specific.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(inner) = next {
-        text = format!("{text}: {inner}");
-        next = inner.source();
-    }
-    text
 }
 
 /// The SDKs renew credentials five minutes before they expire, so these must be renewed earlier.

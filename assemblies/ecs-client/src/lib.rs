@@ -5,31 +5,57 @@
 //! ```text
 //! TaskDefinition ──register──▶ Revision                     latest ──▶ TaskDefinition ──difference──▶ Changes
 //! RunRequest ──start──▶ StartedTask ──wait──▶ StoppedTask { exit code, stop reason, containers }
+//! all of them ──Call──▶ Api: Client (AWS), Recorder (tests, dry run)
 //! ```
 //!
-//! - [`Client`] is an API client; [`Client::from_environment`] reads the standard AWS configuration, and
-//!   `AWS_ENDPOINT_URL` selects an emulator.
+//! - [`Client`] sends the calls; [`Client::from_environment`] reads the standard AWS configuration, [`Login`] chooses a
+//!   profile, region or endpoint, and `AWS_ENDPOINT_URL` selects an emulator.
+//! - [`Api`] is the trait that it implements; a [`Call`] is an operation and its request as JSON. [`Recorder`] records
+//!   calls, and with [`Offline`] behind it nothing is sent.
+//! - [`check_account`] compares the account of the credentials with the expected one, before anything is changed.
 //! - [`register`] and [`latest`] pass the JSON document itself, as [`TaskDefinition::to_json`] writes it
 //!   (`document.rs`), so no field is lost in a conversion to the SDK's types.
-//! - [`run`] starts a task and waits until it stops.
+//! - [`run`] starts tasks and waits until they stop.
+//! - [`images_in_use`] lists the images of recent task definitions and services.
+//! - [`AwsVerb::policy`] returns the permissions that a verb of the command line needs.
+//! - [`RequestSigner`] signs requests to APIs without an SDK here, such as that of Amazon ECR.
 //! - [`Error`] has messages for users, without details of the transport.
 //!
 //! Only this crate depends on the AWS SDK. It prints nothing.
 //!
 //! [`TaskDefinition::to_json`]: task_definition::TaskDefinition::to_json
 
+mod account;
+mod api;
 mod client;
 mod credentials;
 mod document;
 mod error;
+mod in_use;
+mod login;
+mod permissions;
+mod profile;
+mod recorder;
 mod register;
 mod run;
+mod signed;
 
+pub use account::{
+    AccountMismatch, Caller, ExpectedAccount, account_of_roles, caller, check_account, parse_arn,
+};
+pub use api::{Api, Call, Operation};
 pub use client::Client;
 pub use credentials::{CredentialSource, TaskCredentials};
 pub use error::{Error, Failure};
-pub use register::{Comparison, Revision, difference, latest, register};
-pub use run::{
-    ContainerExit, Override, PublicAddress, RunRequest, StartedTask, StoppedTask, Wait, run, start,
-    wait,
+pub use in_use::images_in_use;
+pub use login::Login;
+pub use permissions::{AwsVerb, PERMISSIONS, Permission, Resources, Scope};
+pub use recorder::{Offline, Recorder};
+pub use register::{
+    Comparison, DescribedDefinition, Revision, compare, describe, difference, latest, register,
 };
+pub use run::{
+    Capacity, ContainerExit, FollowLogs, Interrupt, Override, Progress, PublicAddress, RunRequest,
+    StartedTask, StoppedTask, TaskOutcome, Wait, WaitUntil, find_task, run, start, stop, wait,
+};
+pub use signed::RequestSigner;

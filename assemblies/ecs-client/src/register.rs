@@ -1,10 +1,9 @@
 //! Registers task definitions and compares them with registered ones.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use task_definition::{Change, TaskDefinition, normalise};
 
-use crate::client::Client;
-use crate::document::{ResponseDocument, send};
+use crate::api::{Api, Call, Operation};
 use crate::error::Error;
 
 /// A registered task definition.
@@ -30,74 +29,98 @@ pub enum Comparison {
 }
 
 /// Registers a definition as the next revision of its family.
-pub async fn register(client: &Client, definition: &TaskDefinition) -> Result<Revision, Error> {
-    let operation = "RegisterTaskDefinition";
-    let output = client
-        .ecs
-        .register_task_definition()
-        .customize()
-        .mutate_request(send(definition.to_json()))
-        .send()
-        .await
-        .map_err(|error| Error::from_sdk(operation, error))?;
+pub async fn register(api: &impl Api, definition: &TaskDefinition) -> Result<Revision, Error> {
+    let operation = Operation::RegisterTaskDefinition;
+    let body = serde_json::to_value(definition).map_err(|error| {
+        Error::InvalidRequest(format!(
+            "cannot write `{}` as JSON: {error}",
+            definition.family
+        ))
+    })?;
+    let response = api.call(&Call::new(operation, body)).await?;
 
     // HTTP 200 without a definition is not a response of ECS.
-    let registered = output.task_definition().ok_or(Error::UnexpectedResponse {
-        operation,
-        status: 200,
-    })?;
+    let registered = &response["taskDefinition"];
+    let arn = registered["taskDefinitionArn"]
+        .as_str()
+        .ok_or(Error::UnexpectedResponse {
+            service: operation.service(),
+            operation: operation.as_str(),
+            status: 200,
+        })?;
 
     Ok(Revision {
-        arn: registered
-            .task_definition_arn()
-            .unwrap_or_default()
-            .to_owned(),
-        family: registered.family().unwrap_or_default().to_owned(),
-        number: registered.revision().unsigned_abs(),
+        arn: arn.to_owned(),
+        family: registered["family"].as_str().unwrap_or_default().to_owned(),
+        number: registered["revision"].as_u64().unwrap_or_default() as u32,
     })
 }
 
 /// Returns the latest active definition of a family, or the one of `family:revision` or an ARN; `None` if it does
 /// not exist.
-pub async fn latest(client: &Client, family: &str) -> Result<Option<TaskDefinition>, Error> {
-    let operation = "DescribeTaskDefinition";
-    let response = ResponseDocument::default();
-    let outcome = client
-        .ecs
-        .describe_task_definition()
-        .task_definition(family)
-        // Tags are returned only on request.
-        .include(aws_sdk_ecs::types::TaskDefinitionField::Tags)
-        .customize()
-        .interceptor(response.clone())
-        .send()
-        .await
-        .map_err(|error| Error::from_sdk(operation, error));
+pub async fn latest(api: &impl Api, family: &str) -> Result<Option<TaskDefinition>, Error> {
+    Ok(describe(api, family)
+        .await?
+        .map(|described| described.definition))
+}
 
-    match outcome {
-        Ok(_) => parse_definition(response.take())
-            .map(Some)
-            .ok_or(Error::UnexpectedResponse {
-                operation,
-                status: 200,
-            }),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
+/// A registered task definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DescribedDefinition {
+    /// The ARN of the revision.
+    pub arn: String,
+    /// `ACTIVE`, `INACTIVE` or `DELETE_IN_PROGRESS`. Inactive revisions run, but no new service may use them.
+    pub status: String,
+    /// The definition.
+    pub definition: TaskDefinition,
+}
+
+/// Returns the latest active revision of a family, or the one of `family:revision` or an ARN; `None` if it does not
+/// exist.
+pub async fn describe(api: &impl Api, family: &str) -> Result<Option<DescribedDefinition>, Error> {
+    let operation = Operation::DescribeTaskDefinition;
+    // Tags are returned only on request.
+    let body = json!({ "taskDefinition": family, "include": ["TAGS"] });
+    let response = match api.call(&Call::new(operation, body)).await {
+        Ok(response) => response,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+
+    let text = |name: &str| {
+        let text = response["taskDefinition"][name].as_str();
+        text.unwrap_or_default().to_owned()
+    };
+    let (arn, status) = (text("taskDefinitionArn"), text("status"));
+    let definition = parse_definition(response).ok_or(Error::UnexpectedResponse {
+        service: operation.service(),
+        operation: operation.as_str(),
+        status: 200,
+    })?;
+    Ok(Some(DescribedDefinition {
+        arn,
+        status,
+        definition,
+    }))
 }
 
 /// Compares a definition with the latest one of its family.
-pub async fn difference(client: &Client, definition: &TaskDefinition) -> Result<Comparison, Error> {
-    let Some(registered) = latest(client, &definition.family).await? else {
-        return Ok(Comparison::New);
-    };
+pub async fn difference(api: &impl Api, definition: &TaskDefinition) -> Result<Comparison, Error> {
+    let registered = latest(api, &definition.family).await?;
+    Ok(registered.map_or(Comparison::New, |registered| {
+        compare(&registered, definition)
+    }))
+}
+
+/// Compares a registered definition with another one.
+pub fn compare(registered: &TaskDefinition, definition: &TaskDefinition) -> Comparison {
     // From the registered definition to the given one.
-    let changes = task_definition::diff(&normalise(&registered), &normalise(definition));
-    Ok(if changes.is_empty() {
+    let changes = task_definition::diff(&normalise(registered), &normalise(definition));
+    if changes.is_empty() {
         Comparison::Same
     } else {
         Comparison::Changed(changes)
-    })
+    }
 }
 
 /// Returns whether a definition does not exist; ECS has one error code for all client errors, so the message
@@ -108,8 +131,7 @@ fn is_absent(error: &Error) -> bool {
 }
 
 /// Reads the definition in a response, where the tags are next to it; in a request they are part of it.
-fn parse_definition(response: Option<Value>) -> Option<TaskDefinition> {
-    let mut response = response?;
+fn parse_definition(mut response: Value) -> Option<TaskDefinition> {
     let tags = response.get_mut("tags").map(Value::take);
     let mut definition = response.get_mut("taskDefinition")?.take();
     if let (Some(tags @ Value::Array(_)), Some(fields)) = (tags, definition.as_object_mut()) {

@@ -1,6 +1,10 @@
 //! Tests against moto, an independent emulator of ECS: the wire format, and registration.
 
-#![allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing helper fails the test"
+)]
 
 mod support;
 
@@ -12,7 +16,8 @@ use std::time::Duration;
 use diagnostics::Finding;
 use diagnostics::source::Source;
 use ecs_client::{
-    Client, Comparison, Error, Override, RunRequest, Wait, difference, latest, register, run,
+    Client, Comparison, Error, Override, RunRequest, TaskOutcome, Wait, difference, latest,
+    register, run,
 };
 use ecs_rules::check;
 use support::{Moto, definition};
@@ -175,7 +180,10 @@ async fn runs_a_task_until_it_stops() {
         ..RunRequest::default()
     };
 
-    let stopped = run(&client, &request).await.unwrap();
+    let outcomes = run(&client, &request).await.unwrap();
+    let [TaskOutcome::Stopped(stopped)] = &outcomes[..] else {
+        panic!("{outcomes:?}");
+    };
     assert!(stopped.task.contains(":task/main/"), "{stopped:?}");
     assert_eq!(stopped.exit_code, Some(0));
     assert_eq!(stopped.containers[0].name, "proxy");

@@ -9,7 +9,10 @@ use ecs_rules::rules;
 
 fn main() {
     for rule in rules() {
-        let source = Source::new(format!("{}.json", rule.id.to_lowercase()), rule.failing);
+        let source = Source::new(
+            format!("{}.json", rule.id.to_lowercase()),
+            rule.failing_document(),
+        );
         for finding in check_input(&source) {
             println!("{}", finding.render(Color::No));
         }

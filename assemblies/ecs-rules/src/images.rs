@@ -1,8 +1,13 @@
-//! Facts about images that rules use: a table of well-known third-party images, and the caller's own.
+//! Facts about images that rules use: a table of well-known third-party images, the caller's own, and what was read
+//! of the images themselves.
+
+mod inspected;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use task_definition::{ContainerDefinition, ImageReference};
+
+pub use self::inspected::{FolderOwner, ImageFiles, InspectedImage, Inspection};
 
 use self::ImageFact::{NeedsTaskRole, NoShell, Server, TelemetryAgent, WritesAtStartup};
 
@@ -27,7 +32,13 @@ pub enum ImageFact {
 ///
 /// Well-known third-party images are always included; a new value adds nothing to them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImageFacts(BTreeMap<String, BTreeSet<ImageFact>>);
+pub struct ImageFacts {
+    images: BTreeMap<String, BTreeSet<ImageFact>>,
+    /// Facts about single programs of an image that contains several, by repository and program.
+    programs: BTreeMap<String, BTreeMap<String, BTreeSet<ImageFact>>>,
+    /// By container and image; an empty container name is any container.
+    inspections: BTreeMap<(String, String), Inspection>,
+}
 
 impl ImageFacts {
     /// Creates a value without facts of the caller.
@@ -42,14 +53,70 @@ impl ImageFacts {
         repository: impl Into<String>,
         facts: impl IntoIterator<Item = ImageFact>,
     ) {
-        let known = self.0.entry(repository.into()).or_default();
+        let known = self.images.entry(repository.into()).or_default();
         known.extend(facts);
+    }
+
+    /// Adds facts about one program of a multi-call image: a container runs it if `program` is the first argument of
+    /// the image's program, or the name of a link to it.
+    pub fn insert_program(
+        &mut self,
+        repository: impl Into<String>,
+        program: impl Into<String>,
+        facts: impl IntoIterator<Item = ImageFact>,
+    ) {
+        let programs = self.programs.entry(repository.into()).or_default();
+        programs.entry(program.into()).or_default().extend(facts);
+    }
+
+    /// Adds what was read of the image of a container; without a container it is that of all with this image.
+    pub fn insert_inspection(
+        &mut self,
+        container: Option<&str>,
+        image: impl Into<String>,
+        inspection: Inspection,
+    ) {
+        let key = (container.unwrap_or_default().to_owned(), image.into());
+        self.inspections.insert(key, inspection);
+    }
+
+    /// Adds everything that another value knows.
+    pub fn merge(&mut self, other: &Self) {
+        for (repository, facts) in &other.images {
+            self.insert(repository, facts.iter().copied());
+        }
+        for (repository, programs) in &other.programs {
+            for (program, facts) in programs {
+                self.insert_program(repository, program, facts.iter().copied());
+            }
+        }
+        self.inspections.extend(other.inspections.clone());
+    }
+
+    /// Returns what was read of a container's image, if anything was tried.
+    pub(crate) fn inspection(&self, container: &ContainerDefinition) -> Option<&Inspection> {
+        let get = |name: &str| {
+            let key = (name.to_owned(), container.image.clone());
+            self.inspections.get(&key)
+        };
+        get(&container.name).or_else(|| get(""))
+    }
+
+    /// Returns a container's image, if it was read.
+    pub(crate) fn find_inspected(
+        &self,
+        container: &ContainerDefinition,
+    ) -> Option<&InspectedImage> {
+        match self.inspection(container)? {
+            Inspection::Read(image) => Some(image),
+            Inspection::Unread { .. } => None,
+        }
     }
 
     /// Returns whether a fact is known about an image.
     pub fn has(&self, image: &str, fact: ImageFact) -> bool {
         suffixes(ImageReference::parse(image).repository()).any(|suffix| {
-            let own = self.0.get(suffix);
+            let own = self.images.get(suffix);
             let is_own = own.is_some_and(|facts| facts.contains(&fact));
             let mut well_known = WELL_KNOWN.iter();
             is_own || well_known.any(|(name, facts)| *name == suffix && facts.contains(&fact))
@@ -58,7 +125,27 @@ impl ImageFacts {
 
     /// Returns whether the container is a known collector of metrics, traces or logs, and not the log router.
     pub(crate) fn is_telemetry_agent(&self, container: &ContainerDefinition) -> bool {
-        container.firelens_configuration.is_none() && self.has(&container.image, TelemetryAgent)
+        let is_agent = || {
+            self.has(&container.image, TelemetryAgent)
+                || self.program_has(container, TelemetryAgent)
+        };
+        container.firelens_configuration.is_none() && is_agent()
+    }
+
+    /// Returns whether a fact is known about the program that a container runs of a multi-call image.
+    fn program_has(&self, container: &ContainerDefinition, fact: ImageFact) -> bool {
+        // Without an entry point the image's own runs, and the program's name is in the command.
+        let words = container.entry_point.iter().chain(&container.command);
+        let names: Vec<&str> = words
+            .take(2)
+            .map(|word| word.trim_start_matches('/'))
+            .collect();
+
+        suffixes(ImageReference::parse(&container.image).repository()).any(|suffix| {
+            let mut programs = self.programs.get(suffix).into_iter().flatten();
+            programs
+                .any(|(program, facts)| names.contains(&program.as_str()) && facts.contains(&fact))
+        })
     }
 
     /// Returns whether the container runs a known server or collector, which does not exit by itself.
@@ -127,7 +214,7 @@ const WELL_KNOWN: &[(&str, &[ImageFact])] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{ImageFact, ImageFacts};
+    use super::{ContainerDefinition, ImageFact, ImageFacts};
 
     #[test]
     fn finds_facts_by_any_suffix_of_the_repository() {
@@ -146,6 +233,25 @@ mod tests {
                 "{image}"
             );
         }
+    }
+
+    #[test]
+    fn a_program_of_a_multi_call_image_has_its_own_facts() {
+        let mut images = ImageFacts::new();
+        images.insert_program("tools", "collect", [ImageFact::TelemetryAgent]);
+        let container = |entry_point: &[&str], command: &[&str]| ContainerDefinition {
+            image: "registry.example/tools:1".to_owned(),
+            entry_point: entry_point.iter().map(|word| (*word).to_owned()).collect(),
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+            ..ContainerDefinition::default()
+        };
+
+        assert!(images.is_telemetry_agent(&container(&["/tools", "collect"], &["serve"])));
+        assert!(images.is_telemetry_agent(&container(&[], &["collect"])));
+        assert!(images.is_telemetry_agent(&container(&["/collect"], &[])));
+        assert!(!images.is_telemetry_agent(&container(&["/tools", "proxy"], &["serve"])));
+        assert!(!images.is_telemetry_agent(&container(&["/tools", "proxy"], &["collect"])));
+        assert!(!images.is_telemetry_agent(&container(&[], &[])));
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! - [`rules`] lists the rules, one file each in `src/rules/<group>/`; [`check`] runs those for definitions.
 //! - A [`Rule`] has its texts, two examples and a [`Check`], which adds findings to a [`Report`].
 //! - [`Request`] and [`LaunchContext`] are the input of rules about services and RunTask requests.
-//! - [`ImageFacts`] is what rules know about images: a table of third-party images, and the facts of the caller.
+//! - [`ImageFacts`] is what rules know about images: a table of third-party images, the facts of the
+//!   caller, and an [`InspectedImage`] for each image that the caller has read.
 //! - [`inputs`] reads CloudFormation templates, responses of ECS and Terraform's container lists.
 //!   [`inputs::check_input`] reports all findings with the names and pointers of the file.
 //!
@@ -59,8 +60,8 @@ mod report;
 mod rule;
 mod rules;
 
-pub use images::{ImageFact, ImageFacts};
+pub use images::{FolderOwner, ImageFact, ImageFacts, ImageFiles, InspectedImage, Inspection};
 pub use launch::{LaunchContext, Request};
 pub use report::Report;
-pub use rule::{Check, Rule};
-pub use rules::{check, check_with, rule, rules};
+pub use rule::{Check, Failing, Rule};
+pub use rules::{check, check_with, platform_of, rule, rules};

@@ -1,10 +1,13 @@
 //! A rule: its texts, its examples, its check, and how its findings are treated.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use diagnostics::{Finding, Location, Severity};
 use task_definition::LocatedDefinition;
 
+use crate::images::{ImageFacts, Inspection};
 use crate::launch::LaunchContext;
 use crate::report::Report;
 
@@ -28,7 +31,9 @@ pub struct Rule {
     /// A document that passes every rule.
     pub passing: &'static str,
     /// A document that violates this rule and no other.
-    pub failing: &'static str,
+    pub failing: Failing,
+    /// For a rule about the content of images: what was read of those in the examples, as JSON by image.
+    pub images: &'static str,
     /// The check.
     pub check: Check,
     /// Whether its errors may be suppressed or lowered. Warnings always may.
@@ -50,12 +55,33 @@ impl Rule {
         source: "",
         hint: "",
         passing: "",
-        failing: "",
+        failing: Failing::Document(""),
+        images: "",
         check: Check::Parser,
         suppressible: true,
         guard: false,
         needs_whole_definition: false,
     };
+
+    /// Returns what is known about the images of the examples.
+    pub fn example_images(&self) -> ImageFacts {
+        let mut facts = ImageFacts::new();
+        // Empty for most rules; tests read those of the others.
+        let images: BTreeMap<String, Inspection> =
+            serde_json::from_str(self.images).unwrap_or_default();
+        for (image, inspection) in images {
+            facts.insert_inspection(None, image, inspection);
+        }
+        facts
+    }
+
+    /// Returns the failing example as a whole document.
+    pub fn failing_document(&self) -> Cow<'static, str> {
+        match self.failing {
+            Failing::Document(text) => Cow::Borrowed(text),
+            Failing::Change(old, new) => Cow::Owned(self.passing.replacen(old, new, 1)),
+        }
+    }
 
     /// Creates a finding with the severity and the source of the rule.
     pub fn finding(
@@ -78,6 +104,29 @@ impl fmt::Debug for Rule {
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
+}
+
+/// The failing example of a rule.
+#[derive(Debug, Clone, Copy)]
+pub enum Failing {
+    /// A whole document.
+    Document(&'static str),
+    /// The passing example with the second text in the place of the first, which occurs in it once.
+    Change(&'static str, &'static str),
+}
+
+/// Declares the modules of rules, one file each, and the list `RULES` of their rules.
+///
+/// One line registers a rule. `cargo fmt` does not follow modules that a macro declares, so `make lint` passes the
+/// files to rustfmt.
+#[macro_export]
+macro_rules! rule_modules {
+    ($($visibility:vis mod $module:ident;)*) => {
+        $($visibility mod $module;)*
+
+        /// The rules of these modules, in this order.
+        pub(super) static RULES: &[$crate::Rule] = &[$($module::RULE,)*];
+    };
 }
 
 /// The check of a rule, by the input it reads.

@@ -8,15 +8,17 @@ use task_definition::LocatedDefinition;
 use crate::images::ImageFacts;
 use crate::launch::LaunchContext;
 pub(crate) use crate::report::Report;
-pub(crate) use crate::rule::{Check, Rule};
+pub(crate) use crate::rule::{Check, Failing, Rule};
 
 use self::containers::c04_mutable_tag;
 use self::shared::is_fragment;
+pub use self::shared::platform_of;
 use self::syntax::y03_placeholder;
 
 mod containers;
 mod dependencies;
 mod health;
+mod images;
 mod launch;
 mod lifecycle;
 mod linux;
@@ -135,6 +137,7 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         dependencies::RULES,
         lifecycle::RULES,
         health::RULES,
+        images::RULES,
         logging::RULES,
         secrets::RULES,
         volumes::RULES,

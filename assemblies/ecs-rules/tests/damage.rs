@@ -3,7 +3,7 @@
 use diagnostics::source::{Source, parse};
 use diagnostics::{Color, Edit, Fix};
 use ecs_rules::inputs::check_input;
-use ecs_rules::{check, rules};
+use ecs_rules::{Rule, check, rules};
 use serde_json::Value;
 use task_definition::{apply_fixes, normalise, read};
 
@@ -40,7 +40,7 @@ fn handles_truncated_texts_and_missing_characters() {
     // Larger cases add time, not kinds of damage.
     for text in rules()
         .iter()
-        .map(|rule| rule.failing)
+        .map(Rule::failing_document)
         .filter(|text| text.len() < 600)
     {
         for (at, removed) in text.char_indices().step_by(3) {
@@ -61,7 +61,7 @@ fn handles_truncated_texts_and_missing_characters() {
 fn handles_every_value_replaced_by_another_type() {
     for text in rules()
         .iter()
-        .map(|rule| rule.failing)
+        .map(Rule::failing_document)
         .filter(|text| text.len() < 600)
     {
         for (at, _) in text.char_indices().filter(|(_, c)| *c == ':') {

@@ -11,7 +11,7 @@ use task_definition::{apply_fixes, read};
 fn every_fix_resolves_its_finding_without_new_errors() {
     let mut fixed = Vec::new();
     for rule in rules() {
-        let source = Source::new(rule.id, rule.failing);
+        let source = Source::new(rule.id, rule.failing_document());
         let findings = |source: &Source| {
             read(source).map_or_else(|findings| findings, |located| check(&located))
         };

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::control_socket;
 use super::replicas::SERVICE;
-use super::role::RUN_NAME;
+use super::role::{Role, add_options};
 use super::run_dir::{READY, TASK};
 use super::run_folder::{free_folder, run_name};
 use crate::{Error, Messages, Options, Project};
@@ -58,7 +58,7 @@ pub fn run_detached(options: &Options, project: &Project, ui: &dyn Messages) -> 
     Ok(0)
 }
 
-/// Starts this command again in the background. The variable [`RUN_NAME`] keeps it from detaching again.
+/// Starts this command again in the background. The added option keeps it from detaching again.
 fn start(name: &str, folder: &Path) -> Result<Child, Error> {
     let log = File::create(folder.join(LOG)).map_err(|source| Error::File {
         act: "write",
@@ -66,11 +66,11 @@ fn start(name: &str, folder: &Path) -> Result<Child, Error> {
         source,
     })?;
     let exe = env::current_exe().map_err(|failure| Error::Usage(failure.to_string()))?;
+    let option = format!("--{}={name}", Role::BACKGROUND);
     let mut command = Command::new(exe);
 
     command
-        .args(env::args_os().skip(1))
-        .env(RUN_NAME, name)
+        .args(add_options(env::args_os().skip(1).collect(), [option]))
         // Its own process group: Ctrl-C in this terminal must not reach it.
         .process_group(0);
     command

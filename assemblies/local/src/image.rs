@@ -1,45 +1,75 @@
-//! `up --image`: runs a container from its image's root file system, unpacked once with podman or docker.
+//! `up --image` and `--images`: runs containers from the files of their images, without a container engine.
 //!
-//! The engine only unpacks; it starts no container. The image's program runs in the task's namespaces, under
-//! its limits and in its stop order, as PID 1 of its container.
+//! An image comes from a layout, an archive or a registry. It is unpacked once per digest into the user's store, and
+//! its program runs in the task's namespaces, under its limits and in its stop order, as PID 1 of its container.
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
 
-use serde::Deserialize;
-use task_definition::{ContainerDefinition, TaskDefinition};
+use registry::{ImageReader, ImageSource, OpenedImage, Platform, PullLimits, Store, UnpackedImage};
+use task_definition::{ContainerDefinition, ImageReference, TaskDefinition};
 use task_runner::{Image, Program};
 
 use crate::Error;
 use crate::Messages;
 use crate::Options;
 use crate::Project;
-use crate::dev_keys::private_folder;
 
-/// An argument of `--image`: `CONTAINER[=ENGINE]`.
+/// An argument of `--image`: `CONTAINER[=SOURCE]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageChoice {
     pub(super) container: String,
-    engine: Option<&'static str>,
+    /// `None` is the image of the definition.
+    source: Option<ImageSource>,
 }
 
 /// Parses `--image`.
 pub fn parse_choice(text: &str) -> Result<ImageChoice, String> {
-    let (container, engine) = text.split_once('=').unwrap_or((text, ""));
-    let known = ENGINES.iter().copied().find(|name| *name == engine);
-    if known.is_none() && !engine.is_empty() {
+    let (container, source) = match text.split_once('=') {
+        Some((container, source)) => (container, Some(source)),
+        None => (text, None),
+    };
+    if let Some(engine @ ("podman" | "docker")) = source {
         return Err(format!(
-            "unknown engine `{engine}`; expected one of {}",
-            ENGINES.join(", ")
+            "images are read without {engine}; write `--image {container}` for the image of the definition, or an \
+             archive of `{engine} save` as ./FILE"
         ));
     }
+
+    let source = source.map(str::parse).transpose();
     Ok(ImageChoice {
         container: container.to_owned(),
-        engine: known,
+        source: source.map_err(|why: registry::ParseSourceError| why.to_string())?,
     })
+}
+
+/// Adds every container to the options that neither has an image nor is replaced: `--images`.
+pub(super) fn choose_all(options: &mut Options, definition: &TaskDefinition) {
+    if !options.all_images {
+        return;
+    }
+    for container in &definition.container_definitions {
+        let name = &container.name;
+        let is_replaced = options.skip.contains(name)
+            || options.program.iter().any(|(program, _)| program == name)
+            || options.stub.iter().any(|stub| stub.container == *name)
+            || options.image.iter().any(|choice| choice.container == *name);
+        if !is_replaced {
+            options.image.push(ImageChoice {
+                container: name.clone(),
+                source: None,
+            });
+        }
+    }
+}
+
+/// The programs of images. The images stay in the store as long as this value exists.
+#[derive(Debug, Default)]
+pub(super) struct ImagePrograms {
+    pub(super) programs: BTreeMap<String, Program>,
+    pub(super) images: Vec<UnpackedImage>,
 }
 
 /// Returns the programs of the chosen containers. All errors are reported together.
@@ -49,47 +79,44 @@ pub(super) fn programs(
     sandboxed: bool,
     project: &Project,
     ui: &dyn Messages,
-) -> Result<BTreeMap<String, Program>, Error> {
+) -> Result<ImagePrograms, Error> {
     let choice_for = |container: &ContainerDefinition| {
         let mut choices = options.image.iter().rev();
         choices.find(|choice| choice.container == container.name)
     };
-    let (mut programs, mut errors) = (BTreeMap::new(), Vec::new());
-    let mut images = BTreeMap::new();
+    let chosen: Vec<_> = definition
+        .container_definitions
+        .iter()
+        .filter_map(|container| Some((container, choice_for(container)?)))
+        .collect();
+    let mut found = ImagePrograms::default();
+    if chosen.is_empty() {
+        return Ok(found);
+    }
 
-    for container in &definition.container_definitions {
-        let Some(choice) = choice_for(container) else {
-            continue;
-        };
-        let image = if sandboxed {
-            // Engines are slow, so each image is unpacked once per run.
-            find_engine(choice).and_then(|engine| {
-                let entry = images.entry((engine, &container.image));
-                let result =
-                    entry.or_insert_with(|| load_image(engine, &container.image, project, ui));
-                result.clone()
-            })
-        } else {
-            Err(
-                "running an image needs mount namespaces, which this host does not allow"
-                    .to_owned(),
-            )
-        };
-
-        let name = &container.name;
-        match image.map(|image| Program::from_image(image, container)) {
-            Ok(program) if program.binary.as_os_str().is_empty() => errors.push(format!(
-                "`{name}`: the image has no command; set `command` or `entryPoint` in the definition"
-            )),
-            Ok(program) => drop(programs.insert(name.clone(), program)),
-            Err(why) => errors.push(format!("`{name}`: {why}")),
+    let mut errors = Vec::new();
+    match Loader::new(sandboxed, project, ui) {
+        Ok(mut loader) => {
+            for (container, choice) in chosen {
+                let name = &container.name;
+                let source = source_of(container, choice, project);
+                let image = source.and_then(|source| loader.load(&source));
+                match image.map(|image| Program::from_image(image, container)) {
+                    Ok(program) if program.binary.as_os_str().is_empty() => errors.push(format!(
+                        "`{name}`: the image has no command; set `command` or `entryPoint` in the definition"
+                    )),
+                    Ok(program) => drop(found.programs.insert(name.clone(), program)),
+                    Err(why) => errors.push(format!("`{name}`: {why}")),
+                }
+            }
+            found.images = loader.unpacked;
         }
+        Err(why) => errors.push(why),
     }
 
     if errors.is_empty() {
-        return Ok(programs);
+        return Ok(found);
     }
-
     let errors = errors.join("\n  ");
     let message =
         format!("cannot run these images; use `--program CONTAINER=FILE` instead:\n  {errors}");
@@ -99,214 +126,174 @@ pub(super) fn programs(
     })
 }
 
-/// Returns the chosen engine, or the first one on the PATH.
-fn find_engine(choice: &ImageChoice) -> Result<&'static str, String> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let is_installed =
-        |name: &&str| env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    match choice.engine {
-        Some(name) if is_installed(&name) => Ok(name),
-        Some(name) => Err(format!("`{name}` is not on the PATH")),
-        None => ENGINES
-            .iter()
-            .copied()
-            .find(is_installed)
-            .ok_or_else(|| format!("none of {} is on the PATH", ENGINES.join(", "))),
+/// Returns where the image of a container comes from: the choice, else a layout that was built here, else its registry.
+fn source_of(
+    container: &ContainerDefinition,
+    choice: &ImageChoice,
+    project: &Project,
+) -> Result<ImageSource, String> {
+    if let Some(source) = &choice.source {
+        return Ok(source.clone());
+    }
+    let name = ImageReference::parse(&container.image).name();
+    let folder = project.root().join(".assemble/images").join(name);
+    if folder.join("oci-layout").is_file() {
+        return Ok(ImageSource::Layout { folder, name: None });
+    }
+    // With a prefix: a name that begins with a dot must not become a path of this host.
+    let source = format!("docker://{}", container.image).parse();
+    source.map_err(|why: registry::ParseSourceError| why.to_string())
+}
+
+/// Reads and unpacks images, each once per run.
+struct Loader<'u> {
+    reader: ImageReader,
+    runtime: tokio::runtime::Runtime,
+    loaded: BTreeMap<String, Result<Image, String>>,
+    unpacked: Vec<UnpackedImage>,
+    ui: &'u dyn Messages,
+}
+
+impl<'u> Loader<'u> {
+    fn new(sandboxed: bool, project: &Project, ui: &'u dyn Messages) -> Result<Self, String> {
+        if !sandboxed {
+            return Err(
+                "running an image needs mount namespaces, which this host does not allow"
+                    .to_owned(),
+            );
+        }
+        let folder = registry::user_store();
+        // Without a home directory, as in some build systems, the store is the project's.
+        let folder = folder.unwrap_or_else(|| project.root().join(".assemble/cache/images"));
+        let store = Store::open(&folder).map_err(|why| why.to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|why| format!("cannot start the async runtime: {why}"))?;
+
+        Ok(Self {
+            reader: ImageReader::new(store),
+            runtime,
+            loaded: BTreeMap::new(),
+            unpacked: Vec::new(),
+            ui,
+        })
+    }
+
+    fn load(&mut self, source: &ImageSource) -> Result<Image, String> {
+        let key = source.to_string();
+        if let Some(known) = self.loaded.get(&key) {
+            return known.clone();
+        }
+        let image = self.load_new(source).map_err(|why| why.to_string());
+        self.loaded.insert(key, image.clone());
+        image
+    }
+
+    fn load_new(&mut self, source: &ImageSource) -> Result<Image, registry::ReadImageError> {
+        let platform = host_platform();
+        let image = self
+            .runtime
+            .block_on(self.reader.open(source, Some(&platform)))?;
+        let store = self.reader.store();
+        let unpacked = match store.find_unpacked(image.manifest_digest())? {
+            Some(unpacked) => unpacked,
+            None => self.unpack(source, &image)?,
+        };
+
+        let root = unpacked.folder().to_owned();
+        self.unpacked.push(unpacked);
+        Ok(to_image(&image, &root))
+    }
+
+    fn unpack(
+        &self,
+        source: &ImageSource,
+        image: &OpenedImage,
+    ) -> Result<UnpackedImage, registry::ReadImageError> {
+        let report = |progress: registry::PullProgress| {
+            let (received, total) = (progress.received >> 20, progress.total >> 20);
+            self.ui
+                .message(&format!("pulling {source}: {received} of {total} MiB"));
+        };
+        let fetched = self
+            .reader
+            .fetch_layers(image, PullLimits::default(), &report);
+        self.runtime.block_on(fetched)?;
+
+        self.ui.message(&format!("unpacking {source} (once)"));
+        let chown_root = |folder: &Path| match task_runner::image_owner(0, 0) {
+            Some((user, group)) => std::os::unix::fs::chown(folder, Some(user), Some(group)),
+            None => io::Result::Ok(()),
+        };
+        let unpacked = self
+            .reader
+            .unpack(image, &task_runner::image_owner, chown_root)?;
+        self.reader.store().clean(MAX_STORE_BYTES, MIN_AGE);
+        Ok(unpacked)
     }
 }
 
-/// Returns an image's root file system and configuration, unpacking it the first time.
-fn load_image(
-    engine: &'static str,
-    name: &str,
-    project: &Project,
-    ui: &dyn Messages,
-) -> Result<Image, String> {
-    // `inspect` fails for an image that is not present; then it is pulled.
-    let inspected = inspect(engine, name).or_else(|_| {
-        ui.message(&format!("pulling {name} with {engine}"));
-        run_with_progress(engine, &["pull", name])?;
-        inspect(engine, name)
-    })?;
-    let folder = private_folder(project.root(), "images").map_err(|why| why.to_string())?;
-    // By id, not by tag: a tag that has moved is another image.
-    let root = folder.join(inspected.id.trim_start_matches("sha256:"));
-
-    if !root.is_dir() {
-        ui.message(&format!("unpacking {name} with {engine} (once)"));
-        unpack(engine, name, &root)?;
-    }
-
-    let config = inspected.config;
+/// Returns what the runner needs to know about an unpacked image.
+fn to_image(image: &OpenedImage, root: &Path) -> Image {
+    let config = &image.config().config;
     let variables = config
-        .environment
+        .env
         .iter()
-        .flatten()
         .filter_map(|variable| variable.split_once('='));
-    Ok(Image {
-        root,
-        entry_point: config.entry_point.unwrap_or_default(),
-        command: config.command.unwrap_or_default(),
+    let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+
+    Image {
+        root: root.to_owned(),
+        entry_point: config.entrypoint.clone(),
+        command: config.cmd.clone(),
         environment: variables
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
-        folder: Path::new("/").join(config.folder),
-        user: Some(config.user).filter(|user| !user.is_empty()),
-        stop_signal: config.stop_signal,
-    })
-}
-
-/// The part of `image inspect` that is used here; both engines print it.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct InspectOutput {
-    id: String,
-    config: Config,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Config {
-    #[serde(rename = "Entrypoint")]
-    entry_point: Option<Vec<String>>,
-    #[serde(rename = "Cmd")]
-    command: Option<Vec<String>>,
-    #[serde(rename = "Env")]
-    environment: Option<Vec<String>>,
-    #[serde(rename = "WorkingDir", default)]
-    folder: PathBuf,
-    #[serde(default)]
-    user: String,
-    stop_signal: Option<String>,
-}
-
-fn inspect(engine: &str, name: &str) -> Result<InspectOutput, String> {
-    let text = output(engine, &["image", "inspect", name])?;
-    let all: Result<Vec<InspectOutput>, _> = serde_json::from_str(&text);
-    let all =
-        all.map_err(|why| format!("invalid output of `{engine} image inspect {name}`: {why}"))?;
-    all.into_iter()
-        .next()
-        .ok_or_else(|| format!("`{engine} image inspect {name}` printed nothing"))
-}
-
-/// Creates a container that is never started, and exports its files.
-fn unpack(engine: &str, name: &str, root: &Path) -> Result<(), String> {
-    let beside = root.with_extension(format!("{}.new", std::process::id()));
-    let failure = |why: std::io::Error| format!("cannot unpack into `{}`: {why}", beside.display());
-    fs::create_dir_all(&beside).map_err(failure)?;
-
-    // `create` fails for an image without a command unless one is given; it is never run.
-    let container = output(engine, &["create", name, "/"])?;
-    let container = container.lines().last().unwrap_or_default().trim();
-    let result = export(engine, container, &beside);
-    let _ = output(engine, &["rm", container]);
-
-    if let Err(why) = result {
-        let _ = fs::remove_dir_all(&beside);
-        return Err(why);
-    }
-
-    // Another run may have unpacked it in the meantime; both results are equal.
-    if fs::rename(&beside, root).is_err() && !root.is_dir() {
-        return Err(format!("cannot create `{}`", root.display()));
-    }
-    let _ = fs::remove_dir_all(&beside);
-
-    Ok(())
-}
-
-/// Runs `engine export | tar`. Devices are left out: the sandbox provides them. Without root, all files belong
-/// to the caller.
-fn export(engine: &str, container: &str, folder: &Path) -> Result<(), String> {
-    let cannot = |program: &str, why: std::io::Error| format!("cannot run `{program}`: {why}");
-    let mut from = Command::new(engine)
-        .args(["export", container])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|why| cannot(engine, why))?;
-
-    let mut tar = Command::new("tar");
-    // The container gets device nodes of the host, so those of the image are left out.
-    tar.args(["-x", "-p", "--numeric-owner", "--anchored"]);
-    tar.args(["--exclude=dev/*", "--exclude=./dev/*", "-C"])
-        .arg(folder);
-    if let Some(files) = from.stdout.take() {
-        tar.stdin(files);
-    }
-
-    // Wait for both before looking at either result, so that no process is left.
-    let unpacked = tar.output().map_err(|why| cannot("tar", why));
-    let exported = from.wait().map_err(|why| cannot(engine, why))?;
-    let unpacked = unpacked?;
-    if !unpacked.status.success() {
-        let why = String::from_utf8_lossy(&unpacked.stderr);
-        return Err(format!("tar: {}", why.trim()));
-    }
-
-    if exported.success() {
-        Ok(())
-    } else {
-        Err(format!("`{engine} export` failed: {exported}"))
+        folder: Path::new("/").join(&config.working_dir),
+        user: given(&config.user),
+        volumes: config.volumes.keys().cloned().collect(),
+        stop_signal: given(&config.stop_signal),
     }
 }
 
-/// Runs the engine and returns its output; on failure its stderr is the error.
-fn output(engine: &str, arguments: &[&str]) -> Result<String, String> {
-    let result = Command::new(engine)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|why| format!("cannot run `{engine}`: {why}"))?;
-    if result.status.success() {
-        return Ok(String::from_utf8_lossy(&result.stdout).into_owned());
-    }
-    let why = String::from_utf8_lossy(&result.stderr);
-    Err(format!(
-        "`{engine} {}`: {}",
-        arguments.join(" "),
-        why.trim()
-    ))
+/// Returns the platform of this host, the only one whose programs run here.
+fn host_platform() -> Platform {
+    // The names of Go, which images use (OCI image specification, image-index.md).
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    Platform::new("linux", architecture)
 }
 
-/// Runs the engine with its stderr visible, for commands that take long.
-fn run_with_progress(engine: &str, arguments: &[&str]) -> Result<(), String> {
-    let status = Command::new(engine)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status();
-
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!(
-            "`{engine} {}` failed: {status}",
-            arguments.join(" ")
-        )),
-        Err(why) => Err(format!("cannot run `{engine}`: {why}")),
-    }
-}
-
-const ENGINES: [&str; 2] = ["podman", "docker"];
 const NOT_FOUND: u8 = 127;
+/// The size at which the least recently used images are removed: 20 GiB, Fargate's default ephemeral storage.
+const MAX_STORE_BYTES: u64 = 20 << 30;
+/// What was used within a day is kept, however large the store is.
+const MIN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn parses_an_engine() {
-        let chosen = parse_choice("agent=docker").unwrap();
-        assert_eq!(
-            (chosen.container.as_str(), chosen.engine),
-            ("agent", Some("docker"))
-        );
-        assert_eq!(parse_choice("agent").unwrap().engine, None);
-        assert!(
-            parse_choice("agent=runc")
-                .unwrap_err()
-                .contains("podman, docker")
-        );
+    fn parses_a_container_with_and_without_a_source() {
+        let chosen = parse_choice("agent=oci:out/agent").unwrap();
+        assert_eq!(chosen.container, "agent");
+        assert_eq!(chosen.source.unwrap().to_string(), "oci:out/agent");
+        assert_eq!(parse_choice("agent").unwrap().source, None);
+        assert!(parse_choice("agent=A B").is_err());
+    }
+
+    #[test]
+    fn names_what_replaces_an_engine() {
+        for engine in ["podman", "docker"] {
+            let error = parse_choice(&format!("agent={engine}")).unwrap_err();
+            assert!(error.contains("`--image agent`"), "{error}");
+        }
+        // An image of that name can still be meant.
+        assert!(parse_choice("agent=docker:27").is_ok());
     }
 }

@@ -19,15 +19,16 @@
 //! | module | does |
 //! |---|---|
 //! | `options`, `project`, `messages`, `error` | what the caller passes and gets |
-//! | `role` | tells background processes and replicas apart |
+//! | `role` | tells background processes and replicas apart, by a hidden option |
 //! | `detach` | runs the task in a background process |
 //! | `target` | takes what to run from a plan or a task definition |
 //! | `local_run` | resolves and checks the options, then runs the session |
 //! | `replicas` | runs several tasks behind one listener |
 //! | `stub` | removes containers, or replaces them with stubs |
 //! | `programs` | finds the program for each image |
-//! | `image` | unpacks an image with podman or docker |
-//! | `environment` | sets what differs locally: addresses, limits, variables |
+//! | `image` | runs containers from their images: layouts, archives, registries |
+//! | `environment` | sets what differs locally: addresses, variables |
+//! | `limits` | enforces the size of the task, and prints what is not enforced |
 //! | `secrets` | finds the values of secrets |
 //! | `folders` | finds the host directories that variables name, so that containers see them |
 //! | `network` | gives the task its own network, with forwarded and published ports |
@@ -36,6 +37,7 @@
 //! | `events` | delivers events; `json` has their format for programs |
 //! | `watch` | restarts a container when its program changes |
 //! | `ready` | waits until all containers are ready and prints a sample command |
+//! | `runtime` | creates the async runtime |
 //! | `run_folder` | names, creates and locks run directories |
 //! | `run_dir` | records events in the run directory; `control_socket` serves `ps`, `logs`, `stop` |
 //! | `dev_keys` | development keys and certificates |
@@ -49,6 +51,7 @@ mod events;
 mod folders;
 mod image;
 mod json;
+mod limits;
 mod local_run;
 mod messages;
 mod metadata;
@@ -61,6 +64,7 @@ mod replicas;
 mod role;
 mod run_dir;
 mod run_folder;
+mod runtime;
 mod secrets;
 mod session;
 mod stub;
@@ -70,11 +74,12 @@ mod watch;
 pub use control_socket::{ControlCommand, is_alive, send};
 pub use detach::run_detached;
 pub use dev_keys::DevKeys;
-pub use environment::{EnvOverride, Limits, parse_override};
+pub use environment::{EnvOverride, parse_override};
 pub use error::Error;
 pub use events::EventSink;
 pub use image::{ImageChoice, parse_choice as parse_image_choice};
 pub use json::{TaskRecord, started_by};
+pub use limits::Limits;
 pub use local_run::LocalRun;
 pub use messages::Messages;
 pub use network::{Net, PublishedPort, Reach, parse_publish, parse_reach};

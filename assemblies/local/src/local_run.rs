@@ -6,19 +6,22 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use registry::UnpackedImage;
 use task_definition::{TaskDefinition, Volume};
+use task_runner::RunPlan;
 use task_runner::metadata::CredentialsSource;
 use task_runner::sandbox::Sandbox;
-use task_runner::{Program, RunPlan};
 
 use crate::dev_keys::private_folder;
+use crate::run_dir::Binding;
 use crate::run_folder::claim_folder;
+use crate::runtime::new_runtime;
 use crate::session::{self, Report};
 use crate::stub::Stubs;
 use crate::target::Target;
 use crate::{
-    Error, Messages, Options, Project, environment, folders, image, network, programs, secrets,
-    stub,
+    Error, Messages, Options, Project, environment, folders, image, limits, network, programs,
+    secrets, stub,
 };
 
 /// A task that is ready to run.
@@ -29,9 +32,12 @@ pub struct LocalRun {
     target: Target,
     plan: RunPlan,
     ports: Vec<(TcpListener, u16)>,
+    bindings: Vec<Binding>,
     reaches: Vec<network::Reach>,
     /// The lock on the run directory, held until this is dropped.
     lock: File,
+    /// The images whose files the containers use.
+    images: Vec<UnpackedImage>,
 }
 
 impl LocalRun {
@@ -39,19 +45,28 @@ impl LocalRun {
     /// directory and binds the published ports.
     pub fn new(
         mut target: Target,
-        options: Options,
+        mut options: Options,
         project: Project,
         ui: &dyn Messages,
     ) -> Result<Self, Error> {
+        image::choose_all(&mut options, &target.definition);
         let local = LocalDefinition::new(&target, &options, ui)?;
         let environment = environment::read_overrides(&options, &local.definition)?;
-        let programs = local.find_programs(&target, &options, &project, ui)?;
+        let mut programs =
+            programs::find(&local.definition, &local.stubs, &target, &options, &project)?;
+        let sandboxed = local.sandbox.is_some();
+        let from_images = image::programs(&local.definition, &options, sandboxed, &project, ui)?;
+        programs.extend(from_images.programs);
         let secrets = secrets::read_all(&local.definition, &project)?;
         let ports = local.bind_ports(&options)?;
+        let bindings = network::bindings(&ports);
+        if let Some(public) = &mut target.public {
+            public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
+        }
 
-        let cgroups = environment::cgroups(&local.definition, &options);
+        let cgroups = limits::cgroups(&local.definition, &options);
         let sandboxed = local.sandbox.is_some();
-        environment::warn_about_unenforced(&local.definition, sandboxed, cgroups.as_deref(), ui);
+        limits::warn_about_unenforced(&local.definition, sandboxed, cgroups.as_deref(), ui);
         let (folder, lock) = claim_folder(&options, &local.definition.family, &project)?;
 
         let volumes = persistent_volumes(&local.definition, &project)?;
@@ -75,9 +90,6 @@ impl LocalRun {
         plan.writable_paths = folders::find_mentioned(&plan);
         let reaches = network::find_reaches(&plan, &target, &options);
         plan.hosts = network::hosts(&reaches, &plan.folder)?;
-        if let Some(public) = &mut target.public {
-            public.port = network::public_port(&ports, public.port).unwrap_or(public.port);
-        }
 
         Ok(Self {
             options,
@@ -85,8 +97,10 @@ impl LocalRun {
             target,
             plan,
             ports,
+            bindings,
             reaches,
             lock,
+            images: from_images.images,
         })
     }
 
@@ -97,19 +111,15 @@ impl LocalRun {
         credentials: impl Future<Output = Result<Option<CredentialsSource>, Error>>,
         ui: &dyn Messages,
     ) -> Result<Report, Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|failure| Error::Usage(format!("cannot start: {failure}")))?;
+        let runtime = new_runtime()?;
         let (options, project, lock) = (self.options, self.project, self.lock);
+        let images = self.images;
         let result = runtime.block_on(async {
-            let bindings = network::bindings(&self.ports);
             let forwards = network::open(&self.plan, self.ports, &self.reaches, ui)?;
             let session = session::run_session(
                 self.plan,
                 self.target,
-                (&bindings, forwards),
+                (&self.bindings, forwards),
                 &options,
                 &project,
                 credentials,
@@ -121,6 +131,7 @@ impl LocalRun {
 
         // Another run may use the directory from now on.
         drop(lock);
+        drop(images);
         result
     }
 }
@@ -162,22 +173,6 @@ impl LocalDefinition {
     fn has_own_network(&self) -> bool {
         let sandbox = self.sandbox.as_ref();
         sandbox.is_some_and(|sandbox| sandbox.isolation().network)
-    }
-
-    /// Returns the program of every container.
-    fn find_programs(
-        &self,
-        target: &Target,
-        options: &Options,
-        project: &Project,
-        ui: &dyn Messages,
-    ) -> Result<BTreeMap<String, Program>, Error> {
-        let (definition, sandboxed) = (&self.definition, self.sandbox.is_some());
-        let mut programs = programs::find(definition, &self.stubs, target, options, project)?;
-        programs.extend(image::programs(
-            definition, options, sandboxed, project, ui,
-        )?);
-        Ok(programs)
     }
 
     /// Binds the published ports, each with its port in the task. In its own network the task's ports cannot collide

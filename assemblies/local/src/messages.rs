@@ -21,6 +21,6 @@ pub trait Messages: Send + Sync {
         &self,
         definition: &TaskDefinition,
         record: &TaskRecord,
-        replica: Option<&str>,
+        replica: Option<u8>,
     ) -> Box<dyn EventSink>;
 }

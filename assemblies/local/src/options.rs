@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::environment::{EnvOverride, Limits};
+use crate::environment::EnvOverride;
 use crate::image::ImageChoice;
+use crate::limits::Limits;
 use crate::network::{Net, PublishedPort, Reach};
 use crate::role::Role;
 use crate::stub::Stub;
@@ -25,6 +26,8 @@ pub struct Options {
     pub program: Vec<(String, String)>,
     /// Containers to run from their image's root file system.
     pub image: Vec<ImageChoice>,
+    /// Run every container from its image that is not replaced by another option.
+    pub all_images: bool,
     /// Containers that do not start.
     pub skip: Vec<String>,
     /// Containers to replace with stubs.

@@ -53,6 +53,7 @@ pub(super) fn find(
                     arguments: stub
                         .map(|(kind, ports)| kind.arguments(ports))
                         .unwrap_or_default(),
+                    called_as: target.called_as(&container.name),
                     folder: folder.clone(),
                     image: None,
                 };
@@ -126,7 +127,7 @@ fn find_component(
         },
         None => format!(
             "`{0}`: its image `{1}` is not a component of this project; choose a program with `--program {0}=FILE`, \
-             run the image with `--image {0}` (podman or docker), replace it with a stub (`--stub {0}`), or skip it \
+             run the image with `--image {0}`, replace it with a stub (`--stub {0}`), or skip it \
              (`--skip {0}`)",
             container.name, container.image
         ),

@@ -20,6 +20,7 @@ use tokio::time::sleep;
 
 use super::control_socket::{ControlCommand, ControlSocket, send};
 use super::run_folder::{choose_name, free_folder, lock};
+use super::runtime::new_runtime;
 use super::session::Signals;
 use super::target::Target;
 use super::{network, ready};
@@ -72,12 +73,7 @@ pub fn run_replicas(
     }
 
     let container_ports: Vec<u16> = ports.iter().map(|(_, port)| *port).collect();
-    let cannot = |why: io::Error| Error::Usage(format!("cannot start: {why}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(cannot)?;
+    let runtime = new_runtime()?;
     let service = Service {
         replicas,
         round_robin: Arc::default(),
@@ -107,7 +103,7 @@ pub fn run_replicas(
         Box::pin(service.run(&socket, &output)).await
     });
 
-    result.map_err(cannot)
+    result.map_err(|why| Error::Usage(format!("cannot start: {why}")))
 }
 
 /// Where messages about the service go.

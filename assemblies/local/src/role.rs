@@ -1,33 +1,40 @@
-//! How this process was started. Background processes and replicas are the same program, started again with the same
-//! arguments; the environment tells them apart.
+//! The role of a process. Background processes and replicas are the same program, started again with the same
+//! arguments and one hidden option of `up`, which tells them apart.
 
-use std::env;
+use std::ffi::OsString;
 
-/// How this process was started.
+/// The role of a process of `up`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// By a user or another program.
+    /// Started by a user or another program.
     Foreground,
-    /// By [`run_detached`](crate::run_detached), for the run with this name.
+    /// Started by [`run_detached`](crate::run_detached), for the run with this name.
     Background {
         /// The name of the run.
         name: String,
     },
-    /// By [`run_replicas`](crate::run_replicas): one task of a service.
+    /// Started by [`run_replicas`](crate::run_replicas): one task of a service.
     Replica {
         /// The number of the replica, from 1.
-        number: String,
+        number: u8,
     },
 }
 
 impl Role {
-    /// Reads the variables that a parent process sets.
-    pub fn from_environment() -> Self {
-        let read = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        if let Some(number) = read(REPLICA) {
-            return Self::Replica { number };
+    /// The option that gives a background process the name of its run: `--background NAME`.
+    pub const BACKGROUND: &str = "background";
+    /// The option that gives a replica its number: `--replica N`.
+    pub const REPLICA: &str = "replica";
+
+    /// Returns the role for the values of the two options.
+    pub fn from_options(background: Option<&str>, replica: Option<u8>) -> Self {
+        match (background, replica) {
+            (_, Some(number)) => Self::Replica { number },
+            (Some(name), None) => Self::Background {
+                name: name.to_owned(),
+            },
+            (None, None) => Self::Foreground,
         }
-        read(RUN_NAME).map_or(Self::Foreground, |name| Self::Background { name })
     }
 
     /// Returns whether this is the background process of a detached run.
@@ -41,9 +48,9 @@ impl Role {
     }
 
     /// Returns the number of the replica.
-    pub(crate) fn replica(&self) -> Option<&str> {
+    pub(crate) fn replica(&self) -> Option<u8> {
         match self {
-            Self::Replica { number } => Some(number),
+            Self::Replica { number } => Some(*number),
             Self::Foreground | Self::Background { .. } => None,
         }
     }
@@ -54,10 +61,16 @@ impl Role {
     }
 }
 
-/// The variable that gives a background process the name of its run.
-pub(crate) const RUN_NAME: &str = "ASSEMBLE_RUN";
-/// The variable that gives a replica its number.
-pub(crate) const REPLICA: &str = "ASSEMBLE_TASK";
+/// Adds options to the arguments of this program, before a `--` that ends its options.
+pub(crate) fn add_options<T: Into<OsString>>(
+    mut arguments: Vec<OsString>,
+    options: impl IntoIterator<Item = T>,
+) -> Vec<OsString> {
+    let end = arguments.iter().position(|argument| argument == "--");
+    let end = end.unwrap_or(arguments.len());
+    arguments.splice(end..end, options.into_iter().map(Into::into));
+    arguments
+}
 
 #[cfg(test)]
 mod tests {
@@ -65,11 +78,21 @@ mod tests {
 
     #[test]
     fn finds_the_service_of_a_replica() {
-        let role = Role::Replica {
-            number: "2".to_owned(),
-        };
+        let role = Role::from_options(None, Some(2));
         assert_eq!(role.service_of("shop-2"), Some("shop"));
         assert_eq!(role.service_of("shop-12"), None);
         assert_eq!(Role::Foreground.service_of("shop-2"), None);
+    }
+
+    #[test]
+    fn adds_options_before_the_end_of_the_options() {
+        for (line, expected) in [
+            ("up shop", "up shop --replica 2"),
+            ("up -- shop", "up --replica 2 -- shop"),
+        ] {
+            let arguments = line.split(' ').map(OsString::from).collect();
+            let added = add_options(arguments, ["--replica", "2"]);
+            assert_eq!(added, expected.split(' ').collect::<Vec<_>>());
+        }
     }
 }

@@ -7,14 +7,13 @@ use crate::control_socket::is_alive;
 use crate::dev_keys::private_folder;
 use crate::{Error, Options, Project, Role};
 
-/// Returns the run's name: from the environment of a background process, from `--name`, or a generated one.
+/// Returns the run's name: the one that a background process got, that of `--name`, or a generated one.
 pub(crate) fn choose_name(options: &Options, family: &str) -> String {
     let background = match &options.role {
         Role::Background { name } => Some(name.clone()),
         Role::Foreground | Role::Replica { .. } => None,
     };
     background
-        .filter(|name| parse_run_name(name).is_ok())
         .or_else(|| options.name.clone())
         .unwrap_or_else(|| run_name(family))
 }

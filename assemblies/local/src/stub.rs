@@ -14,7 +14,7 @@ use crate::Options;
 /// An argument of `--stub`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stub {
-    container: String,
+    pub(super) container: String,
     kind: StubKind,
     ports: Vec<u16>,
 }

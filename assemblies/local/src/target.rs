@@ -18,6 +18,8 @@ pub struct Target {
     pub(crate) definition: TaskDefinition,
     /// The component of each container that has one.
     pub(crate) components: BTreeMap<String, ComponentFile>,
+    /// The words that call the component of a container whose image is that of a bundle.
+    calls: BTreeMap<String, Vec<String>>,
     /// The address of the task, if it has one.
     pub(crate) public: Option<Public>,
     /// The app's container.
@@ -42,8 +44,13 @@ impl Target {
     pub fn from_plan(plan: &Plan, region: Option<&str>) -> Self {
         let component =
             |member: &AssemblyMember| (member.name().to_owned(), member.component().file().clone());
+        let call = |member: &AssemblyMember| {
+            let words = member.bundle()?.command_of(member.component().name());
+            Some((member.name().to_owned(), words))
+        };
         Self {
             definition: plan.definition().clone(),
+            calls: plan.containers().iter().filter_map(call).collect(),
             components: plan.containers().iter().map(component).collect(),
             public: plan.public().map(|public| Public {
                 interface: public.interface().to_owned(),
@@ -82,6 +89,9 @@ impl Target {
         let definition = located.definition;
         check_runnable(&definition, file)?;
         let component = |container: &ContainerDefinition| {
+            if let Some((_, component)) = catalog.find_bundled(container) {
+                return Some((container.name.clone(), component.file().clone()));
+            }
             // A component is recognised by its image, or by the container's name.
             let found = [
                 ImageReference::parse(&container.image).name(),
@@ -92,15 +102,20 @@ impl Target {
             Some((container.name.clone(), found?.file().clone()))
         };
 
-        let components = definition
-            .container_definitions
-            .iter()
-            .filter_map(component)
-            .collect();
+        let call = |container: &ContainerDefinition| {
+            let (bundle, component) = catalog.find_bundled(container)?;
+            let words = bundle.command_of(component.name());
+            Some((container.name.clone(), words))
+        };
+
+        let containers = definition.container_definitions.iter();
+        let components = containers.clone().filter_map(component).collect();
+        let calls = containers.filter_map(call).collect();
 
         Ok(Self {
             definition,
             components,
+            calls,
             public: None,
             app: None,
             serves: true,
@@ -112,6 +127,11 @@ impl Target {
     /// Returns the definition's task role, whose credentials the containers may get.
     pub fn task_role_arn(&self) -> Option<&str> {
         self.definition.task_role_arn.as_deref()
+    }
+
+    /// Returns the words that call a container's component, if its image contains several.
+    pub(crate) fn called_as(&self, container: &str) -> Vec<String> {
+        self.calls.get(container).cloned().unwrap_or_default()
     }
 
     /// Returns the containers with a readiness probe.

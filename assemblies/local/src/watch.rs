@@ -22,7 +22,7 @@ impl Drop for Watch {
 
 /// Starts to watch the programs of all containers. Must be called in a runtime.
 pub(super) fn start(plan: &RunPlan, control: mpsc::Sender<Control>) -> Watch {
-    // A program in an image cannot change: the image is unpacked by id.
+    // A program in an image cannot change: the image is unpacked by digest.
     let mut all: BTreeMap<String, File> = plan
         .programs
         .iter()

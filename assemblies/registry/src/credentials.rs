@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -22,6 +22,9 @@ pub struct Credentials {
     auths: BTreeMap<String, Auth>,
     cred_helpers: BTreeMap<String, String>,
     creds_store: Option<String>,
+    /// Logins from elsewhere, by registry; never in the file.
+    #[serde(skip)]
+    logins: BTreeMap<String, Login>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -66,6 +69,16 @@ impl std::fmt::Debug for Login {
 }
 
 impl Login {
+    /// Decodes `user:password` in base64, the form of docker's files and of Amazon ECR.
+    pub fn from_basic(encoded: &str) -> Option<Self> {
+        let decoded = STANDARD.decode(encoded.trim()).ok()?;
+        let text = String::from_utf8(decoded).ok()?;
+        let (user, password) = text.split_once(':')?;
+        // Docker's own parser trims trailing zero bytes as well.
+        let (user, password) = (user.to_owned(), password.trim_end_matches('\0').to_owned());
+        (!user.is_empty()).then_some(Self::Password { user, password })
+    }
+
     /// Returns the user name, for error messages.
     pub(crate) fn user(&self) -> &str {
         match self {
@@ -85,8 +98,18 @@ impl Credentials {
         }
     }
 
+    /// Returns the credentials with a login for a registry, which has precedence over the others.
+    pub fn with_login(mut self, registry: &str, login: Login) -> Self {
+        self.logins.insert(registry.to_owned(), login);
+        self
+    }
+
     /// Returns the login for a registry: of its helper, of the default store, or in the file.
     pub(crate) async fn login(&self, reference: &Reference) -> Result<Option<Login>, ErrorKind> {
+        if let Some(login) = self.logins.get(reference.registry()) {
+            return Ok(Some(login.clone()));
+        }
+
         let names = config_keys(reference);
         let own = names.iter().find_map(|name| self.cred_helpers.get(name));
         if let Some(helper) = own.or(self.creds_store.as_ref()) {
@@ -133,18 +156,10 @@ impl Auth {
             return Some(Login::IdentityToken(token));
         }
 
-        let decoded = self
-            .auth
-            .as_ref()
-            .and_then(|auth| STANDARD.decode(auth.trim()).ok());
-        let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-        let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
-        let (user, password) = match pair {
-            // Docker's own parser trims trailing zero bytes as well.
-            Some((user, password)) => (user.to_owned(), password.trim_end_matches('\0').to_owned()),
-            None => (self.username.clone()?, self.password.clone()?),
-        };
-
+        if let Some(login) = self.auth.as_deref().and_then(Login::from_basic) {
+            return Some(login);
+        }
+        let (user, password) = (self.username.clone()?, self.password.clone()?);
         (!user.is_empty()).then_some(Login::Password { user, password })
     }
 }
@@ -169,34 +184,8 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Login>, Error
         return Err(helper_error("invalid helper name".to_owned()));
     }
 
-    let mut child = Command::new(format!("docker-credential-{helper}"))
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| helper_error(error.to_string()))?;
-
-    let (input, output) = (child.stdin.take(), child.stdout.take());
-    let exchange = async {
-        if let Some(mut input) = input {
-            // If the helper has exited, its exit code has the reason.
-            let _ = input.write_all(registry.as_bytes()).await;
-        }
-
-        let mut stdout = Vec::new();
-        if let Some(output) = output {
-            output
-                .take(MAX_HELPER_OUTPUT)
-                .read_to_end(&mut stdout)
-                .await?;
-        }
-        Ok::<_, std::io::Error>((child.wait().await?, stdout))
-    };
-
     // A helper may prompt the user, which would block a non-interactive command for ever.
-    let outcome = timeout(HELPER_TIMEOUT, exchange).await;
+    let outcome = timeout(HELPER_TIMEOUT, ask_helper(helper, registry)).await;
     let (status, stdout) = outcome
         .map_err(|_| helper_error(format!("no response within {} s", HELPER_TIMEOUT.as_secs())))?
         .map_err(|error| helper_error(error.to_string()))?;
@@ -220,6 +209,32 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Login>, Error
             password: login.secret,
         },
     }))
+}
+
+/// Writes the registry to the helper's stdin and reads its answer. A helper that takes too long ends when the future
+/// is dropped.
+async fn ask_helper(helper: &str, registry: &str) -> std::io::Result<(ExitStatus, Vec<u8>)> {
+    let mut child = Command::new(format!("docker-credential-{helper}"))
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+
+    if let Some(mut input) = child.stdin.take() {
+        // If the helper has exited, its exit code has the reason.
+        let _ = input.write_all(registry.as_bytes()).await;
+    }
+
+    let mut stdout = Vec::new();
+    if let Some(output) = child.stdout.take() {
+        output
+            .take(MAX_HELPER_OUTPUT)
+            .read_to_end(&mut stdout)
+            .await?;
+    }
+    Ok((child.wait().await?, stdout))
 }
 
 const MAX_HELPER_OUTPUT: u64 = 64 * 1024;

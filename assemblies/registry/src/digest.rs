@@ -63,6 +63,20 @@ impl Digest {
     }
 }
 
+/// Computes a digest of bytes that arrive in pieces.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hasher(Sha256);
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        Digest::from_hash(&self.0.finalize())
+    }
+}
+
 impl FromStr for Digest {
     type Err = ParseDigestError;
 

@@ -1,11 +1,14 @@
 //! Errors, which name the image and what to do.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::digest::Digest;
+use crate::ecr::EcrRegistry;
+use crate::layout::LayoutError;
 use crate::reference::{ParseReferenceError, Reference};
 
-/// An error resolving an image.
+/// An error of an operation on an image.
 #[derive(Debug, thiserror::Error)]
 #[error("`{image}`: {kind}")]
 pub struct Error {
@@ -47,6 +50,89 @@ pub enum ErrorKind {
         host: String,
         /// The timeout.
         limit: Duration,
+    },
+    /// An upload made no progress.
+    #[error("the upload to `{host}` made no progress for {} s; try again, or check the network", limit.as_secs_f32())]
+    Stalled {
+        /// The host.
+        host: String,
+        /// The timeout.
+        limit: Duration,
+    },
+    /// The registry, or a proxy in front of it, limits the size of uploads.
+    #[error(
+        "`{host}` refused an upload of {bytes} bytes as too large; raise the limit of the registry or of the proxy in front of it (nginx: client_max_body_size)"
+    )]
+    UploadTooLarge {
+        /// The host.
+        host: String,
+        /// The size of the upload.
+        bytes: u64,
+    },
+    /// The repository does not exist, and the registry does not create it.
+    #[error("`{host}` has no repository `{repository}`{}; create it first (for Amazon ECR: --create-repositories)", format_message(.message.as_deref()))]
+    NoRepository {
+        /// The host.
+        host: String,
+        /// The repository.
+        repository: String,
+        /// The registry's message.
+        message: Option<String>,
+    },
+    /// The tag exists with another image.
+    #[error(
+        "the tag `{tag}` exists with another image, {existing}, and would move to {pushed}; push with another tag, or with --move-tag"
+    )]
+    TagExists {
+        /// The tag.
+        tag: String,
+        /// The digest of the existing image.
+        existing: String,
+        /// The digest of the image to push.
+        pushed: Digest,
+    },
+    /// Another push moved the tag at the same time.
+    #[error(
+        "another push moved the tag `{tag}` to {} at the same time; {pushed} was pushed as well and can be used by digest", existing.as_deref().unwrap_or("nothing")
+    )]
+    TagMoved {
+        /// The tag.
+        tag: String,
+        /// The digest that the tag has now.
+        existing: Option<String>,
+        /// The digest of the pushed image.
+        pushed: Digest,
+    },
+    /// The registry received other bytes than those sent.
+    #[error(
+        "`{host}` received {returned} instead of {pushed}; do not use this image, check the registry and any proxy"
+    )]
+    WrongDigest {
+        /// The host.
+        host: String,
+        /// The digest of the bytes sent.
+        pushed: Digest,
+        /// The digest that the registry returned.
+        returned: String,
+    },
+    /// The registry does not allow deletion.
+    #[error(
+        "`{host}` does not allow deletion; enable it (docker-registry: REGISTRY_STORAGE_DELETE_ENABLED=true)"
+    )]
+    DeletionDisabled {
+        /// The host.
+        host: String,
+    },
+    /// The layout cannot be read, or is damaged.
+    #[error("{0}; build the image again")]
+    Layout(#[from] LayoutError),
+    /// The layout cannot be pushed as one image.
+    #[error("{reason} in the layout {}; build the image again", path.display())]
+    UnsupportedLayout {
+        /// The layout.
+        path: PathBuf,
+        /// The reason.
+        reason: String,
     },
     /// The registry requires a login, or refuses the given one.
     #[error("`{host}` denied access{}; {hint}", user.as_ref().map_or_else(String::new, |user| format!(" to `{user}`")))]
@@ -148,9 +234,10 @@ impl ErrorKind {
     pub(crate) fn denied_error(reference: &Reference, user: Option<String>) -> Self {
         let host = reference.registry();
         // ECR has no permanent passwords: its tokens are valid for 12 hours.
-        let hint = match private_ecr_region(host) {
-            Some(region) => format!(
-                "run `aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {host}`; the login is valid for 12 hours"
+        let hint = match EcrRegistry::parse(host) {
+            Some(registry) => format!(
+                "run `aws ecr get-login-password --region {} | docker login --username AWS --password-stdin {host}`; the login is valid for 12 hours",
+                registry.region()
             ),
             None => format!("check the name of the image, or run `docker login {host}`"),
         };
@@ -161,11 +248,4 @@ impl ErrorKind {
             hint,
         }
     }
-}
-
-/// Returns the region of `ACCOUNT.dkr.ecr.REGION.amazonaws.com`.
-fn private_ecr_region(host: &str) -> Option<&str> {
-    // Works for `amazonaws.com.cn` as well.
-    let rest = host.split_once(".dkr.ecr.")?.1;
-    Some(rest.split_once(".amazonaws.com")?.0)
 }

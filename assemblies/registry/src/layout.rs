@@ -9,20 +9,27 @@
 //! field order. Format: OCI image specification 1.1, image-layout.md, layer.md and config.md.
 
 mod archive;
+mod base;
 mod config;
 mod descriptor;
 mod image;
 mod layer;
+mod listing;
 mod read;
 mod unpack;
 mod write;
 
 pub use archive::import;
+pub use base::BaseImage;
+pub(crate) use base::BaseLayer;
 pub use config::{ContainerConfig, History, ImageConfig, RootFs};
 pub use descriptor::{Descriptor, ImageManifest, Index, PlatformFields, media_type};
 pub use image::Image;
-pub use layer::{Compression, Layer, LayerBuilder, Owner};
-pub use read::Layout;
+pub(crate) use image::to_json;
+pub use layer::{Compression, Layer, LayerArchive, LayerBuilder, Owner};
+pub use listing::{FileEntry, FileKind, FileList};
+pub use read::{BlobReader, Layout};
+pub(crate) use unpack::remove_tree;
 pub use unpack::{OwnerMap, UnpackError, UnpackLimits, Unpacker};
 pub use write::write;
 
@@ -70,6 +77,14 @@ pub enum LayoutError {
     /// An archive's manifest names a file that the archive does not contain.
     #[error("the archive has no file `{0}`, which its manifest names")]
     MissingFile(String),
+    /// The configuration of a base image does not name the layers of its manifest.
+    #[error(
+        "the configuration of the base image does not name the layers of its manifest; save the image again"
+    )]
+    InvalidBase,
+    /// A manifest, an index or a configuration is larger than any real one.
+    #[error("{} is larger than 4 MiB; it is not a document of an image", .0.display())]
+    DocumentTooLarge(PathBuf),
     /// A blob that a manifest refers to is missing.
     #[error("{} has no blob {digest}", path.display())]
     MissingBlob {

@@ -1,4 +1,4 @@
-//! Resolves image references in registries to digests and platforms.
+//! Resolves image references in registries to digests and platforms, and pushes images.
 //!
 //! ```text
 //! "web:1.2" ─▶ Reference ┐                    ┌ 401 ─▶ challenge ─▶ token ┐
@@ -10,28 +10,56 @@
 //! Plain http is allowed to loopback only, redirects are not followed for manifests, and every wait and
 //! size has a limit.
 //!
+//! ```text
+//! ImageSource: layout, archive or reference ─ ImageReader::open ─▶ OpenedImage ┬ fetch_layers ─▶ Store (blobs)
+//!                                                                              └ unpack ─▶ UnpackedImage
+//! ```
+//!
+//! [`push`] uploads a layout, and [`prune`] selects the images that nothing names any more. All requests to a
+//! repository go through a session (`session.rs`), which logs in, retries and shares the token.
+//!
 //! [`layout`] writes, reads and unpacks images as OCI layouts, [`program`] builds the image of one static program.
 //!
-//! Start reading at [`Client::resolve`]. [`Reference`] parses image names, [`Credentials`] reads docker's
+//! Start reading at [`Client::resolve`] and [`Client::push`]. [`Reference`] parses image names, [`Credentials`] reads docker's
 //! `config.json` and runs its credential helpers.
 
 mod auth;
+mod call;
 mod client;
 mod credentials;
 mod digest;
+mod ecr;
 mod error;
+mod image_reader;
 pub mod layout;
+mod login;
 mod manifest;
 pub mod program;
+mod proxy;
+pub mod prune;
+mod pull;
+pub mod push;
 mod reference;
+mod repository;
+mod resolve;
+mod session;
+mod source;
+mod store;
+mod tasks;
 mod transport;
 
 pub use client::{Client, Limits};
 pub use credentials::{Credentials, Login};
 pub use digest::{Digest, ParseDigestError};
+pub use ecr::EcrRegistry;
 pub use error::{Error, ErrorKind};
+pub use image_reader::{ImageReader, OpenedImage, ReadImageError, user_store};
 pub use manifest::{Image, Platform};
+pub use proxy::{InvalidProxy, ProxySettings};
+pub use pull::{OnProgress, PullError, PullErrorKind, PullLimits, PullProgress, RemoteImage};
 pub use reference::{ParseReferenceError, Reference};
+pub use source::{ImageSource, ParseSourceError};
+pub use store::{Store, UnpackImageError, UnpackedImage};
 
 /// The example of the README, compiled by `cargo test`.
 #[cfg(doctest)]

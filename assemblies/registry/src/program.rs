@@ -1,19 +1,22 @@
-//! The image of one static program: `FROM scratch`, non-root, with nothing else in it.
+//! The image of one program: `FROM scratch`, non-root, with nothing else in it; or a program on a base image.
 //!
 //! ```text
 //! program ─▶ Program::read (architecture, linkage) ─┐
-//! ports, folders, labels, licences ─────────────────┴─▶ ProgramImage::build ─▶ layout::Image
+//! ports, folders, labels, licences ─────────────────┴─▶ ProgramImage::draft ─▶ Draft ─▶ compress ─▶ layout::Image
+//!                                                                               └▶ is_in: nothing to do
 //! ```
+
+mod config;
+mod draft;
+mod elf;
+
+pub use draft::Draft;
+pub use elf::ProgramError;
 
 use std::collections::BTreeMap;
 
-use object::Endianness;
-use object::elf::{self, FileHeader64};
-use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
-use serde_json::json;
-
 use crate::layout::{
-    Compression, ContainerConfig, History, Image, ImageConfig, LayerBuilder, LayoutError, Owner,
+    BaseImage, Compression, Image, ImageConfig, LayerArchive, LayerBuilder, LayoutError, Owner,
 };
 
 /// The directory for Unix sockets between the containers of a task.
@@ -22,52 +25,52 @@ use crate::layout::{
 /// if the image declares the same path as a volume (ECS developer guide, bind mounts).
 pub const SOCKET_FOLDER: &str = "/run/assemble";
 
-/// A program that can be the only file of an image.
+/// A program that can be the entry point of an image.
 #[derive(Clone, Debug)]
 pub struct Program {
     content: Vec<u8>,
     architecture: &'static str,
 }
 
-/// Why a file cannot be the only program of an image.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProgramError {
-    /// The file is not a 64-bit ELF executable.
-    #[error("not a 64-bit Linux program: {0}")]
-    NotElf(String),
-    /// The program is for an architecture that Fargate does not have.
-    #[error(
-        "built for machine {0} of the ELF specification; Fargate runs x86-64 (62) and AArch64 (183)"
-    )]
-    UnsupportedArchitecture(u16),
-    /// The program needs shared libraries, which an empty image does not have.
-    #[error(
-        "linked dynamically: it needs {}{}; build it with `RUSTFLAGS=-Ctarget-feature=+crt-static` and an explicit \
-         `--target`, or name an image that has these libraries with `--base`",
-        loader.as_deref().map(|loader| format!("{loader} and ")).unwrap_or_default(),
-        libraries.join(", ")
-    )]
-    Dynamic {
-        /// The program interpreter.
-        loader: Option<String>,
-        /// The shared libraries it names.
-        libraries: Vec<String>,
-    },
-}
-
 impl Program {
     /// Reads an executable and checks that it needs no other file.
     pub fn read(content: Vec<u8>) -> Result<Self, ProgramError> {
-        let architecture = check_elf(&content)?;
+        let headers = elf::read(&content)?;
+        if headers.loader.is_some() || !headers.libraries.is_empty() {
+            return Err(ProgramError::Dynamic {
+                loader: headers.loader,
+                libraries: headers.libraries,
+            });
+        }
+
         Ok(Self {
             content,
-            architecture,
+            architecture: headers.architecture,
+        })
+    }
+
+    /// Reads an executable for a base image, which has the shared libraries if it needs any.
+    pub fn read_for_base(content: Vec<u8>) -> Result<Self, ProgramError> {
+        let headers = elf::read(&content)?;
+        Ok(Self {
+            content,
+            architecture: headers.architecture,
         })
     }
 
     /// Returns `amd64` or `arm64`.
     pub fn architecture(&self) -> &'static str {
         self.architecture
+    }
+
+    /// Returns the platform: `linux/amd64` or `linux/arm64`.
+    pub fn platform(&self) -> String {
+        format!("linux/{}", self.architecture)
+    }
+
+    /// Returns the size of the file in bytes.
+    pub fn size(&self) -> u64 {
+        self.content.len() as u64
     }
 }
 
@@ -108,109 +111,58 @@ pub struct ProgramImage {
 impl ProgramImage {
     /// Builds the image.
     pub fn build(self, compression: Compression) -> Result<Image, LayoutError> {
-        let path = format!("/{}", self.name);
-        let mut layer = LayerBuilder::new(self.modified);
+        self.draft(compression)?.compress()
+    }
 
-        layer.file("/etc/passwd", PASSWD.into(), 0o644, Owner::ROOT)?;
-        layer.file("/etc/group", GROUP.into(), 0o644, Owner::ROOT)?;
-        for (file, content) in self.files {
-            layer.file(&file, content, 0o644, Owner::ROOT)?;
-        }
-
-        let sockets = WritableFolder {
+    /// Prepares the image, which knows its configuration and layer but has not compressed it yet.
+    pub fn draft(mut self, compression: Compression) -> Result<Draft, LayoutError> {
+        self.folders.push(WritableFolder {
             path: SOCKET_FOLDER.to_owned(),
             mode: 0o770,
-        };
-        let folders: Vec<WritableFolder> = self.folders.into_iter().chain([sockets]).collect();
-        for folder in &folders {
+        });
+        self.files
+            .insert("/etc/passwd".to_owned(), PASSWD.as_bytes().to_vec());
+        self.files
+            .insert("/etc/group".to_owned(), GROUP.as_bytes().to_vec());
+
+        let archive = self.archive()?;
+        let config: ImageConfig = config::new(&self, &archive, compression);
+        Ok(Draft::new(config, archive, self.labels, compression))
+    }
+
+    /// Prepares the image on a base, which keeps its configuration and gets the program as a further layer.
+    ///
+    /// Entry point and command are the program's; variables, ports, volumes and labels are added. The user stays
+    /// that of the base.
+    pub fn draft_on(self, base: BaseImage, compression: Compression) -> Result<Draft, LayoutError> {
+        let archive = self.archive()?;
+        let config = config::on_base(&self, &base, &archive, compression)?;
+        Ok(Draft::on_base(
+            base,
+            config,
+            archive,
+            self.labels,
+            compression,
+        ))
+    }
+
+    /// Returns the path of the program in the image.
+    fn entry_point(&self) -> String {
+        format!("/{}", self.name)
+    }
+
+    fn archive(&self) -> Result<LayerArchive, LayoutError> {
+        let mut layer = LayerBuilder::new(self.modified);
+        for (file, content) in &self.files {
+            layer.file(file, content.clone(), 0o644, Owner::ROOT)?;
+        }
+        for folder in &self.folders {
             layer.directory(&folder.path, folder.mode, Owner::NON_ROOT)?;
         }
 
-        let architecture = self.program.architecture;
-        layer.file(&path, self.program.content, 0o755, Owner::ROOT)?;
-
-        let config = ImageConfig {
-            created: self.created.clone(),
-            architecture: architecture.to_owned(),
-            os: "linux".to_owned(),
-            config: ContainerConfig {
-                user: "65532:65532".to_owned(),
-                entrypoint: vec![path],
-                cmd: self.command,
-                env: self.environment,
-                exposed_ports: self
-                    .ports
-                    .iter()
-                    .map(|port| (format!("{port}/tcp"), json!({})))
-                    .collect(),
-                volumes: folders
-                    .into_iter()
-                    .map(|folder| (folder.path, json!({})))
-                    .collect(),
-                working_dir: "/".to_owned(),
-                labels: self.labels.clone(),
-                stop_signal: "SIGTERM".to_owned(),
-                ..ContainerConfig::default()
-            },
-            history: vec![History {
-                created: self.created,
-                created_by: Some("assemble images build".to_owned()),
-            }],
-            ..ImageConfig::default()
-        };
-
-        Ok(Image::new(
-            config,
-            vec![layer.finish(compression)?],
-            self.labels,
-        ))
-    }
-}
-
-/// Checks the headers of an executable and returns its architecture.
-fn check_elf(content: &[u8]) -> Result<&'static str, ProgramError> {
-    let not_elf = |error: object::Error| ProgramError::NotElf(error.to_string());
-    let header = FileHeader64::<Endianness>::parse(content).map_err(not_elf)?;
-    let endian = header.endian().map_err(not_elf)?;
-
-    if !matches!(header.e_type(endian), elf::ET_EXEC | elf::ET_DYN) {
-        return Err(ProgramError::NotElf("not an executable".to_owned()));
-    }
-    let architecture = match header.e_machine(endian) {
-        elf::EM_X86_64 => "amd64",
-        elf::EM_AARCH64 => "arm64",
-        other => return Err(ProgramError::UnsupportedArchitecture(other)),
-    };
-
-    let mut loader = None;
-    let mut libraries = Vec::new();
-    let segments = header.program_headers(endian, content).map_err(not_elf)?;
-    for segment in segments {
-        if let Some(interpreter) = segment.interpreter(endian, content).map_err(not_elf)? {
-            loader = Some(String::from_utf8_lossy(interpreter).into_owned());
-        }
-
-        // A static-pie has a dynamic section too, but it names no library.
-        let Some(entries) = segment.dynamic(endian, content).map_err(not_elf)? else {
-            continue;
-        };
-        let sections = header.sections(endian, content).map_err(not_elf)?;
-        let Some((_, link)) = sections.dynamic(endian, content).map_err(not_elf)? else {
-            continue;
-        };
-        let strings = sections.strings(endian, content, link).map_err(not_elf)?;
-        for entry in entries {
-            if entry.tag32(endian) == Some(elf::DT_NEEDED) {
-                let name = entry.string(endian, strings).map_err(not_elf)?;
-                libraries.push(String::from_utf8_lossy(name).into_owned());
-            }
-        }
-    }
-
-    if loader.is_none() && libraries.is_empty() {
-        Ok(architecture)
-    } else {
-        Err(ProgramError::Dynamic { loader, libraries })
+        let program = self.program.content.clone();
+        layer.file(&self.entry_point(), program, 0o755, Owner::ROOT)?;
+        layer.archive()
     }
 }
 

@@ -1,4 +1,7 @@
 //! Sends an HTTP request and reads the response, within limits.
+//!
+//! A request with a small body has a timeout as a whole. An upload has one for each pause without progress, so that a
+//! large blob can take as long as a slow line needs.
 
 use std::error::Error;
 use std::io;
@@ -10,7 +13,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,17 +23,21 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::lookup_host;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use crate::client::Limits;
 use crate::error::ErrorKind;
+use crate::proxy::{ProxyConnector, ProxySettings};
+
+/// The body of a request: bytes, or a file.
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// Sends requests: https to any host, http to loopback only.
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
-    https: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    http: Client<HttpConnector<LoopbackResolver>, Full<Bytes>>,
+    https: Client<HttpsConnector<ProxyConnector>, Body>,
+    http: Client<HttpConnector<LoopbackResolver>, Body>,
     limits: Limits,
 }
 
@@ -49,7 +58,7 @@ impl Response {
 
 impl Transport {
     /// Trusts the certificate authorities of the system, or Mozilla's if there are none.
-    pub(crate) fn new(limits: Limits) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(limits: Limits, proxy: &ProxySettings) -> Result<Self, rustls::Error> {
         let mut roots = RootCertStore::empty();
         // A single invalid certificate must not make all others unusable.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -63,10 +72,8 @@ impl Transport {
             .with_root_certificates(roots)
             .with_no_client_auth();
 
-        let mut tcp = HttpConnector::new();
-        // The outer connector handles `https`, and passes those URLs on.
-        tcp.enforce_http(false);
-        let mut https = HttpsConnector::from((tcp, tls));
+        let connector = ProxyConnector::new(proxy.clone(), tls.clone());
+        let mut https = HttpsConnector::from((connector, tls));
         https.enforce_https();
         let builder = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -74,6 +81,7 @@ impl Transport {
 
         Ok(Self {
             https: builder.build(https),
+            // Never through a proxy, which has another loopback.
             http: builder.build(HttpConnector::new_with_resolver(LoopbackResolver)),
             limits,
         })
@@ -81,24 +89,65 @@ impl Transport {
 
     /// Sends a request and reads the whole response within the timeout.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response, ErrorKind> {
-        let host = host_of(request.uri());
         let timeout_error = ErrorKind::Timeout {
-            host: host.clone(),
+            host: host_of(request.uri()),
             limit: self.limits.request_timeout,
         };
-        let result = timeout(
-            self.limits.request_timeout,
-            self.send_without_timeout(request, &host),
-        )
-        .await;
+        let request = request.map(|body| Body::new(body.map_err(|never| match never {})));
+        let result = timeout(self.limits.request_timeout, self.exchange(request)).await;
         result.unwrap_or(Err(timeout_error))
     }
 
-    async fn send_without_timeout(
+    /// Sends a request with a large body and reads the response; `sent` returns the number of bytes that were sent so
+    /// far. Fails when it stays the same for the limit, at the latest after twice the limit.
+    pub(crate) async fn upload(
         &self,
-        mut request: Request<Full<Bytes>>,
-        host: &str,
+        request: Request<Body>,
+        sent: impl Fn() -> u64,
     ) -> Result<Response, ErrorKind> {
+        let limit = self.limits.stall_timeout;
+        let host = host_of(request.uri());
+        let stalled = async {
+            let mut before = sent();
+            loop {
+                sleep(limit).await;
+                let now = sent();
+                if now == before {
+                    return;
+                }
+                before = now;
+            }
+        };
+
+        tokio::select! {
+            response = self.exchange(request) => response,
+            () = stalled => Err(ErrorKind::Stalled { host, limit }),
+        }
+    }
+
+    /// Sends a request and returns the response within the timeout; its body is still to be read.
+    pub(crate) async fn open(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<http::Response<Incoming>, ErrorKind> {
+        let host = host_of(request.uri());
+        let limit = self.limits.request_timeout;
+        let request = request.map(|body| Body::new(body.map_err(|never| match never {})));
+        let result = timeout(limit, self.request(request, &host)).await;
+        result.unwrap_or(Err(ErrorKind::Timeout { host, limit }))
+    }
+
+    async fn exchange(&self, request: Request<Body>) -> Result<Response, ErrorKind> {
+        let host = host_of(request.uri());
+        let (parts, body) = self.request(request, &host).await?.into_parts();
+        self.read(parts, body, &host).await
+    }
+
+    async fn request(
+        &self,
+        mut request: Request<Body>,
+        host: &str,
+    ) -> Result<http::Response<Incoming>, ErrorKind> {
         let agent = concat!("assemble/", env!("CARGO_PKG_VERSION"));
         let agent = HeaderValue::from_static(agent);
         request.headers_mut().insert(USER_AGENT, agent);
@@ -113,20 +162,23 @@ impl Transport {
             self.https.request(request).await
         };
 
-        let interrupted = |error: &(dyn Error + 'static)| ErrorKind::Interrupted {
-            host: host.to_owned(),
-            cause: root_cause(error).to_string(),
-        };
-        let response = response.map_err(|error| match root_cause(&error) {
+        response.map_err(|error| match root_cause(&error) {
             cause if cause.is::<NotLoopback>() => ErrorKind::PlainHttp(host.to_owned()),
             cause if error.is_connect() => ErrorKind::Connect {
                 host: host.to_owned(),
                 source: io::Error::other(cause.to_string()),
             },
-            _ => interrupted(&error),
-        })?;
+            _ => interruption(host, &error),
+        })
+    }
 
-        let (parts, body) = response.into_parts();
+    /// Reads a body within the size limit.
+    async fn read(
+        &self,
+        parts: http::response::Parts,
+        body: Incoming,
+        host: &str,
+    ) -> Result<Response, ErrorKind> {
         // Limited while reading, since `Content-Length` may be absent.
         let body = Limited::new(body, self.limits.max_response_bytes)
             .collect()
@@ -139,7 +191,7 @@ impl Transport {
                     limit,
                 }
             } else {
-                interrupted(&*error)
+                interruption(host, &*error)
             }
         })?;
 
@@ -197,8 +249,16 @@ fn host_of(uri: &Uri) -> String {
     authority.rsplit('@').next().unwrap_or_default().to_owned()
 }
 
+/// Creates the error of a connection that closed during the exchange.
+pub(crate) fn interruption(host: &str, error: &(dyn Error + 'static)) -> ErrorKind {
+    ErrorKind::Interrupted {
+        host: host.to_owned(),
+        cause: root_cause(error).to_string(),
+    }
+}
+
 /// Returns the innermost cause, which is the most specific.
-fn root_cause<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+pub(crate) fn root_cause<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
@@ -218,7 +278,7 @@ mod tests {
             request_timeout: Duration::from_secs(10),
             ..Limits::default()
         };
-        let transport = Transport::new(limits).unwrap();
+        let transport = Transport::new(limits, &ProxySettings::none()).unwrap();
         // Documentation address of RFC 5737: if it were not refused, connecting would time out.
         let request = Request::get("http://192.0.2.1/v2/").body(Full::default());
         let error = transport.send(request.unwrap()).await.unwrap_err();

@@ -195,3 +195,25 @@ fn a_folder_without_a_layout_is_refused() {
     let error = Layout::open(folder.path()).unwrap_err();
     assert!(matches!(error, LayoutError::NotALayout(_)), "{error}");
 }
+
+#[test]
+fn two_writers_of_one_layout_leave_a_complete_image() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("layout");
+    std::thread::scope(|scope| {
+        for architecture in ["amd64", "arm64"] {
+            let path = &path;
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    layout::write(path, "shop:1", &[image(architecture)]).unwrap();
+                }
+            });
+        }
+    });
+
+    let layout = Layout::open(&path).unwrap();
+    let manifests = layout.manifests().unwrap();
+    assert_eq!(manifests.len(), 1);
+    let (manifest, _) = layout.documents(&manifests[0]).unwrap();
+    layout.verify(&manifest.layers[0]).unwrap();
+}

@@ -15,6 +15,8 @@
 //! - [`normalise`] fills in the defaults of ECS; [`diff`] compares two definitions.
 //! - [`apply_fixes`] applies fixes to a definition, also inside a `describe-task-definition` response.
 //! - [`ImageReference`] splits an image reference into repository, tag and digest.
+//! - [`stop_reasons`] is a table of the reasons why tasks stop, with cause and next step.
+//! - [`find_placeholder`] recognizes values that are not filled in.
 //! - [`fargate_sizes`] is the table of CPU and memory combinations that Fargate supports.
 //!
 //! The crate is pure: it reads no file, no clock, no environment, and prints nothing.
@@ -34,10 +36,12 @@ mod diff;
 pub mod fargate_sizes;
 mod image;
 mod normal;
+mod placeholder;
 mod read;
 mod record;
 mod run_task;
 mod service;
+pub mod stop_reasons;
 mod task;
 mod volume;
 
@@ -45,6 +49,7 @@ pub use container::*;
 pub use diff::{Change, diff};
 pub use image::ImageReference;
 pub use normal::normalise;
+pub use placeholder::find_placeholder;
 pub use read::{
     LocatedDefinition, UNKNOWN_CONDITION, UNKNOWN_FIELD, WRONG_TYPE, apply_fixes, read, read_node,
     read_record, read_value,

@@ -2,13 +2,12 @@
 
 use diagnostics::placeholder::{self, PLACEHOLDER};
 use diagnostics::source::{Key, Node, NodeValue, Source, Span, parse};
-use diagnostics::{
-    Edit, Finding, Fix, Location, LocationMap, Severity, escape, find_placeholder, nearest,
-};
+use diagnostics::{Edit, Finding, Fix, Location, LocationMap, Severity, escape, nearest};
 use diagnostics::{FixError, RuleRef, apply_fixes_below};
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
 
+use crate::placeholder::find_placeholder;
 use crate::record::{Field, HasSchema, Schema};
 use crate::task::TaskDefinition;
 
@@ -44,11 +43,11 @@ pub struct LocatedDefinition {
 /// Unknown fields, missing fields and values of the wrong type are all reported together. The fields that
 /// `describe-task-definition` adds to its response are accepted and dropped.
 pub fn read(source: &Source) -> Result<LocatedDefinition, Vec<Finding>> {
-    read_node(source, &unwrap_response(parse(source)?))
+    read_node(source, unwrap_response(parse(source)?))
 }
 
 /// Reads a task definition from a node of a parsed text.
-pub fn read_node(source: &Source, node: &Node) -> Result<LocatedDefinition, Vec<Finding>> {
+pub fn read_node(source: &Source, node: Node) -> Result<LocatedDefinition, Vec<Finding>> {
     // A template has none of the expected fields, and one finding is better than one per key.
     let template = node
         .entries()
@@ -59,17 +58,22 @@ pub fn read_node(source: &Source, node: &Node) -> Result<LocatedDefinition, Vec<
         return Err(vec![template_finding(source, key.span)]);
     }
     Ok(LocatedDefinition {
-        definition: read_record(source, node, "the task definition", &RESPONSE_ONLY_FIELDS)?,
+        definition: read_record(source, &node, "the task definition", &RESPONSE_ONLY_FIELDS)?,
         locations: LocationMap::from_source(source, node),
     })
 }
 
 /// Reads a task definition from JSON, with locations that the caller supplies.
 ///
-/// Validates it like [`read`]; findings point to the supplied locations.
-pub fn read_value(value: &Value, locations: &LocationMap) -> Result<TaskDefinition, Vec<Finding>> {
+/// Validates it like [`read`]; findings point to the supplied locations. Text that the locations mark as interpolated
+/// gets the type of its field.
+pub fn read_value(
+    mut value: Value,
+    locations: &LocationMap,
+) -> Result<TaskDefinition, Vec<Finding>> {
+    convert_interpolated(&mut value, locations);
     let source = Source::new("task-definition.json", "");
-    let node = Node::from_json(value);
+    let node = Node::from_json(&value);
     let with_location = |mut finding: Finding| {
         if let Some(pointer) = finding.pointer.as_deref() {
             finding.location = locations.get(pointer);
@@ -85,8 +89,32 @@ pub fn read_value(value: &Value, locations: &LocationMap) -> Result<TaskDefiniti
         what,
         &RESPONSE_ONLY_FIELDS,
     )
-    .and_then(|()| deserialize(&source, &node, value))
+    .and_then(|()| deserialize(&source, &node, &value))
     .map_err(|findings| findings.into_iter().map(with_location).collect())
+}
+
+/// Converts interpolated text, such as `"45"` for `${patience}`, to the type of its field. Text that does not fit is
+/// left as it is, and the validation reports it.
+fn convert_interpolated(value: &mut Value, locations: &LocationMap) {
+    for pointer in locations.interpolated_pointers() {
+        let schema = TaskDefinition::SCHEMA.at(pointer);
+        let (Some(schema), Some(value)) = (schema, value.pointer_mut(pointer)) else {
+            continue;
+        };
+        if let Some(typed) = value.as_str().and_then(|text| parse_as(schema, text)) {
+            *value = typed;
+        }
+    }
+}
+
+/// Parses a text as a value of another type, if no decision is needed.
+fn parse_as(schema: Schema, text: &str) -> Option<Value> {
+    match schema {
+        Schema::Integer(_) => text.parse::<u32>().ok().map(Value::from),
+        Schema::Bool => text.parse::<bool>().ok().map(Value::from),
+        Schema::List(Schema::Text) => Some(json!([text])),
+        _ => None,
+    }
 }
 
 /// Applies fixes to the text of a task definition. Everything else keeps its bytes.
@@ -422,9 +450,7 @@ impl Reader<'_> {
             }
             (Schema::Text, NodeValue::Number(number)) => json!(self.as_written(node, number)),
             (Schema::Text, NodeValue::Bool(value)) => json!(value.to_string()),
-            (Schema::Integer(_), NodeValue::Text(text)) => json!(text.parse::<u32>().ok()?),
-            (Schema::Bool, NodeValue::Text(text)) => json!(text.parse::<bool>().ok()?),
-            (Schema::List(Schema::Text), NodeValue::Text(text)) => json!([text]),
+            (_, NodeValue::Text(text)) => parse_as(schema, text)?,
             (Schema::List(_), NodeValue::Map(entries)) if !entries.is_empty() => {
                 json!([node.to_json()])
             }

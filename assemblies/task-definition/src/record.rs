@@ -30,6 +30,24 @@ pub enum Schema {
     Any,
 }
 
+impl Schema {
+    /// Returns the schema of the value at a JSON pointer: `/containerDefinitions/0/cpu`.
+    pub(crate) fn at(self, pointer: &str) -> Option<Self> {
+        let steps = pointer.split('/').skip(1);
+        steps
+            .into_iter()
+            .try_fold(self, |schema, step| match schema {
+                Self::List(inner) => Some(*inner),
+                Self::Record(fields) => {
+                    let field = fields.iter().find(|field| field.name == step)?;
+                    Some(field.schema)
+                }
+                Self::TextMap => Some(Self::Text),
+                _ => None,
+            })
+    }
+}
+
 /// One field of a [`Schema::Record`].
 #[derive(Debug, Clone, Copy)]
 pub struct Field {

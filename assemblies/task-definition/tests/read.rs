@@ -4,9 +4,9 @@
 #![allow(clippy::panic, reason = "a panic fails the test")]
 
 use diagnostics::source::Source;
-use diagnostics::{Edit, Finding, Fix, Location};
+use diagnostics::{Edit, Finding, Fix, Location, LocationMap};
 use serde_json::json;
-use task_definition::{apply_fixes, read};
+use task_definition::{apply_fixes, read, read_value};
 
 fn read_errors(text: &str) -> Vec<Finding> {
     read(&Source::new("task.json", text)).unwrap_err()
@@ -120,4 +120,55 @@ fn fixes_the_definition_inside_a_describe_response() {
     };
     let done = apply_fixes(&Source::new("case", text), &[fix]).unwrap();
     assert_eq!(done, text.replace("\"1\"", "\"256\""));
+}
+
+#[test]
+fn interpolated_text_gets_the_type_of_its_field() {
+    let value = json!({
+        "family": "web",
+        "cpu": "256",
+        "containerDefinitions": [{
+            "name": "app", "image": "app:1",
+            "stopTimeout": "45", "readonlyRootFilesystem": "true", "command": "serve", "user": "1000",
+            "dockerLabels": { "tier": "1" }
+        }]
+    });
+    let mut locations = LocationMap::new();
+    for field in [
+        "stopTimeout",
+        "readonlyRootFilesystem",
+        "command",
+        "user",
+        "dockerLabels/tier",
+    ] {
+        locations.mark_interpolated(format!("/containerDefinitions/0/{field}"));
+    }
+
+    let definition = read_value(value, &locations).unwrap();
+    let container = &definition.container_definitions[0];
+    assert_eq!(container.stop_timeout, Some(45));
+    assert_eq!(container.readonly_root_filesystem, Some(true));
+    assert_eq!(container.command, ["serve"]);
+    assert_eq!(container.user.as_deref(), Some("1000"));
+    assert_eq!(container.docker_labels["tier"], "1");
+}
+
+#[test]
+fn text_that_is_not_interpolated_or_does_not_fit_is_a_wrong_type() {
+    let value = json!({
+        "family": "web",
+        "containerDefinitions": [{
+            "name": "app", "image": "app:1",
+            "stopTimeout": "45", "startTimeout": "soon",
+            "dependsOn": [{ "containerName": "db", "condition": "HEALTY" }]
+        }]
+    });
+    let mut locations = LocationMap::new();
+    // A misspelt condition is reported, not replaced by the nearest one.
+    for field in ["startTimeout", "dependsOn/0/condition"] {
+        locations.mark_interpolated(format!("/containerDefinitions/0/{field}"));
+    }
+
+    let findings = read_value(value, &locations).unwrap_err();
+    assert_eq!(ids(&findings), ["C06", "C06", "D05"]);
 }

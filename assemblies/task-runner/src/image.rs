@@ -19,6 +19,8 @@ pub struct Image {
     pub folder: PathBuf,
     /// `User`: `user` or `user:group`, each a number or a name in the image.
     pub user: Option<String>,
+    /// `Volumes`: paths whose content and owner an empty volume takes.
+    pub volumes: Vec<String>,
     /// `StopSignal`: a name or a number; SIGTERM if `None`.
     pub stop_signal: Option<String>,
 }

@@ -36,23 +36,18 @@ impl Launch {
     /// Creates the launch of a container's main process.
     ///
     /// The first word of `entryPoint` names a file of the image: the program replaces it, and the other words stay.
+    /// Of an image with several programs, it also replaces the word that selects one of them.
     /// With an image, `program` already contains the whole command.
     pub(crate) fn container(
         plan: &RunPlan,
         container: &ContainerDefinition,
         program: &Program,
     ) -> Self {
-        let arguments = container.entry_point.iter().skip(1);
-        let arguments = program
-            .arguments
-            .iter()
-            .chain(
-                arguments
-                    .chain(&container.command)
-                    .filter(|_| program.image.is_none()),
-            )
-            .cloned()
-            .collect();
+        let given = match program.image {
+            None => arguments_of(container, program),
+            Some(_) => Vec::new(),
+        };
+        let arguments = program.arguments.iter().cloned().chain(given).collect();
         Self {
             context: context::for_container(plan, container, program),
             ..Self::new(plan, container, program, program.binary.clone(), arguments)
@@ -157,9 +152,36 @@ impl Launch {
     }
 }
 
+/// Returns the arguments in the definition of the program that replaces an image.
+fn arguments_of(container: &ContainerDefinition, program: &Program) -> Vec<String> {
+    let called_as = program.called_as.as_slice();
+    let entry_point = container.entry_point.as_slice();
+    let words = [entry_point, &container.command].concat();
+    if let Some(rest) = strip_words(&words, called_as) {
+        return rest.to_vec();
+    }
+
+    // Without `entryPoint` the image's own runs, which is the first of the words.
+    let selector = called_as.get(1..).unwrap_or_default();
+    let rest = if entry_point.is_empty() {
+        strip_words(&words, selector).unwrap_or(&words)
+    } else {
+        &words[1..]
+    };
+    rest.to_vec()
+}
+
+/// Returns what follows the words `prefix`, or `None` if there is no prefix or the words begin with others.
+fn strip_words<'w>(words: &'w [String], prefix: &[String]) -> Option<&'w [String]> {
+    words.strip_prefix(prefix).filter(|_| !prefix.is_empty())
+}
+
 /// Resolves a command. A file with the program's name is the program; any other file is looked up on the host,
 /// or in the image if there is one.
 fn resolve(words: &[String], program: &Program) -> (PathBuf, Vec<String>) {
+    if let Some(rest) = strip_words(words, &program.called_as) {
+        return (program.binary.clone(), rest.to_vec());
+    }
     let [first, rest @ ..] = words else {
         return (program.binary.clone(), Vec::new());
     };
@@ -178,16 +200,59 @@ fn resolve(words: &[String], program: &Program) -> (PathBuf, Vec<String>) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_file_with_the_name_of_the_program_is_the_program() {
-        let program = Program {
+    fn program(called_as: &str) -> Program {
+        Program {
             binary: "/here/tls-proxy".into(),
             arguments: vec![],
+            called_as: words(called_as),
             folder: "/".into(),
             image: None,
+        }
+    }
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_program_replaces_the_words_that_call_it() {
+        let arguments = |called_as: &str, entry_point: &str, command: &str| {
+            let container = ContainerDefinition {
+                entry_point: words(entry_point),
+                command: words(command),
+                ..ContainerDefinition::default()
+            };
+            arguments_of(&container, &program(called_as)).join(" ")
         };
 
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(arguments("", "/tini --", "serve"), "-- serve");
+        assert_eq!(arguments("", "", "serve"), "serve");
+        let call = "/tools tls-proxy";
+        assert_eq!(arguments(call, "/tools tls-proxy", "serve"), "serve");
+        assert_eq!(arguments(call, "/tools", "tls-proxy serve"), "serve");
+        // The image's entry point is `/tools`.
+        assert_eq!(arguments(call, "", "tls-proxy serve"), "serve");
+        // A link in the image has the name of the program.
+        assert_eq!(arguments(call, "/tls-proxy", "serve"), "serve");
+    }
+
+    #[test]
+    fn a_command_with_the_words_that_call_the_program_is_the_program() {
+        let (file, rest) = resolve(
+            &words("/tools tls-proxy probe"),
+            &program("/tools tls-proxy"),
+        );
+        assert_eq!(file.to_str(), Some("/here/tls-proxy"));
+        assert_eq!(rest, words("probe"));
+
+        let (file, rest) = resolve(&words("/tools other probe"), &program("/tools tls-proxy"));
+        assert_eq!(file.to_str(), Some("/tools"));
+        assert_eq!(rest, words("other probe"));
+    }
+
+    #[test]
+    fn a_file_with_the_name_of_the_program_is_the_program() {
+        let program = program("");
         // A health check names the path in the image, `/tls-proxy`.
         let (file, rest) = resolve(&words("/tls-proxy probe"), &program);
         assert_eq!(

@@ -38,6 +38,8 @@ mod event;
 #[cfg(feature = "run")]
 mod image;
 #[cfg(feature = "run")]
+mod image_volume;
+#[cfg(feature = "run")]
 pub mod init;
 #[cfg(feature = "run")]
 mod launch;
@@ -84,5 +86,7 @@ pub use plan::{Program, RunError, RunPlan, Secrets, validate_names};
 pub use probe::run_probe;
 #[cfg(feature = "run")]
 pub use runner::{remove_overlays, run};
+#[cfg(feature = "run")]
+pub use sandbox::image_owner;
 #[cfg(feature = "run")]
 pub use system::find_listener;

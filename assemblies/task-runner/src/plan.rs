@@ -10,6 +10,7 @@ use task_definition::{ContainerDefinition, TaskDefinition};
 
 use crate::cgroups::Cgroups;
 use crate::image::Image;
+use crate::image_volume;
 use crate::launch::unknown_users;
 use crate::machine::{Spec, SpecError};
 use crate::sandbox::{Overlay, Sandbox, chown_to_image_users};
@@ -55,6 +56,9 @@ pub struct Program {
     pub binary: PathBuf,
     /// Arguments before those of the definition.
     pub arguments: Vec<String>,
+    /// The words that call the program in the definition, where it is one of several in an image: `/tools` and
+    /// `proxy`. It replaces all of them. Otherwise empty, and it replaces the first word of `entryPoint`.
+    pub called_as: Vec<String>,
     /// The working directory.
     pub folder: PathBuf,
     /// The image that contains it; `None` for a program of this host.
@@ -80,6 +84,8 @@ impl Program {
         Self {
             binary: words.next().unwrap_or_default().into(),
             arguments: words.collect(),
+            // The whole command is in `arguments`, and the image has the program it calls.
+            called_as: Vec::new(),
             folder: container.working_directory.as_ref().map_or_else(
                 || image.folder.clone(),
                 |folder| Path::new("/").join(folder),
@@ -208,7 +214,35 @@ impl RunPlan {
         for folder in volumes.chain(overlays).chain([self.folder.join("scratch")]) {
             fs::create_dir_all(&folder).map_err(|source| RunError::Folder { folder, source })?;
         }
+        self.fill_volumes()?;
         self.chown_image_folders()
+    }
+
+    /// Fills the volumes that images prepare: the first container with one decides, as the first to mount it on ECS.
+    fn fill_volumes(&self) -> Result<(), RunError> {
+        let mut filled = BTreeSet::new();
+        for container in &self.definition.container_definitions {
+            let program = self.programs.get(&container.name);
+            let Some(image) = program.and_then(|program| program.image.as_ref()) else {
+                continue;
+            };
+
+            for mount in &container.mount_points {
+                let name = &mount.source_volume;
+                // A file system that outlives the task is mounted as it is.
+                if self.volumes.contains_key(name) || filled.contains(name) {
+                    continue;
+                }
+                let folder = self.volume(name);
+                let done = image_volume::fill(image, &mount.container_path, &folder)
+                    .map_err(|source| RunError::Folder { folder, source })?;
+                if done {
+                    filled.insert(name.clone());
+                }
+            }
+        }
+
+        Ok(())
     }
 
     /// Returns the folder of a volume.

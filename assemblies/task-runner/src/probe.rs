@@ -24,6 +24,17 @@ pub(crate) struct ProbeResult {
     pub(crate) output: String,
 }
 
+impl ProbeResult {
+    fn new(code: Option<ExitCode>, output: &str) -> Self {
+        let code = code.unwrap_or(NO_EXIT_CODE);
+        Self {
+            passed: code == 0,
+            code,
+            output: output.trim().to_owned(),
+        }
+    }
+}
+
 /// Runs a container's program once with other arguments in the container's environment.
 ///
 /// Returns true if it exits 0 within the limit.
@@ -56,13 +67,7 @@ pub(crate) async fn run_command(
 ) -> ProbeResult {
     let (mut child, socket) = match launch.start() {
         Ok(started) => started,
-        Err(error) => {
-            return ProbeResult {
-                passed: false,
-                code: NO_EXIT_CODE,
-                output: error.to_string(),
-            };
-        }
+        Err(error) => return ProbeResult::new(None, &error.to_string()),
     };
 
     let (mut from_init, mut to_init) = socket.into_split();
@@ -95,23 +100,12 @@ pub(crate) async fn run_command(
     }
 
     // A killed command has a code too, but its result is the timeout.
-    let code = messages
-        .lines()
-        .find_map(|line| line.strip_prefix("exited "))
-        .and_then(|code| code.trim().parse().ok())
-        .filter(|_| !timed_out)
-        .unwrap_or(NO_EXIT_CODE);
-    let output = if timed_out {
-        format!("timed out after {limit:?}; {output}")
-    } else {
-        output
-    };
-
-    ProbeResult {
-        passed: code == 0,
-        code,
-        output: output.trim().to_owned(),
+    if timed_out {
+        return ProbeResult::new(None, &format!("timed out after {limit:?}; {output}"));
     }
+    let mut lines = messages.lines();
+    let code = lines.find_map(|line| line.strip_prefix("exited "));
+    ProbeResult::new(code.and_then(|code| code.trim().parse().ok()), &output)
 }
 
 /// Reads to the end, so that the writer never blocks, and returns the beginning.

@@ -58,12 +58,12 @@ pub(crate) async fn supervise<Reported: Future<Output = ()>>(
     mut commands: mpsc::Receiver<ProcessCommand>,
     report: impl Fn(ProcessEvent) -> Reported,
 ) {
+    let program = launch.program().display();
     let (mut child, socket) = match launch.start() {
         Ok(started) => started,
         Err(error) => {
-            let program = launch.program().display();
-            let reason = format!("CannotStartContainerError: cannot run `{program}`: {error}");
-            return report(ProcessEvent::Failed { reason }).await;
+            let why = format!("cannot run `{program}`: {error}");
+            return report(cannot_start(&why)).await;
         }
     };
 
@@ -79,14 +79,11 @@ pub(crate) async fn supervise<Reported: Future<Output = ()>>(
             // Init writes its own errors to stderr: they belong in the log.
             let readers = read_output(&mut child, &log);
             drain(&mut child, readers).await;
-            let program = launch.program().display();
-            let reason = match message {
+            let why = match message {
                 Some(InitMessage::Failed(error)) => format!("cannot run `{program}`: {error}"),
                 _ => "its init did not start".to_owned(),
             };
-
-            let reason = format!("CannotStartContainerError: {reason}");
-            return report(ProcessEvent::Failed { reason }).await;
+            return report(cannot_start(&why)).await;
         }
     };
 
@@ -114,6 +111,13 @@ pub(crate) async fn supervise<Reported: Future<Output = ()>>(
     // A full pipe blocks its writer, so the output is read to its end before the exit is reported.
     drain(&mut child, readers).await;
     report(ProcessEvent::Exited { code: Some(code) }).await;
+}
+
+/// Returns the event of a container without a process, with the reason as ECS words it.
+fn cannot_start(why: &str) -> ProcessEvent {
+    ProcessEvent::Failed {
+        reason: format!("CannotStartContainerError: {why}"),
+    }
 }
 
 /// Starts to read the output of the container.

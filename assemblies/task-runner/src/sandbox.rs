@@ -45,6 +45,7 @@ pub(crate) use faults::{BlackholeRule, Impairment, ImpairmentKind};
 pub use faults::{Cidr, NetworkFaults, Traffic};
 pub use forward::{Boundary, Forward, forward};
 pub(crate) use id_map::chown_to_image_users;
+pub use id_map::image_owner;
 pub use isolation::{Isolation, METADATA_ADDRESS};
 pub(crate) use mounts::{Bind, Mounts, Tmpfs};
 pub(crate) use overlay::Overlay;

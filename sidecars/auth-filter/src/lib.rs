@@ -49,12 +49,14 @@ pub mod jws;
 pub mod keys;
 mod rejection;
 pub mod rules;
+mod service;
 pub mod target;
 mod token_cache;
 mod verbs;
 
 pub use authorizer::{Authorized, Authorizer};
-pub use component::{AuthFilter, serve};
+pub use chassis::{Readiness, Shutdown, Trigger};
+pub use component::AuthFilter;
 pub use config::{Config, TrustedIssuer};
 pub use failure_limiter::{FailureLimiter, FailureSettings};
 pub use filter::{AuthorizationHeader, Enforcement, Filter, UpstreamIdentity};
@@ -62,3 +64,8 @@ pub use identity::{Credential, Identity};
 pub use identity_token::{IdentityTokenSettings, IdentityTokens, SigningKeyError};
 pub use issuers::{IssuerVerifier, Issuers};
 pub use rejection::Rejection;
+pub use service::{Error, serve};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

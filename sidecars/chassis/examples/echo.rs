@@ -10,7 +10,6 @@ use chassis::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 
 fn main() -> ExitCode {
     chassis::main::<Echo>()
@@ -96,11 +95,8 @@ impl Component for Echo {
     }
 
     async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
-        // Before the first await, so that readiness never shows too early.
-        let latch = process.readiness.latch("listener");
-        let listener = TcpListener::bind(config.listen).await?;
+        let listener = chassis::bind("listen", config.listen)?;
         tracing::info!(address = %listener.local_addr()?, "listening");
-        latch.release();
 
         let limits = Limits {
             drain_timeout: process.common.drain_timeout,
@@ -115,7 +111,8 @@ impl Component for Echo {
             http::trace_request("echo", request, move |request| answer(request, upstream))
         };
 
-        http::serve(listener, service, limits, process.shutdown).await
+        http::serve(listener, service, limits, process.shutdown).await;
+        Ok(())
     }
 
     async fn verb(_: &str, arguments: Vec<String>, _: Config, _: Process) -> Result<u8, BoxError> {

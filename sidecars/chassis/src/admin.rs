@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
-    BoxError, HumanDuration, Readiness, Shutdown,
+    HumanDuration, Readiness, Shutdown,
     http::{Body, Limits, json, problem, serve},
 };
 
@@ -32,7 +32,7 @@ impl ProbeKind {
 }
 
 /// Serves `/live` and `/ready` until the future is dropped.
-pub(crate) async fn answer(listener: TcpListener, readiness: Readiness) -> Result<(), BoxError> {
+pub(crate) async fn answer(listener: TcpListener, readiness: Readiness) {
     let service = move |request: Request<Body>| {
         let response = respond(request.method(), request.uri().path(), &readiness);
         async move { response }
@@ -43,7 +43,7 @@ pub(crate) async fn answer(listener: TcpListener, readiness: Readiness) -> Resul
         drain_timeout: HumanDuration::from_secs(1),
         ..Limits::default()
     };
-    serve(listener, service, limits, Shutdown::never()).await
+    serve(listener, service, limits, Shutdown::never()).await;
 }
 
 /// Probes a running component; the error is the reason it is not live or not ready.

@@ -53,15 +53,20 @@ pub(crate) fn parse<C: Component>(arguments: &[String]) -> Result<Command, Strin
     }
 }
 
-/// Formats the help text.
-pub(crate) fn format_help<C: Component>() -> String {
+/// Formats the help text; `program` is how the user called the component.
+pub(crate) fn format_help<C: Component>(program: &str) -> String {
     let additional = C::verbs()
         .iter()
         .map(|verb| (format!("{} {}", verb.name, verb.arguments), verb.summary));
     let common = COMMON_VERBS
         .iter()
         .map(|(name, summary)| ((*name).to_owned(), *summary));
-    let mut text = format!("{} {}: {}\n\n", C::NAME, C::VERSION, C::SUMMARY);
+    let mut text = format!(
+        "{} {}: {}\n\nUsage: {program} [VERB]\n\n",
+        C::NAME,
+        C::VERSION,
+        C::SUMMARY
+    );
 
     for (usage, summary) in common.chain(additional) {
         let _ = writeln!(text, "  {usage:<24} {summary}");

@@ -4,7 +4,7 @@
 //!
 //! ```no_run
 //! # use chassis::{BoxError, Component, Port, Process, Settings, http::{self, Limits}};
-//! # use {schemars::JsonSchema, serde::{Deserialize, Serialize}, tokio::net::TcpListener};
+//! # use {schemars::JsonSchema, serde::{Deserialize, Serialize}};
 //! fn main() -> std::process::ExitCode {
 //!     chassis::main::<Hello>()
 //! }
@@ -39,12 +39,11 @@
 //!     }
 //!
 //!     async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
-//!         let latch = process.readiness.latch("listener");
-//!         let listener = TcpListener::bind(config.listen).await?;
-//!         latch.release();
+//!         let listener = chassis::bind("listen", config.listen)?;
 //!         let limits = Limits { drain_timeout: process.common.drain_timeout, ..config.limits };
 //!         let hello = |_| async { ::http::Response::new(http::full("hello")) };
-//!         http::serve(listener, hello, limits, process.shutdown).await
+//!         http::serve(listener, hello, limits, process.shutdown).await;
+//!         Ok(())
 //!     }
 //! }
 //! ```
@@ -62,7 +61,7 @@
 //! Where to start reading: [`Component`] for the contract, `run.rs` for the lifecycle of a process,
 //! `settings/` for how a value gets into a `Config`, `http/server.rs` for the accept loop,
 //! `http/connection.rs` for how one connection is served.
-//! Only [`main`] installs anything process-wide: the parts in [`http`] work in any tokio program.
+//! Only [`main`] and [`main_with`] install anything process-wide: the parts in [`http`] work in any tokio program.
 
 mod accept;
 mod admin;
@@ -72,6 +71,7 @@ mod describe;
 mod error;
 pub mod http;
 mod human_duration;
+mod listen;
 mod readiness;
 mod run;
 mod secret;
@@ -85,9 +85,10 @@ pub use component::{BoxError, Common, Component, Port, Process, Verb};
 pub use describe::{AdminDescription, Description, PortDescription, SettingDescription};
 pub use error::format_chain;
 pub use human_duration::{HumanDuration, ParseDurationError};
+pub use listen::{BindError, bind};
 pub use readiness::{Latch, Readiness};
-pub use run::main;
+pub use run::{main, main_with};
 pub use secret::Secret;
-pub use settings::{LoadedSettings, Problem, Settings, Sources, load};
+pub use settings::{LoadedSettings, Problem, Settings, SettingsError, Sources, load};
 pub use shutdown::{Shutdown, Trigger};
 pub use signals::HangupSignal;

@@ -66,8 +66,8 @@ impl Readiness {
         self.state().details.clone()
     }
 
-    /// Makes the component permanently unready, because the process is stopping.
-    pub(crate) fn drain(&self) {
+    /// Makes the component permanently unready, because it is about to stop.
+    pub fn drain(&self) {
         self.state().draining = true;
     }
 

@@ -26,20 +26,25 @@ use crate::{
 /// Runs a component as this process and returns its exit code, which `main` returns.
 pub fn main<C: Component>() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    main_with::<C>(C::NAME, &arguments)
+}
+
+/// Runs a component with the arguments after its name, for a program that contains several components.
+///
+/// `program` is how the user calls the component, for the usage line: `sidecars tls-proxy`.
+pub fn main_with<C: Component>(program: &str, arguments: &[String]) -> ExitCode {
     let sources = Sources::from_environment();
-    let command = match arguments::parse::<C>(&arguments) {
+    let help = || arguments::format_help::<C>(program);
+    let command = match arguments::parse::<C>(arguments) {
         Ok(command) => command,
         Err(message) => {
-            write_line(
-                io::stderr(),
-                &format!("error: {message}\n\n{}", arguments::format_help::<C>()),
-            );
+            write_line(io::stderr(), &format!("error: {message}\n\n{}", help()));
             return ExitCode::from(USAGE);
         }
     };
 
     match command {
-        Command::Help => print(&arguments::format_help::<C>()),
+        Command::Help => print(&help()),
         Command::Version => print(&format!("{} {}", C::NAME, C::VERSION)),
         Command::Describe => describe::<C>(),
         Command::Check => check::<C>(&sources),
@@ -252,13 +257,10 @@ impl Lifecycle {
         let mut component = pin!(component);
         let readiness = self.readiness.clone();
         let answering = async {
-            if let Some(listener) = admin
-                && let Err(error) = admin::answer(listener, readiness).await
-            {
-                tracing::error!(%error, "`admin` stopped answering");
+            match admin {
+                Some(listener) => admin::answer(listener, readiness).await,
+                None => std::future::pending().await,
             }
-            // Without the admin endpoints the component goes on; its health check then fails.
-            std::future::pending::<()>().await;
         };
 
         let stopping = self.stop();

@@ -2,9 +2,7 @@
 
 use std::env;
 
-use chassis::http::client::ProxySettings;
-use chassis::{BoxError, Component, Port, Problem, Process, Verb};
-use tokio::net::TcpListener;
+use chassis::{BoxError, Component, Port, Problem, Process, Verb, bind};
 
 use crate::forwarder::{Listeners, serve};
 use crate::send::Destination;
@@ -47,7 +45,7 @@ impl Component for TelemetryForwarder {
 
     fn check(config: &Config) -> Vec<Problem> {
         // Building the destination reads `ca_file`, the only setting that depends on a file.
-        match Destination::new(config, ProxySettings::none()) {
+        match Destination::new(config) {
             Ok(_) => Vec::new(),
             Err(error) => {
                 let hint =
@@ -57,17 +55,16 @@ impl Component for TelemetryForwarder {
         }
     }
 
-    async fn serve(config: Config, process: Process) -> Result<(), BoxError> {
-        // `/ready` returns 503 until this latch is released, so no sender is let in before the
-        // resource attributes are known.
-        let ready = process.readiness.latch("listeners and resource attributes");
+    async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {
         let listeners = Listeners {
-            http: bind("listen", config.listen).await?,
-            grpc: bind("listen_grpc", config.listen_grpc).await?,
+            main: bind("listen", config.listen)?,
+            grpc: Some(bind("listen_grpc", config.listen_grpc)?),
         };
+        config.limits.drain_timeout = process.common.drain_timeout;
+        config.proxy = process.proxy;
         // Set by the ECS agent in every container on Fargate platform version 1.4.0 and later.
-        let metadata = env::var("ECS_CONTAINER_METADATA_URI_V4").ok();
-        Ok(serve(config, listeners, metadata, process, ready).await?)
+        config.metadata_uri = env::var("ECS_CONTAINER_METADATA_URI_V4").ok();
+        Ok(serve(config, listeners, process.shutdown, process.readiness).await?)
     }
 
     async fn verb(
@@ -78,10 +75,4 @@ impl Component for TelemetryForwarder {
     ) -> Result<u8, BoxError> {
         show::run(&arguments)
     }
-}
-
-async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener, BoxError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("cannot bind `{setting}` to {address}: {error}").into())
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use chassis::http::Limits;
+use chassis::http::client::ProxySettings;
 use chassis::{HumanDuration, Problem, Secret, Settings};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Uri};
@@ -49,6 +50,12 @@ pub struct Config {
     pub export_timeout: HumanDuration,
     /// Limits of the two listeners.
     pub limits: Limits,
+    /// Proxies for the endpoint; no setting: the process reads them from its environment.
+    #[serde(skip)]
+    pub proxy: ProxySettings,
+    /// Base URL of the ECS task metadata endpoint; no setting: the ECS agent passes it to each container.
+    #[serde(skip)]
+    pub metadata_uri: Option<String>,
 }
 
 /// Compression of a request body.
@@ -164,6 +171,8 @@ impl Default for Config {
             batch_timeout: HumanDuration::from_millis(200),
             export_timeout: HumanDuration::from_secs(10),
             limits: Limits::default(),
+            proxy: ProxySettings::none(),
+            metadata_uri: None,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Runs the forwarder: receives and sends concurrently, then stops in an order that loses nothing.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::http::client::ProxySettings;
 use chassis::http::serve as serve_http;
-use chassis::{BoxError, HumanDuration, Latch, Process, Shutdown};
+use chassis::{HumanDuration, Latch, Readiness, Settings, SettingsError, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
@@ -18,58 +18,80 @@ use crate::queue::{BatchLimits, Queue};
 use crate::receive::{Budget, Intake, RequestLimits, handle};
 use crate::send::{Destination, EndpointError, Worker};
 
-/// The sockets of the forwarder; both accept both protocols.
+/// The sockets of the forwarder, which all accept both protocols; [`serve`] also takes one listener.
 #[derive(Debug)]
 pub struct Listeners {
-    /// The socket that senders use for OTLP/HTTP.
-    pub http: TcpListener,
-    /// The socket that senders use for OTLP/gRPC.
-    pub grpc: TcpListener,
+    /// The socket of `listen`, which senders use for OTLP/HTTP.
+    pub main: TcpListener,
+    /// The socket of `listen_grpc`, which senders use for OTLP/gRPC.
+    pub grpc: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(main: TcpListener) -> Self {
+        Self { main, grpc: None }
+    }
 }
 
 /// An error that ends the forwarder.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
+    /// The settings are invalid; contains every problem.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The client for the endpoint cannot be set up.
     #[error("cannot use the endpoint")]
     Endpoint(#[from] EndpointError),
+    /// A listener has no address.
+    #[error("a listener failed")]
+    Listener(#[source] io::Error),
     /// A sender task ended early.
     #[error("a sender task failed")]
     Sender(#[source] JoinError),
-    /// A listener failed.
-    #[error("a listener failed")]
-    Listener(#[source] BoxError),
 }
 
-/// Forwards until the shutdown is requested, then delivers everything it has accepted.
+/// Forwards until the shutdown, then delivers everything it has accepted within
+/// `limits.drain_timeout`.
 ///
-/// `metadata` is the base URL of the ECS task metadata endpoint; `ready` is released as soon as
-/// requests are served.
-pub async fn serve(
+/// The caller binds: `listen` and `listen_grpc` are not used. `readiness` gets the latch `resource
+/// attributes` when this is called, not when the future is first polled.
+pub fn serve(
+    config: Config,
+    listeners: impl Into<Listeners>,
+    shutdown: Shutdown,
+    readiness: Readiness,
+) -> impl Future<Output = Result<(), Error>> + Send {
+    // No sender is let in before the resource attributes are known.
+    let ready = readiness.latch("resource attributes");
+    serve_with_latch(config, listeners.into(), shutdown, ready)
+}
+
+async fn serve_with_latch(
     config: Config,
     listeners: Listeners,
-    metadata: Option<String>,
-    process: Process,
+    shutdown: Shutdown,
     ready: Latch,
 ) -> Result<(), Error> {
+    SettingsError::from_problems(config.problems())?;
     let counters = Arc::new(Counters::new());
     let queue = Queue::new(config.max_queue_bytes);
     let (drain, draining) = Shutdown::pair();
     // Before anything is received, so that an unusable `ca_file` ends the process at once.
-    let mut workers = start_workers(&config, process.proxy, &queue, &counters, &draining)?;
+    let mut workers = start_workers(&config, &queue, &counters, &draining)?;
     let enrichment = Enrichment::default();
 
     // Requests are accepted meanwhile; they wait in `Enrichment::attributes`.
     let resolving = async {
         enrichment
-            .resolve(&config.resource, metadata.as_deref())
+            .resolve(&config.resource, config.metadata_uri.as_deref())
             .await;
         ready.release();
     };
 
-    let limit = process.common.drain_timeout.duration();
+    let limit = config.limits.drain_timeout.duration();
     let deadline = async {
-        process.shutdown.wait().await;
+        shutdown.wait().await;
         Instant::now() + limit.saturating_sub(EXIT_MARGIN)
     };
     let intake = Intake::new(
@@ -79,7 +101,7 @@ pub async fn serve(
         request_limits(&config),
     );
 
-    let receiving = receive(&config, listeners, &intake, &process.shutdown, limit);
+    let receiving = receive(&config, listeners, &intake, &shutdown);
     // The listeners end after the shutdown, when the last request in flight has its response.
     let running = Box::pin(async { tokio::join!(resolving, deadline, receiving) });
     let ((), deadline, received) = tokio::select! {
@@ -100,7 +122,6 @@ pub async fn serve(
 
 fn start_workers(
     config: &Config,
-    proxy: ProxySettings,
     queue: &Queue,
     counters: &Arc<Counters>,
     draining: &Shutdown,
@@ -109,7 +130,7 @@ fn start_workers(
         tracing::warn!("`endpoint` is empty, telemetry is counted and discarded");
     }
 
-    let destination = Destination::new(config, proxy)?;
+    let destination = Destination::new(config)?;
     let batch_limits = BatchLimits {
         max_bytes: config.max_batch_bytes,
         max_items: config.max_batch_items,
@@ -137,32 +158,36 @@ async fn receive(
     listeners: Listeners,
     intake: &Intake,
     shutdown: &Shutdown,
-    drain_timeout: Duration,
-) -> Result<(), BoxError> {
+) -> io::Result<()> {
+    let Listeners { main, grpc } = listeners;
+    let grpc_address = grpc.as_ref().map(TcpListener::local_addr).transpose()?;
     tracing::info!(
-        http = %listeners.http.local_addr()?,
-        grpc = %listeners.grpc.local_addr()?,
+        http = %main.local_addr()?,
+        grpc = grpc_address.map(tracing::field::display),
         "listening"
     );
 
     let mut limits = config.limits.clone();
     // Half of the time is for requests in flight, the rest for emptying the queue.
+    let drain_timeout = limits.drain_timeout.duration();
     limits.drain_timeout = HumanDuration::from_millis((drain_timeout / 2).as_millis() as u64);
-    // One service for both listeners: the protocol is chosen per request, not per port.
+    // One service for all listeners: the protocol is chosen per request, not per port.
     let service = {
         let intake = intake.clone();
         move |request| handle(intake.clone(), request)
     };
 
-    let http = serve_http(
-        listeners.http,
-        service.clone(),
-        limits.clone(),
-        shutdown.clone(),
-    );
-
-    let grpc = serve_http(listeners.grpc, service, limits, shutdown.clone());
-    tokio::try_join!(http, grpc).map(|_| ())
+    let serve = |listener| {
+        let (service, limits) = (service.clone(), limits.clone());
+        serve_http(listener, service, limits, shutdown.clone())
+    };
+    let grpc = async {
+        if let Some(listener) = grpc {
+            serve(listener).await;
+        }
+    };
+    tokio::join!(serve(main), grpc);
+    Ok(())
 }
 
 fn request_limits(config: &Config) -> RequestLimits {

@@ -24,7 +24,12 @@ mod receive;
 mod send;
 mod show;
 
+pub use chassis::{Readiness, Shutdown, Trigger};
 pub use component::TelemetryForwarder;
 pub use config::{Compression, Config, Endpoint};
 pub use forwarder::{Error, Listeners, serve};
 pub use send::EndpointError;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -8,14 +8,16 @@
 //!                 PEM text (pem.rs) ◀── settings (config/)
 //! ```
 //!
-//! [`TlsProxy`] is the component; [`Proxy`] is for programs that embed it, and [`serve`] is its
-//! shortest form. Nothing is installed process-wide: the crypto provider is passed to rustls explicitly.
+//! [`TlsProxy`] is the component, and [`serve`] the proxy in another program: the caller binds and decides
+//! when to stop. [`Proxy`] is for programs that also reload on a signal of theirs. Nothing is installed
+//! process-wide: the crypto provider is passed to rustls explicitly.
 
 mod certificate;
 mod component;
 mod config;
 mod counting_stream;
 mod dev;
+mod expiry;
 mod forward;
 mod forwarded_headers;
 mod identity;
@@ -31,9 +33,13 @@ mod tickets;
 mod tls;
 
 pub use certificate::CertificateError;
+pub use chassis::{Readiness, Shutdown, Trigger};
 pub use component::TlsProxy;
 pub use config::{ClientAuth, Config, ExtraCertificate, MinVersion, Mode, SendProxyProtocol};
 pub use identity::{Allow, Identity};
-pub use proxy::{Error, Proxy, serve};
+pub use proxy::{Error, Listeners, Proxy, serve};
 pub use proxy_protocol::{ParseHeaderError, parse_v1, parse_v2};
-pub use redirect::serve_redirect;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

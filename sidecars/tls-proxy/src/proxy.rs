@@ -4,11 +4,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ::http::{HeaderValue, Request};
 use chassis::{
-    BoxError, Latch, Problem, Settings, Shutdown, accept_each,
+    Latch, Problem, Readiness, Settings, SettingsError, Shutdown, accept_each,
     http::{self, Limits, OpenConnection, Protocol, Upstream},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    task::JoinSet,
     time::{Instant, sleep},
 };
 
@@ -16,23 +17,40 @@ use crate::{
     Config, Mode,
     certificate::{Material, SettingError},
     counting_stream::CountingStream,
-    dev,
+    dev, expiry,
     forward::{AccessLog, HttpForwarder},
     forwarded_headers::{ClientContext, ForwardedPolicy},
+    redirect::redirect_all,
     reload::{self, FileStamps, ReloadStatus},
     tcp::{TcpForwarder, TlsOriginator},
     tls::{self, CertificateSet, H2, TlsAcceptor},
 };
 
-/// The error of creating or serving a proxy.
+/// The error of creating, serving or reloading a proxy.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The settings are invalid; contains every problem.
-    #[error("invalid settings: {}", format_problems(.0))]
-    Settings(Vec<Problem>),
-    /// Serving failed.
-    #[error("serving failed")]
-    Serving(#[source] BoxError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+/// The sockets of the proxy; [`serve`] also takes a single listener.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The socket of `listen`: TLS, or plain bytes in mode `originate`.
+    pub main: TcpListener,
+    /// The socket of `redirect_listen`, whose requests are redirected to HTTPS.
+    pub redirect: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(main: TcpListener) -> Self {
+        Self {
+            main,
+            redirect: None,
+        }
+    }
 }
 
 /// A TLS proxy that is ready to be served; clones share its state.
@@ -54,9 +72,28 @@ enum ModeHandler {
     Originate(Arc<TlsOriginator>, Arc<TcpForwarder>),
 }
 
-/// Serves the proxy on a listener until the shutdown, then drains.
-pub async fn serve(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
-    Proxy::new(&config)?.serve(listener, shutdown).await
+/// Serves the proxy until the shutdown, then drains for at most `limits.drain_timeout`.
+///
+/// The caller binds: `listen` and `redirect_listen` are not used. `readiness` gets the latches
+/// `certificate` and `upstream` when this is called, not when the future is first polled. To reload
+/// at another time than when a file changes, use [`Proxy`].
+pub fn serve(
+    config: Config,
+    listeners: impl Into<Listeners>,
+    shutdown: Shutdown,
+    readiness: Readiness,
+) -> impl Future<Output = Result<(), Error>> + Send {
+    let certificate = readiness.latch("certificate");
+    let upstream = readiness.latch("upstream");
+    let listeners = listeners.into();
+    async move {
+        let proxy = Proxy::new(&config)?;
+        certificate.release();
+        proxy
+            .serve_with_latch(listeners, shutdown, readiness, upstream)
+            .await;
+        Ok(())
+    }
 }
 
 /// Returns the problems of the files in the settings.
@@ -88,16 +125,13 @@ fn load_certificates(
 impl Proxy {
     /// Validates the settings and loads the certificates; neither binds nor connects.
     pub fn new(config: &Config) -> Result<Self, Error> {
-        let problems = config.problems();
-        if !problems.is_empty() {
-            return Err(Error::Settings(problems));
-        }
+        SettingsError::from_problems(config.problems())?;
 
         let mut config = config.clone();
         if let Some(ca_file) = &config.dev_ca_file {
             let pem = dev::certificate(ca_file).map_err(|reason| {
                 let hint = "set the path of a file that this process can write";
-                Error::Settings(vec![Problem::new("dev_ca_file", reason, hint)])
+                SettingsError::new("dev_ca_file", reason, hint)
             })?;
             config.certificate = pem;
         }
@@ -138,17 +172,57 @@ impl Proxy {
         })))
     }
 
-    /// Serves on a listener until the shutdown, then drains; reloads changed files meanwhile.
-    pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
-        let watching = reload::watch(&self, self.0.stamps.clone());
-        // `watch` never returns; it is dropped when serving ends.
+    /// Serves until the shutdown, then drains; reloads changed files meanwhile.
+    ///
+    /// `readiness` gets the latch `upstream` when this is called.
+    pub fn serve(
+        self,
+        listeners: impl Into<Listeners>,
+        shutdown: Shutdown,
+        readiness: Readiness,
+    ) -> impl Future<Output = ()> + Send {
+        let upstream = readiness.latch("upstream");
+        self.serve_with_latch(listeners.into(), shutdown, readiness, upstream)
+    }
+
+    async fn serve_with_latch(
+        self,
+        listeners: Listeners,
+        shutdown: Shutdown,
+        readiness: Readiness,
+        upstream: Latch,
+    ) {
+        // A second shutdown, because the upstream may need to stop before the proxy stops accepting.
+        let (trigger, stopping) = Shutdown::pair();
+        let stop = async {
+            shutdown.wait().await;
+            self.wait_until_upstream_stops().await;
+            trigger.fire();
+            std::future::pending::<()>().await;
+        };
+        let serving = async {
+            // In a task, so that it runs on a worker thread even if the caller blocks on this future.
+            let mut tasks = JoinSet::new();
+            tasks.spawn(self.clone().run(listeners.main, stopping.clone()));
+            if let Some(listener) = listeners.redirect {
+                let config = &self.0.config;
+                let (port, limits) = (config.redirect_port, config.limits.clone());
+                tasks.spawn(redirect_all(listener, port, limits, stopping.clone()));
+            }
+            tasks.join_all().await;
+        };
+
+        // Only `serving` ends, after its drain; the others are dropped then.
         tokio::select! {
-            () = self.run(listener, shutdown) => Ok(()),
-            () = watching => Ok(()),
+            () = serving => {}
+            () = stop => {}
+            () = self.wait_until_upstream_accepts(upstream) => {}
+            () = expiry::report(&self, &readiness) => {}
+            () = reload::watch(&self, self.0.stamps.clone()) => {}
         }
     }
 
-    async fn run(&self, listener: TcpListener, shutdown: Shutdown) {
+    async fn run(self, listener: TcpListener, shutdown: Shutdown) {
         let config = &self.0.config;
         let limits = Limits {
             max_connection_age: (!config.max_connection_age.is_zero())
@@ -228,8 +302,8 @@ impl Proxy {
         }
     }
 
-    /// Releases the latch as soon as the upstream accepts connections.
-    pub(crate) async fn wait_until_upstream_accepts(&self, latch: Latch) {
+    /// Releases the latch as soon as the upstream accepts connections; never returns.
+    async fn wait_until_upstream_accepts(&self, latch: Latch) {
         while !self.is_upstream_reachable().await {
             sleep(UPSTREAM_POLL_INTERVAL).await;
         }
@@ -238,10 +312,11 @@ impl Proxy {
             "upstream accepts connections"
         );
         latch.release();
+        std::future::pending::<()>().await;
     }
 
     /// Resolves when the upstream accepts no more connections, or after `upstream_drain_timeout`.
-    pub(crate) async fn wait_until_upstream_stops(&self) {
+    async fn wait_until_upstream_stops(&self) {
         let limit = self.0.config.upstream_drain_timeout;
         // Disabled.
         if limit.is_zero() {
@@ -345,33 +420,20 @@ impl Error {
     /// Returns the problems of the settings, if that is the error.
     pub fn into_problems(self) -> Vec<Problem> {
         match self {
-            Self::Settings(problems) => problems,
-            Self::Serving(_) => Vec::new(),
+            Self::Settings(error) => error.into_problems(),
         }
     }
 
     fn setting(setting: &str, message: String) -> Self {
-        Self::Settings(vec![Problem::new(setting, message, "")])
+        SettingsError::new(setting, message, "").into()
     }
 }
 
 impl From<Vec<SettingError>> for Error {
     fn from(errors: Vec<SettingError>) -> Self {
-        Self::Settings(errors.into_iter().map(Problem::from).collect())
+        let problems = errors.into_iter().map(Problem::from);
+        Self::Settings(problems.collect::<SettingsError>())
     }
-}
-
-fn format_problems(problems: &[Problem]) -> String {
-    let format_problems: Vec<String> = problems
-        .iter()
-        .map(|problem| {
-            format!(
-                "`{}` {}; {}",
-                problem.setting, problem.message, problem.hint
-            )
-        })
-        .collect();
-    format_problems.join(". ")
 }
 
 const UPSTREAM_POLL_INTERVAL: Duration = Duration::from_millis(100);

@@ -6,20 +6,20 @@ use ::http::{
     uri::Authority,
 };
 use chassis::{
-    BoxError, Shutdown,
+    Shutdown,
     http::{self, Body, Limits, problem},
 };
 use tokio::net::TcpListener;
 
-/// Redirects every request (308) to the same URL with `https` and this port.
-pub async fn serve_redirect(
+/// Redirects every request (308) to the same URL with `https` and this port, until the shutdown.
+pub(crate) async fn redirect_all(
     listener: TcpListener,
     port: u16,
     limits: Limits,
     shutdown: Shutdown,
-) -> Result<(), BoxError> {
+) {
     let service = move |request: Request<Body>| async move { redirect(&request, port) };
-    http::serve(listener, service, limits, shutdown).await
+    http::serve(listener, service, limits, shutdown).await;
 }
 
 fn redirect<B>(request: &Request<B>, port: u16) -> Response<Body> {

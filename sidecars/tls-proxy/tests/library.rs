@@ -29,9 +29,11 @@ async fn embeds_the_proxy_in_another_program() -> Result<(), BoxError> {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let (stop, shutdown) = chassis::Shutdown::pair();
-    let proxy = tls_proxy::Proxy::new(&config)?;
-    let serving = tokio::spawn(proxy.serve(listener, shutdown));
+    let (stop, shutdown) = tls_proxy::Shutdown::pair();
+    let readiness = tls_proxy::Readiness::new();
+    let serving = tls_proxy::serve(config, listener, shutdown, readiness.clone());
+    assert_eq!(readiness.waiting_for(), ["certificate", "upstream"]);
+    let serving = tokio::spawn(serving);
 
     let client = Arc::new(client_config(&signer.root, None));
     let stream = connect(address, &client, "localhost").await?;

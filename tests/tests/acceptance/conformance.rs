@@ -1,13 +1,14 @@
-//! Checks every component folder against the contract of `sidecars/README.md` by running its binary.
+//! Checks every component folder against the contract of `sidecars/README.md` by running its binary, and again
+//! through every bundle that contains it.
 //!
 //! Nothing here names a component, so a new folder is included automatically.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use acceptance::{Network, Process, Project, binary, component_folders};
+use acceptance::{Network, Process, Project, binary, bundle_folders, component_folders};
 use serde_json::Value;
 
 /// How long a component may take to start or stop.
@@ -264,7 +265,7 @@ fn works_as_pid_1() {
         };
         let mut command = component.environment(init, &network, &project);
 
-        command.arg(&component.binary);
+        command.arg(&component.binary).args(&component.selector);
         let mut server = Process::start(command);
         component.wait_until_live(&network, &mut server);
 
@@ -319,24 +320,57 @@ fn a_telemetry_backend_that_is_down_does_not_delay_the_exit() {
     }
 }
 
-/// A component folder with its `component.yaml` and binary.
+/// A component folder with its `component.yaml` and a binary that contains the component.
 struct Component {
     name: String,
     folder: PathBuf,
     binary: PathBuf,
+    /// The arguments before the verb: the name of the component, if the binary contains several.
+    selector: Vec<String>,
     manifest: Value,
 }
 
 impl Component {
+    /// Returns every component with its own binary, and the members of bundles with those of the bundles.
     fn all() -> Vec<Self> {
-        let found: Vec<Self> = component_folders().into_iter().map(Self::read).collect();
+        let mut found: Vec<Self> = component_folders().into_iter().map(Self::read).collect();
         // Guards against a moved folder, which would make every test pass over nothing.
         assert!(
             found.len() >= 5,
             "only {} component folders were found",
             found.len()
         );
+
+        let bundled: Vec<Self> = bundle_folders()
+            .iter()
+            .flat_map(|bundle| Self::read_members(bundle))
+            .collect();
+        assert!(
+            bundled.len() >= 3,
+            "only {} members were found",
+            bundled.len()
+        );
+        found.extend(bundled);
         found
+    }
+
+    fn read_members(bundle: &Path) -> Vec<Self> {
+        let text = std::fs::read_to_string(bundle.join("bundle.yaml")).expect("readable");
+        let file: Value = serde_saphyr::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", bundle.display()));
+        let members = file["members"].as_array().expect("members is a list");
+        let names: Vec<&str> = members.iter().filter_map(Value::as_str).collect();
+        let program = binary(file["name"].as_str().expect("a name"));
+
+        let components = component_folders().into_iter().map(Self::read);
+        components
+            .filter(|component| names.contains(&component.name.as_str()))
+            .map(|component| Self {
+                binary: program.clone(),
+                selector: vec![component.name.clone()],
+                ..component
+            })
+            .collect()
     }
 
     fn read(folder: PathBuf) -> Self {
@@ -347,6 +381,7 @@ impl Component {
         let program = manifest["local"]["binary"].as_str().expect("local.binary");
         Self {
             binary: binary(program),
+            selector: Vec::new(),
             name,
             folder,
             manifest,
@@ -362,7 +397,9 @@ impl Component {
     }
 
     fn command(&self, network: &Network) -> Command {
-        network.command(&self.binary)
+        let mut command = network.command(&self.binary);
+        command.args(&self.selector);
+        command
     }
 
     /// Returns a command for the binary with the settings under `local.alone`, with which it starts alone.

@@ -7,6 +7,8 @@ use acceptance::workspace;
 use serde_json::Value;
 
 const PURE: &[&str] = &["task-definition", "assembly"];
+/// The one package that depends on components: all sidecars in one program.
+const BUNDLE: &str = "bundle";
 const IMPURE: &[&str] = &["tokio", "hyper", "clap", "figment"];
 
 #[test]
@@ -27,6 +29,15 @@ fn components_depend_on_chassis_only() {
         workspace.workspace_dependencies("chassis").is_empty(),
         "chassis depends on a component"
     );
+}
+
+#[test]
+fn the_bundle_depends_on_chassis_and_sidecars_only() {
+    let workspace = Workspace::read();
+    let sidecars = workspace.components_in("sidecars");
+    let dependencies = workspace.workspace_dependencies(BUNDLE);
+    let allowed: BTreeSet<&str> = sidecars.iter().copied().chain(["chassis"]).collect();
+    assert_eq!(dependencies, allowed, "the bundle contains every sidecar");
 }
 
 #[test]
@@ -201,20 +212,23 @@ impl Workspace {
     }
 
     fn components(&self) -> Vec<&str> {
-        let is_component = |path: &&String| {
-            let half = |name: &str| path.contains(&format!("/{name}/"));
-            (half("sidecars") || half("apps")) && !path.contains("/sidecars/chassis/")
-        };
-        let found: Vec<&str> = self
-            .members
-            .iter()
-            .filter(|(_, path)| is_component(path))
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let halves = ["sidecars", "apps"].into_iter();
+        let found: Vec<&str> = halves.flat_map(|half| self.components_in(half)).collect();
 
         // Guards against a moved folder, which would make the tests pass over nothing.
         assert!(found.len() >= 5, "only {found:?} were found");
         found
+    }
+
+    /// Returns the components of `sidecars` or `apps`, which also has packages that are not components.
+    fn components_in(&self, half: &str) -> Vec<&str> {
+        let is_inside = |path: &str| path.contains(&format!("/{half}/"));
+        let is_other = |name: &str| name == "chassis" || name == BUNDLE;
+        let members = self.members.iter();
+        members
+            .filter(|(name, path)| is_inside(path) && !is_other(name))
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 
     fn workspace_dependencies(&self, package: &str) -> BTreeSet<&str> {

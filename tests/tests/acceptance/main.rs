@@ -10,6 +10,8 @@ mod component_names;
 mod conformance;
 mod dependencies;
 mod documents;
+mod image_conformance;
+mod images;
 mod local_runs;
 mod oracles;
 mod readme;

@@ -74,13 +74,13 @@ fn run_waits_for_the_task_and_returns_its_exit_code() {
 }
 
 #[test]
-fn a_rejected_call_exits_3_with_a_message() {
+fn a_rejected_call_exits_125_with_a_message() {
     let moto = Moto::start();
     let (subnet, group) = moto.network();
     let placement = ["--subnet", &subnet, "--security-group", &group];
     let output = moto.assemble(&[&["run", "nothing-like-it"][..], &placement].concat());
-    // 3: the remote side rejected the call.
-    assert_eq!(output.code, 3, "{}", output.output());
+    // As `docker run`: the codes below are those of the task.
+    assert_eq!(output.code, 125, "{}", output.output());
     assert!(
         output.stderr.contains("ECS refused RunTask"),
         "{}",

@@ -15,32 +15,42 @@ mod workers;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chassis::http::{Body, Limits, Upstream, full, json, read_limited, trace_request};
-use chassis::{BoxError, Shutdown};
+use chassis::http::{Body, Upstream, full, json, read_limited, trace_request};
+use chassis::{Readiness, Settings, SettingsError, Shutdown};
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 
-use crate::Config;
 use crate::picture::Format;
+use crate::{Config, Error};
 use query::Query;
 use rejection::Rejection;
 use workers::Workers;
 
-/// Serves until the shutdown, then finishes requests in flight within `limits.drain_timeout`.
-pub async fn serve(
+/// Serves until the shutdown, then drains for at most `limits.drain_timeout`.
+///
+/// The caller binds: `listen` is not used. `readiness` gets the latch `models` when this is called,
+/// not when the future is first polled.
+pub fn serve(
     config: Config,
     listener: TcpListener,
     shutdown: Shutdown,
-) -> Result<(), BoxError> {
-    let limits: Limits = config.limits.clone();
-    let service = Arc::new(Service::new(config)?);
-    let handler = move |request: Request<Body>| {
-        let service = Arc::clone(&service);
-        async move { service.handle(request).await }
-    };
+    readiness: Readiness,
+) -> impl Future<Output = Result<(), Error>> + Send {
+    let loaded = readiness.latch("models");
+    async move {
+        SettingsError::from_problems(config.problems())?;
+        let limits = config.limits.clone();
+        let service = Arc::new(Service::new(config)?);
+        loaded.release();
 
-    chassis::http::serve(listener, handler, limits, shutdown).await
+        let handler = move |request: Request<Body>| {
+            let service = Arc::clone(&service);
+            async move { service.handle(request).await }
+        };
+        chassis::http::serve(listener, handler, limits, shutdown).await;
+        Ok(())
+    }
 }
 
 struct Service {
@@ -50,8 +60,11 @@ struct Service {
 }
 
 impl Service {
-    fn new(config: Config) -> Result<Self, BoxError> {
-        let thumbnail = config.thumbnail_service().transpose()?;
+    fn new(config: Config) -> Result<Self, SettingsError> {
+        let thumbnail = config.thumbnail_service().transpose();
+        let thumbnail = thumbnail.map_err(|error| {
+            SettingsError::new("thumbnail", format!("is not usable: {error}"), "")
+        })?;
         Ok(Self {
             workers: Workers::new(&config),
             thumbnail,

@@ -91,6 +91,8 @@ fn photo(error: &Error) -> Response<Body> {
         Error::Damaged { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "damaged_image"),
         Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "image_too_large"),
         Error::Unsupported { .. } => return unsupported_media_type(error),
+        // Only `serve` returns it, before there is a request.
+        Error::Settings(_) => return Rejection::Internal.response(),
     };
     problem(status, code, &error.to_string())
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::http::client::ProxySettings;
-use chassis::{Common, HumanDuration, Process, Readiness, Shutdown, Trigger};
+use chassis::{HumanDuration, Readiness, Shutdown, Trigger};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use thumbnail::{Aws, Config};
+use thumbnail::Config;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -33,18 +33,9 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, shutdown) = Shutdown::pair();
-        let process = Process {
-            shutdown,
-            readiness: Readiness::new(),
-            common: Common::with_admin_port(0),
-            proxy,
-        };
-        let ended = tokio::spawn(async move {
-            let aws = Aws::from_variables(|_| None);
-            thumbnail::serve(config, aws, listener, &process)
-                .await
-                .unwrap();
-        });
+        let config = Config { proxy, ..config };
+        let serving = thumbnail::serve(config, listener, shutdown, Readiness::new());
+        let ended = tokio::spawn(async move { serving.await.unwrap() });
 
         Self {
             address,

@@ -3,6 +3,7 @@
 //! | file | does |
 //! |---|---|
 //! | `fix` | applies automatic fixes |
+//! | `images` | reads the images of definitions |
 //! | `inputs` | separates task definitions, templates and services from manifests |
 //! | `report` | collects findings and suppressions |
 //! | `strict` | finds JSON that only a YAML parser accepts |
@@ -14,12 +15,13 @@ use std::path::{Path, PathBuf};
 
 use assembly::rules::unused_value;
 use assembly::values::references;
-use assembly::{Catalog, Values, plan_under};
+use assembly::{Catalog, Values, plan_with_images};
 use clap::{Args, ValueEnum};
 use diagnostics::source::{self, Source};
 use diagnostics::{Finding, Outcome, RuleConfig};
 use ecs_rules::ImageFacts;
-use ecs_rules::inputs::{Document, ParsedInput, check_input_with, read_input};
+use ecs_rules::inputs::{Document, DocumentKind, ParsedInput, check_input_with, read_input};
+use task_definition::TaskDefinition;
 
 use crate::arguments::ValueArguments;
 use crate::error::CliError;
@@ -29,6 +31,8 @@ use crate::ui::Ui;
 
 mod fix;
 mod github;
+#[cfg(feature = "lock")]
+mod images;
 mod inputs;
 mod json;
 mod report;
@@ -67,6 +71,9 @@ pub(crate) struct Arguments {
     /// List suppressed findings with their reasons.
     #[arg(long)]
     show_suppressed: bool,
+    #[cfg(feature = "lock")]
+    #[command(flatten)]
+    images: images::ImageArguments,
     #[command(flatten)]
     rules: RuleArguments,
     #[command(flatten)]
@@ -159,7 +166,8 @@ fn gather(
     ui: &Ui,
 ) -> Result<(Report, Result<(), CliError>), CliError> {
     let catalog = project.catalog()?;
-    let images = catalog.image_facts();
+    let mut inspector = Inspector::new(arguments, project, ui)?;
+    let catalog_images = catalog.image_facts();
     let mut report = Report::default();
     let mut unreadable = Vec::new();
     let mut values = None;
@@ -179,6 +187,8 @@ fn gather(
         // Warnings about JSON syntax apply to any kind of file and can all be suppressed.
         report.add(levels.apply(strict::findings(&source), |_| true));
         let outcome = if inputs::is_document(&source) {
+            let mut images = catalog_images.clone();
+            inspector.add_documents(&read_input(&source), &mut images);
             let check = |source: &Source| definition(source, &images, &levels);
             let source = arguments.apply_fixes(source, &file, check, &mut report, ui)?;
             documents(&read_input(&source), &related, &images, &levels)
@@ -188,7 +198,7 @@ fn gather(
                 Some(values) => values,
                 None => values.insert(project.values(&arguments.values, "example")?),
             };
-            manifest(&source, &catalog, values, &levels)
+            manifest(&source, &catalog, values, &levels, &mut inspector)
         };
 
         rule_config.record(&file, &outcome.triggered_rules);
@@ -287,10 +297,73 @@ fn documents(
     outcome
 }
 
-fn manifest(source: &Source, catalog: &Catalog, values: &Values, levels: &RuleConfig) -> Outcome {
-    match plan_under(source, catalog, values, levels) {
+fn manifest(
+    source: &Source,
+    catalog: &Catalog,
+    values: &Values,
+    levels: &RuleConfig,
+    inspector: &mut Inspector<'_>,
+) -> Outcome {
+    let plan = |images: &ImageFacts| plan_with_images(source, catalog, values, levels, images);
+    let mut images = ImageFacts::new();
+    // The names of the images are known only after the first plan.
+    let planned = plan(&images).and_then(|first| {
+        if inspector.add(first.definition(), &mut images) {
+            plan(&images)
+        } else {
+            Ok(first)
+        }
+    });
+    match planned {
         Ok(plan) => plan.outcome().clone(),
         Err(outcome) => outcome,
+    }
+}
+
+/// Reads images if that is asked for, and if this program was built with it.
+struct Inspector<'a> {
+    #[cfg(feature = "lock")]
+    images: Option<images::ImageInspector<'a>>,
+    #[cfg(not(feature = "lock"))]
+    nothing: std::marker::PhantomData<&'a ()>,
+}
+
+impl<'a> Inspector<'a> {
+    #[cfg(feature = "lock")]
+    fn new(arguments: &'a Arguments, project: &Project, ui: &Ui) -> Result<Self, CliError> {
+        let images = images::ImageInspector::new(&arguments.images, project, ui)?;
+        Ok(Self { images })
+    }
+
+    #[cfg(not(feature = "lock"))]
+    #[expect(clippy::unnecessary_wraps, reason = "reading images can fail")]
+    fn new(_: &'a Arguments, _: &Project, _: &Ui) -> Result<Self, CliError> {
+        let nothing = std::marker::PhantomData;
+        Ok(Self { nothing })
+    }
+
+    /// Adds what the images of all definitions in a text contain.
+    fn add_documents(&mut self, input: &ParsedInput, facts: &mut ImageFacts) {
+        for document in input.documents() {
+            if let DocumentKind::Definition(located) = &document.kind {
+                self.add(&located.definition, facts);
+            }
+        }
+    }
+
+    /// Adds what the images of a definition contain, and returns whether there is anything to add.
+    #[cfg(feature = "lock")]
+    fn add(&mut self, definition: &TaskDefinition, facts: &mut ImageFacts) -> bool {
+        if let Some(images) = &mut self.images {
+            images.add(definition, facts);
+        }
+        self.images.is_some()
+    }
+
+    #[cfg(not(feature = "lock"))]
+    #[expect(clippy::unused_self, reason = "the same call as with the feature")]
+    fn add(&mut self, _: &TaskDefinition, _: &mut ImageFacts) -> bool {
+        false
     }
 }
 

@@ -6,7 +6,7 @@ use assembly::component::Catalog;
 use local::DevKeys;
 use serde_json::json;
 
-use crate::arguments::ValueArguments;
+use crate::arguments::{ValueArguments, parse_duration};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
@@ -93,35 +93,6 @@ pub(super) fn issuer(project: &Project) -> String {
 const AUDIENCE: &str = "app";
 const ISSUER: &str = "https://issuer.assemble.local/";
 
-/// Parses a whole number with a unit; without one it is seconds.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let unit = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
-    let number = text
-        .strip_suffix(unit)
-        .and_then(|number| number.parse::<u64>().ok());
-    let seconds = match unit {
-        "ms" => {
-            return number
-                .map(Duration::from_millis)
-                .ok_or_else(invalid_duration);
-        }
-        "s" | "" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 24 * 3600,
-        _ => return Err(invalid_duration()),
-    };
-
-    let whole = number
-        .and_then(|number| number.checked_mul(seconds))
-        .ok_or_else(invalid_duration)?;
-    Ok(Duration::from_secs(whole))
-}
-
-fn invalid_duration() -> String {
-    "is not a duration; expected for example `90s`, `30m`, `1h` or `7d`".to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,18 +118,5 @@ local: { binary: gate, alone: { audience: shop }, token: { issuer: trusted, audi
         let catalog = Catalog::read(&[Source::new("gate.yaml", GATE)]);
         assert_eq!(default_audience(&catalog), "shop");
         assert_eq!(default_audience(&Catalog::read(&[])), AUDIENCE);
-    }
-
-    #[test]
-    fn parses_durations_with_and_without_unit() {
-        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(parse_duration("1h"), Ok(Duration::from_hours(1)));
-        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
-        assert!(
-            parse_duration("soon").is_err()
-                && parse_duration("1y").is_err()
-                && parse_duration("").is_err()
-        );
     }
 }

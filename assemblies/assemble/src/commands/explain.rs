@@ -40,8 +40,12 @@ fn format_rule(rule: &Row, ui: &Ui) -> String {
         .map(|finding| finding.render(ui.color()))
         .collect::<Vec<_>>()
         .join("\n");
+    let images = match rule.images {
+        "" => String::new(),
+        images => format!("\nimages of the examples, as read:\n{}\n", indent(images)),
+    };
     let mut text = format!(
-        "{} {} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n\nfails:\n{}\n",
+        "{} {} ({}): {}\n\n{}\n\nhint: {}\nsource: {}\n{}\nfails:\n{}\n",
         rule.id,
         rule.name,
         rule.severity.as_str(),
@@ -49,7 +53,8 @@ fn format_rule(rule: &Row, ui: &Ui) -> String {
         rule.explanation,
         rule.hint,
         rule.source,
-        indent(rule.failing),
+        images,
+        indent(&rule.failing_document()),
     );
 
     if !reports.is_empty() {

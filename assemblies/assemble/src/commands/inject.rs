@@ -92,32 +92,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
 
     let images = project.catalog()?.image_facts();
     let existing = findings(&before, target, &images, &text);
-    // Only new findings matter here: the definition may break rules for other reasons.
-    let (new, old): (Vec<Finding>, Vec<Finding>) = findings(after, target, &images, &text)
-        .into_iter()
-        .partition(|finding| !existing.iter().any(|known| is_same(known, finding)));
-
-    for finding in new
-        .iter()
-        .filter(|finding| finding.severity == Severity::Warning)
-    {
-        ui.message(finding.render(Color::No).trim_end());
-    }
-    if !old.is_empty() {
-        ui.message(&format!(
-            "{} existed before; see `assemble check`",
-            crate::error::format_findings(old.len())
-        ));
-    }
-
-    let errors: Vec<Finding> = new
-        .into_iter()
-        .filter(|finding| finding.severity == Severity::Error)
-        .collect();
-
-    if !errors.is_empty() {
-        return Err(CliError::Findings(errors));
-    }
+    report_findings(&existing, findings(after, target, &images, &text), ui)?;
     if changes.is_empty() && arguments.output.is_none() {
         ui.message("no change");
     } else if arguments.write || arguments.output.is_some() {
@@ -128,6 +103,31 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     }
 
     Ok(0)
+}
+
+/// Prints the new warnings. Fails with the new errors: the definition may break rules for other reasons.
+fn report_findings(existing: &[Finding], after: Vec<Finding>, ui: &Ui) -> Result<(), CliError> {
+    let is_known = |finding: &Finding| existing.iter().any(|known| is_same(known, finding));
+    let (old, new): (Vec<Finding>, Vec<Finding>) = after.into_iter().partition(is_known);
+    let (errors, warnings): (Vec<Finding>, Vec<Finding>) = new
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
+
+    for warning in warnings {
+        ui.message(warning.render(Color::No).trim_end());
+    }
+    if !old.is_empty() {
+        ui.message(&format!(
+            "{} existed before; see `assemble check`",
+            crate::error::format_findings(old.len())
+        ));
+    }
+
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::Findings(errors))
+    }
 }
 
 fn apply(

@@ -1,22 +1,24 @@
 //! `assemble lock`: resolves image tags to digests and updates the lock file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use assembly::lock::{LockedImage, is_mutable};
 use assembly::{Lock, Plan};
 use clap::Args;
-use registry::{Client, Credentials, Error, Image, Limits, Platform};
+use registry::{Client, Error, Image, Platform};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
+use crate::registries;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};
+use crate::runtime;
 use crate::ui::Ui;
 
 /// Arguments of `lock`.
@@ -38,7 +40,12 @@ pub(crate) struct Arguments {
 /// Resolves every image before it fails. Writes all entries or none.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let before = project.lock(&arguments.values, "example")?;
-    let tagged = tagged_images(&plans(arguments, project)?);
+    let names = if arguments.all {
+        project.assemblies()?
+    } else {
+        arguments.names.clone()
+    };
+    let tagged = tagged_images(&plans(&names, &arguments.values, project)?);
     let resolved = resolve(&tagged, ui)?;
     let mut after = before.clone();
 
@@ -78,19 +85,17 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
 }
 
 /// Plans the assemblies without a lock, so that their images still have tags.
-fn plans(arguments: &Arguments, project: &Project) -> Result<Vec<Plan>, CliError> {
-    let names = if arguments.all {
-        project.assemblies()?
-    } else {
-        arguments.names.clone()
-    };
-
-    let values = project.values(&arguments.values, "example")?;
+pub(crate) fn plans(
+    names: &[String],
+    values: &ValueArguments,
+    project: &Project,
+) -> Result<Vec<Plan>, CliError> {
+    let values = project.values(values, "example")?;
     let (catalog, values) = (project.catalog()?, values.with_lock(Lock::default()));
     let mut rule_config = RuleConfigLoader::new(&RuleArguments::default(), project)?;
     let (mut plans, mut findings) = (Vec::new(), Vec::new());
 
-    for name in &names {
+    for name in names {
         let levels = rule_config.for_file(&project.manifest_path(name))?;
         match assembly::plan_under(&project.manifest(name)?, &catalog, &values, &levels) {
             Ok(plan) => plans.push(plan),
@@ -128,13 +133,8 @@ fn resolve(
     images: &BTreeMap<String, BTreeSet<Platform>>,
     ui: &Ui,
 ) -> Result<BTreeMap<String, LockedImage>, CliError> {
-    let client = Client::new(credentials()?, Limits::default())
-        .map_err(|error| CliError::Usage(format!("cannot set up TLS: {error}")))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::Usage(format!("cannot start the async runtime: {error}")))?;
-    let outcomes = runtime.block_on(resolve_all(&client, images, ui));
+    let client = registries::client()?;
+    let outcomes = runtime::new()?.block_on(resolve_all(&client, images, ui));
     let (mut resolved, mut errors) = (BTreeMap::new(), Vec::new());
 
     for outcome in outcomes {
@@ -230,8 +230,8 @@ fn changes(before: &Lock, after: &Lock) -> Vec<String> {
     lines
 }
 
-/// Writes the lock file if it differs, and returns whether it did.
-fn write(file: &Path, text: &str) -> Result<bool, CliError> {
+/// Writes the lock file if it differs, and returns whether it did. The old file stays intact if writing fails.
+pub(crate) fn write(file: &Path, text: &str) -> Result<bool, CliError> {
     if fs::read(file).is_ok_and(|before| before == text.as_bytes()) {
         return Ok(false);
     }
@@ -242,34 +242,30 @@ fn write(file: &Path, text: &str) -> Result<bool, CliError> {
         source,
     };
 
+    // Replacing a file needs no permission to write it, so a read-only one is refused here.
+    if fs::metadata(file).is_ok_and(|metadata| metadata.permissions().readonly()) {
+        return Err(failure(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "the file is read-only",
+        )));
+    }
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder).map_err(failure)?;
     }
-    fs::write(file, text).map_err(failure)?;
+
+    // The process ID keeps two commands at once apart.
+    let temporary = file.with_extension(format!("{}.tmp", std::process::id()));
+    let replaced = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, file));
+    if replaced.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    replaced.map_err(failure)?;
 
     Ok(true)
 }
 
-/// Reads Docker's credentials: `$DOCKER_CONFIG/config.json`, or `~/.docker/config.json`.
-fn credentials() -> Result<Credentials, CliError> {
-    let folder = env::var_os("DOCKER_CONFIG")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker")));
-    let Some(folder) = folder else {
-        return Ok(Credentials::default());
-    };
-    let file = folder.join("config.json");
-
-    Credentials::read(&file).map_err(|source| CliError::File {
-        act: "read",
-        path: file,
-        source,
-    })
-}
-
 /// Formats a number of images: `1 image`, `2 images`.
-fn format_images(count: usize) -> String {
+pub(crate) fn format_images(count: usize) -> String {
     match count {
         1 => "1 image".to_owned(),
         count => format!("{count} images"),

@@ -20,9 +20,12 @@ pub(crate) mod render;
 pub(crate) mod rules;
 pub(crate) mod schema;
 pub(crate) mod size;
+pub(crate) mod why;
 
 #[cfg(feature = "aws")]
 pub(crate) mod diff;
+#[cfg(feature = "aws")]
+pub(crate) mod permissions;
 #[cfg(feature = "aws")]
 pub(crate) mod register;
 #[cfg(feature = "aws")]
@@ -30,6 +33,8 @@ pub(crate) mod remote;
 #[cfg(feature = "aws")]
 pub(crate) mod run;
 
+#[cfg(feature = "lock")]
+pub(crate) mod images;
 #[cfg(feature = "lock")]
 pub(crate) mod lock;
 
@@ -72,7 +77,12 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         #[cfg(feature = "aws")]
         Verb::Register(arguments) => register::run(&arguments, &project()?, ui),
         #[cfg(feature = "aws")]
-        Verb::Run(arguments) => run::run(&arguments, ui),
+        Verb::Run(arguments) => Ok(run::run(&arguments, &project()?, ui)),
+        #[cfg(feature = "aws")]
+        Verb::Permissions(arguments) => permissions::run(&arguments, &project()?, ui),
+        Verb::Why(arguments) => why::run(&arguments, ui),
+        #[cfg(feature = "lock")]
+        Verb::Images(arguments) => images::run(&arguments, &project()?, ui),
         #[cfg(feature = "lock")]
         Verb::Lock(arguments) => lock::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]

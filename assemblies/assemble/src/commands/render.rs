@@ -11,7 +11,7 @@ use std::thread;
 
 use assembly::{Document, Plan, Prices, Sizing};
 use clap::Args;
-use diagnostics::{Finding, Outcome, Severity};
+use diagnostics::{Finding, Severity};
 
 use crate::arguments::{PriceArguments, ValueArguments};
 use crate::error::{CliError, format_findings};
@@ -44,18 +44,12 @@ pub(crate) struct Arguments {
 
 /// Renders all assemblies before it fails, so that every finding is printed.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
-    let names = if arguments.all {
-        project.assemblies()?
-    } else {
-        arguments.names.clone()
-    };
-
+    let names = arguments.names(project)?;
     let catalog = project.catalog()?;
     let prices = project.prices(&arguments.prices)?;
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     let mut findings = UniqueFindings::default();
-    let mut written = 0;
-    let mut plans = Vec::new();
+    let (mut written, mut plans) = (0, Vec::new());
     let mut rule_config = RuleConfigLoader::new(&arguments.rules, project)?;
 
     for target in targets(arguments, project)? {
@@ -84,11 +78,9 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
                     findings.add(plan.warnings());
                     plans.push(plan);
                 }
-                Err(Outcome {
-                    findings: reported, ..
-                }) => {
-                    rows.push(failed_row(target.display_name(name), &reported));
-                    findings.add(&reported);
+                Err(outcome) => {
+                    rows.push(failed_row(target.display_name(name), &outcome.findings));
+                    findings.add(&outcome.findings);
                 }
             }
         }
@@ -96,33 +88,46 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
 
     let findings = findings.in_order;
     // An index without a failed assembly would be worse than the previous one.
-    let is_default_output = arguments.environment.is_empty() && arguments.output.is_none();
-    if arguments.all && is_default_output && plans.len() == names.len() {
+    if arguments.all && arguments.has_default_output() && plans.len() == names.len() {
         written += super::index::write(&plans, project)?;
     }
 
     ui.data(&table(&rows));
-    let location = arguments
-        .output
-        .as_deref()
-        .map_or("assemblies/rendered/".to_owned(), |out| {
-            out.display().to_string()
-        });
-
-    ui.message(&match written {
-        0 => format!("nothing changed in {location}"),
-        1 => format!("wrote 1 file to {location}"),
-        count => format!("wrote {count} files to {location}"),
-    });
+    ui.message(&arguments.format_total(written));
     ui.print_missing_values(&findings);
 
-    if findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error)
-    {
+    let mut severities = findings.iter().map(|finding| finding.severity);
+    if severities.any(|severity| severity == Severity::Error) {
         Err(CliError::Findings(findings))
     } else {
         Ok(0)
+    }
+}
+
+impl Arguments {
+    /// Returns the names of the assemblies to render.
+    fn names(&self, project: &Project) -> Result<Vec<String>, CliError> {
+        if self.all {
+            project.assemblies()
+        } else {
+            Ok(self.names.clone())
+        }
+    }
+
+    /// Returns whether the files are those that are committed.
+    fn has_default_output(&self) -> bool {
+        self.environment.is_empty() && self.output.is_none()
+    }
+
+    /// Formats the number of written files, and where they are.
+    fn format_total(&self, written: usize) -> String {
+        let output = self.output.as_deref().map(|out| out.display().to_string());
+        let location = output.unwrap_or_else(|| "assemblies/rendered/".to_owned());
+        match written {
+            0 => format!("nothing changed in {location}"),
+            1 => format!("wrote 1 file to {location}"),
+            count => format!("wrote {count} files to {location}"),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use diagnostics::source::Source;
 use diagnostics::{Finding, RuleConfig, Severity};
-use ecs_rules::{ImageFacts, Rule};
+use ecs_rules::Rule;
 use serde_json::{Value, json};
 
 use super::check;
@@ -155,20 +155,22 @@ impl Row {
             "source": self.source,
             "hint": self.hint,
             "passing": self.passing,
-            "failing": self.failing,
+            "failing": self.failing_document(),
+            "images": serde_json::from_str::<Value>(self.images).unwrap_or_default(),
             "fix": Self::fix_title(&self.example_findings()),
         })
     }
 
     /// Returns the findings of the failing example.
     pub(crate) fn example_findings(&self) -> Vec<Finding> {
+        let failing = self.failing_document();
         // Examples of manifest rules come with the components they use.
         if self.id.starts_with('M') {
-            return assembly::rules::example::findings(self.failing);
+            return assembly::rules::example::findings(&failing);
         }
-        let name = format!("example.{}", language(self.failing));
-        let source = Source::new(name, self.failing.trim_matches('\n'));
-        check::definition(&source, &ImageFacts::default(), &RuleConfig::default()).findings
+        let name = format!("example.{}", language(&failing));
+        let source = Source::new(name, failing.trim_matches('\n'));
+        check::definition(&source, &self.example_images(), &RuleConfig::default()).findings
     }
 
     /// Returns what `check --fix` would do about the findings.
@@ -182,18 +184,28 @@ impl Row {
         let block = |language: &str, text: &str| {
             format!("```{language}\n{}\n```\n", text.trim_matches('\n'))
         };
+        let failing = self.failing_document();
         let report = if report.is_empty() {
             String::new()
         } else {
             format!("\n`assemble check` reports:\n\n{}", block("text", report))
         };
 
+        let images = if self.images.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "\nImages of the examples, as read:\n\n{}",
+                block("json", self.images)
+            )
+        };
+
         format!(
-            "{}\n\n**Hint:** {}.\n\n**Source:** {}\n\nFails:\n\n{}{report}\nPasses:\n\n{}",
+            "{}\n\n**Hint:** {}.\n\n**Source:** {}\n{images}\nFails:\n\n{}{report}\nPasses:\n\n{}",
             self.explanation,
             self.hint.trim_end_matches('.'),
             self.source,
-            block(language(self.failing), self.failing),
+            block(language(&failing), &failing),
             block(language(self.passing), self.passing),
         )
     }

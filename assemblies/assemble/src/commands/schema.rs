@@ -19,6 +19,8 @@ enum FileKind {
     Assembly,
     /// `component.yaml`.
     Component,
+    /// `bundle.yaml`.
+    Bundle,
     /// `assemblies/rules.yaml` and `.assemble-rules.yaml`.
     Rules,
     /// `assemblies/prices.yaml`.
@@ -30,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> u8 {
     ui.data(&match arguments.kind {
         FileKind::Assembly => assembly::schema::assembly(),
         FileKind::Component => assembly::schema::component(),
+        FileKind::Bundle => assembly::schema::bundle(),
         FileKind::Rules => assembly::schema::rules(),
         FileKind::Prices => assembly::schema::prices(),
     });

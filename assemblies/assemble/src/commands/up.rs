@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use local::{LocalRun, Role};
 
-use super::dev_token::{self, parse_duration};
-use crate::arguments::{ValueArguments, pair};
+use super::dev_token;
+use crate::arguments::{ValueArguments, pair, parse_duration};
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
@@ -49,9 +49,13 @@ pub(crate) struct Arguments {
     /// Program to run for a container with an image that is not a component of the project.
     #[arg(long, visible_alias = "bin", value_name = "CONTAINER=FILE", value_parser = pair)]
     pub(crate) program: Vec<(String, String)>,
-    /// Run a container from its image's root file system, unpacked with podman or docker.
-    #[arg(long, value_name = "CONTAINER[=ENGINE]", value_parser = local::parse_image_choice)]
+    /// Run a container from its image; SOURCE is oci:FOLDER[:NAME], an archive (./FILE) or a reference [default: the
+    /// layout in `.assemble/images/`, else the image of the definition].
+    #[arg(long, value_name = "CONTAINER[=SOURCE]", value_parser = local::parse_image_choice)]
     pub(crate) image: Vec<local::ImageChoice>,
+    /// Run every container from its image, except those with --program, --stub or --skip.
+    #[arg(long)]
+    pub(crate) images: bool,
     /// File with one `[CONTAINER:]NAME=VALUE` per line; `--env` overrides it.
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<PathBuf>,
@@ -115,17 +119,24 @@ pub(crate) struct Arguments {
     /// Allow outgoing connections to HOST:PORT. Loopback addresses in the task's variables are allowed without it.
     #[arg(long, value_name = "HOST:PORT", value_parser = local::parse_reach)]
     pub(crate) reach: Vec<local::Reach>,
+    /// Run in this process for `--detach`, as the run with this name.
+    #[arg(long = Role::BACKGROUND, hide = true, value_name = "NAME", value_parser = local::parse_run_name)]
+    background: Option<String>,
+    /// Run one task for `--count`.
+    #[arg(long = Role::REPLICA, hide = true, value_name = "N")]
+    replica: Option<u8>,
 }
 
 impl Arguments {
     fn to_options(&self) -> local::Options {
         local::Options {
-            role: Role::from_environment(),
+            role: Role::from_options(self.background.as_deref(), self.replica),
             what: self.what.clone(),
             env: self.env.clone(),
             env_file: self.env_file.clone(),
             program: self.program.clone(),
             image: self.image.clone(),
+            all_images: self.images,
             skip: self.skip.clone(),
             stub: self.stub.clone(),
             fast_health: self.fast_health,
@@ -172,8 +183,7 @@ fn start(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliErr
     let (options, output) = (arguments.to_options(), Output::new(ui, arguments.json));
     let directory = local::Project::new(project.root().to_owned(), dev_token::issuer(project));
 
-    // Background processes and replicas get their name or number from the environment; they start no further
-    // process of their kind.
+    // A background process and a replica start no further process of their kind.
     if (arguments.detach || arguments.wait) && !options.role.is_background() {
         return Ok(local::run_detached(&options, &directory, &output)?);
     }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::byte_size::ByteSize;
 use super::image_build::ImageBuild;
 use super::local::{Local, TokenSettings};
 
@@ -27,6 +28,9 @@ pub struct ComponentFile {
     pub summary: String,
     /// The image; may contain `${…}`.
     pub image: String,
+    /// The largest compressed size of the image that `assemble images build` accepts: `3.2 MB`.
+    #[serde(default)]
+    pub image_budget: Option<ByteSize>,
     /// The licences of everything in the image, as an SPDX expression; by default those of the package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licenses: Option<String>,

@@ -7,10 +7,14 @@ use diagnostics::source::{self, Node, Source};
 use diagnostics::{Finding, Location, escape};
 use ecs_rules::{ImageFact, ImageFacts};
 use serde_json::Value;
-use task_definition::ImageReference;
+use task_definition::{ContainerDefinition, ImageReference};
 
 use crate::{decode, rules};
 
+pub(crate) mod byte_size;
+pub use byte_size::{ByteSize, ParseByteSizeError};
+mod bundle;
+pub use bundle::{Bundle, BundleFile, BundleKind};
 mod invalid_value;
 pub(crate) use invalid_value::InvalidValue;
 mod file;
@@ -190,53 +194,91 @@ fn has_valid_name(
 /// The name of a proxy's requirement for the next hop.
 pub const UPSTREAM: &str = "upstream";
 
-/// All components that an assembly may use.
+/// All components that an assembly may use, and the bundles that contain some of them.
 ///
 /// A component with an invalid file is kept with its findings, which only affect assemblies that use it.
 #[derive(Debug, Clone, Default)]
-pub struct Catalog(BTreeMap<String, Result<Component, Vec<Finding>>>);
+pub struct Catalog {
+    components: BTreeMap<String, Result<Component, Vec<Finding>>>,
+    bundles: BTreeMap<String, Result<Bundle, Vec<Finding>>>,
+}
 
 impl Catalog {
-    /// Reads the components of a project.
+    /// Reads the components and bundles of a project: the text of each `component.yaml` and `bundle.yaml`.
     pub fn read(sources: &[Source]) -> Self {
-        let components = sources
-            .iter()
-            .map(|source| (name_of(source), Component::read(source)));
-        Self(components.collect())
+        let (bundles, components): (Vec<_>, Vec<_>) =
+            sources.iter().partition(|source| bundle::is_bundle(source));
+        let components = components
+            .into_iter()
+            .map(|source| (name_of(source), Component::read(source)))
+            .collect();
+
+        // The members of a bundle are compared with the components, so these are read first.
+        let bundles = bundles
+            .into_iter()
+            .map(|source| (name_of(source), Bundle::read(source, &components)))
+            .collect();
+        Self {
+            components,
+            bundles,
+        }
     }
 
     /// Adds a component, which replaces an existing one of the same name.
     pub fn with(mut self, source: &Source) -> Self {
-        self.0.insert(name_of(source), Component::read(source));
+        self.components
+            .insert(name_of(source), Component::read(source));
         self
     }
 
     /// Returns the component of this name, or the findings of its file, or `None` if it does not exist.
     pub fn component(&self, name: &str) -> Option<Result<&Component, &[Finding]>> {
-        Some(self.0.get(name)?.as_ref().map_err(Vec::as_slice))
+        Some(self.components.get(name)?.as_ref().map_err(Vec::as_slice))
     }
 
-    /// Returns the names, sorted.
+    /// Returns the names of the components, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.0.keys().map(String::as_str)
+        self.components.keys().map(String::as_str)
     }
 
-    /// Returns what the ECS rules should know about the components' images.
+    /// Returns the bundles, sorted by name; in place of one with an invalid file its findings.
+    pub fn bundles(&self) -> impl Iterator<Item = Result<&Bundle, &[Finding]>> {
+        let bundles = self.bundles.values();
+        bundles.map(|bundle| bundle.as_ref().map_err(Vec::as_slice))
+    }
+
+    /// Returns the bundle whose image a container runs, and the component that it runs of it.
+    pub fn find_bundled(&self, container: &ContainerDefinition) -> Option<(&Bundle, &Component)> {
+        self.bundles().filter_map(Result::ok).find_map(|bundle| {
+            let component = self.component(bundle.member_of(container)?)?;
+            Some((bundle, component.ok()?))
+        })
+    }
+
+    /// Returns what the ECS rules should know about the images of the components and bundles.
     pub fn image_facts(&self) -> ImageFacts {
-        let components = self
-            .0
-            .values()
-            .filter_map(|component| component.as_ref().ok());
-        image_facts(components.map(|component| (component, component.file().image.as_str())))
+        let components = self.components.values();
+        let components = components.filter_map(|component| component.as_ref().ok());
+        let own = components
+            .clone()
+            .map(|component| (component, component.file().image.as_str(), None));
+        let bundled = self.bundles().filter_map(Result::ok).flat_map(|bundle| {
+            let members = components
+                .clone()
+                .filter(|component| bundle.contains(component.name()));
+            members.map(move |component| (component, bundle.file().image.as_str(), Some(bundle)))
+        });
+        image_facts(own.chain(bundled))
     }
 }
 
-/// Returns the facts that follow from the component contract, by image repository.
+/// Returns the facts that follow from the component contract, by image repository. An image of a bundle has the
+/// facts of all its programs in common, and those of one program by the program's name.
 pub(crate) fn image_facts<'c>(
-    images: impl Iterator<Item = (&'c Component, &'c str)>,
+    images: impl Iterator<Item = (&'c Component, &'c str, Option<&'c Bundle>)>,
 ) -> ImageFacts {
     let mut facts = ImageFacts::new();
-    for (component, image) in images {
+    for (component, image, bundle) in images {
         // Third-party images do not keep the contract.
         let file = component.file();
         if file.container.is_some() {
@@ -246,8 +288,13 @@ pub(crate) fn image_facts<'c>(
         // `FROM scratch`, with the written folders declared as volumes of the image's user.
         let name = ImageReference::parse(image).name();
         facts.insert(name, [ImageFact::NoShell, ImageFact::OwnsVolumes]);
-        if file.provides.contains_key("otlp") {
-            facts.insert(name, [ImageFact::TelemetryAgent]);
+        if !file.provides.contains_key("otlp") {
+            continue;
+        }
+
+        match bundle {
+            None => facts.insert(name, [ImageFact::TelemetryAgent]),
+            Some(_) => facts.insert_program(name, component.name(), [ImageFact::TelemetryAgent]),
         }
     }
 

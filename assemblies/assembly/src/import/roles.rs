@@ -102,6 +102,11 @@ pub(crate) fn find_component<'c>(
     let all = catalog
         .names()
         .filter_map(|name| catalog.component(name)?.ok());
+    // Every member of a bundle has the same image; the words of the command tell them apart.
+    if let Some((_, component)) = catalog.find_bundled(container) {
+        return fits(component, container).then_some(component);
+    }
+
     let image = ImageReference::parse(&container.image).repository();
     let mut same =
         all.filter(|component| same_image(component, image) && fits(component, container));

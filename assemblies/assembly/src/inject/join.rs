@@ -29,12 +29,7 @@ pub(super) fn join(
     };
 
     let is_injected = |name: &str| requests.iter().any(|request| request.component == name);
-    let containers = requests.iter().map(|request| {
-        let derived = assembly.derived.container(&request.component).cloned();
-        derived
-            .ok_or_else(|| InjectError::Invalid(format!("`{}` was not derived", request.component)))
-    });
-    let mut injected = containers.collect::<Result<Vec<_>, _>>()?;
+    let mut injected = derived_containers(requests, assembly)?;
 
     joiner.update_existing_containers(assembly, is_injected);
     if requests.iter().any(|request| is_proxy(catalog, request)) {
@@ -43,19 +38,7 @@ pub(super) fn join(
     }
 
     joiner.copy_log_configuration(&assembly.app, &mut injected);
-    let is_mounted = |name: &str| {
-        injected
-            .iter()
-            .flat_map(|container| &container.mount_points)
-            .any(|mount| mount.source_volume == name)
-    };
-    let volumes = assembly
-        .derived
-        .volumes
-        .iter()
-        .filter(|volume| is_mounted(&volume.name));
-
-    joiner.definition.volumes.extend(volumes.cloned());
+    joiner.add_volumes(assembly, &injected);
     for (container, request) in injected.iter_mut().zip(requests) {
         labels::write_request(container, request);
     }
@@ -77,6 +60,19 @@ pub(super) fn join(
         execution_role,
         task_role,
     })
+}
+
+/// Returns the derived container of each request.
+fn derived_containers(
+    requests: &[RecordedRequest],
+    assembly: &SyntheticAssembly,
+) -> Result<Vec<ContainerDefinition>, InjectError> {
+    let containers = requests.iter().map(|request| {
+        let derived = assembly.derived.container(&request.component).cloned();
+        derived
+            .ok_or_else(|| InjectError::Invalid(format!("`{}` was not derived", request.component)))
+    });
+    containers.collect()
 }
 
 /// Returns the statements that the injected containers need.
@@ -275,6 +271,17 @@ impl Joiner {
                 });
             }
         }
+    }
+
+    /// Adds the volumes that the injected containers mount.
+    fn add_volumes(&mut self, assembly: &SyntheticAssembly, injected: &[ContainerDefinition]) {
+        let mounts = injected
+            .iter()
+            .flat_map(|container| &container.mount_points);
+        let is_mounted = |name: &str| mounts.clone().any(|mount| mount.source_volume == name);
+        let volumes = assembly.derived.volumes.iter();
+        let mounted = volumes.filter(|volume| is_mounted(&volume.name));
+        self.definition.volumes.extend(mounted.cloned());
     }
 
     /// Increases the task size to the next Fargate size if the containers no longer fit.

@@ -137,7 +137,7 @@ fn manifest(
 
         settings.insert(name.clone(), Value::Object(given.collect()));
         secrets.insert(name.clone(), json!(request.secrets));
-        overrides.insert(name, container_limits(catalog, request));
+        overrides.insert(name, container_fields(base, catalog, request));
     }
 
     json!({
@@ -146,9 +146,9 @@ fn manifest(
     })
 }
 
-/// Returns overrides for the size of an injected container: its minimum as the reservation, and twice that as the limit.
-/// The rest of the task size remains for the existing containers.
-fn container_limits(catalog: &Catalog, request: &RecordedRequest) -> Value {
+/// Returns overrides for an injected container: its minimum size as the reservation, and twice that as the limit. The
+/// rest of the task size remains for the existing containers.
+fn container_fields(base: &TaskDefinition, catalog: &Catalog, request: &RecordedRequest) -> Value {
     let mut overrides = Map::new();
     if let Some(Ok(component)) = catalog.component(&request.component) {
         let size = &component.file().size;
@@ -157,14 +157,25 @@ fn container_limits(catalog: &Catalog, request: &RecordedRequest) -> Value {
         overrides.insert("memoryReservation".to_owned(), json!(size.memory));
     }
 
-    overrides.extend(
-        request
-            .image
-            .iter()
-            .map(|image| ("image".to_owned(), json!(image))),
-    );
+    let image = request.image.as_deref();
+    let image = image.or_else(|| existing_bundle(base, catalog, &request.component));
+    overrides.extend(image.map(|image| ("image".to_owned(), json!(image))));
 
     Value::Object(overrides)
+}
+
+/// Returns the image of a bundle with the component, if an existing container runs it: it is pulled already.
+fn existing_bundle<'t>(
+    base: &'t TaskDefinition,
+    catalog: &Catalog,
+    component: &str,
+) -> Option<&'t str> {
+    let mut containers = base.container_definitions.iter();
+    let found = containers.find(|container| {
+        let bundled = catalog.find_bundled(container);
+        bundled.is_some_and(|(bundle, _)| bundle.contains(component))
+    });
+    found.map(|container| container.image.as_str())
 }
 
 /// Returns the component.yaml of an existing container: its ports are in use, it has no settings, and it sends telemetry.

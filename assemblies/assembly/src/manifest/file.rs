@@ -49,6 +49,9 @@ pub struct ManifestFile {
     /// affect the order in which they start.
     #[serde(default)]
     pub order: Vec<String>,
+    /// The images of components that are in a bundle; the default is the bundle's image for two or more of them.
+    #[serde(default)]
+    pub images: Images,
     /// The task size; the default is the smallest that fits.
     #[serde(default)]
     pub size: TaskSize,
@@ -185,6 +188,17 @@ pub struct OnDemand {
     /// What happens with a task that failed.
     #[serde(default)]
     pub on_failure: OnFailure,
+}
+
+/// The images of components that are in a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Images {
+    /// The bundle's image, if the task has two or more of its members: they are pulled at once and share memory.
+    #[default]
+    Bundle,
+    /// The image of each component.
+    Single,
 }
 
 /// The task size; the default is the smallest that fits.

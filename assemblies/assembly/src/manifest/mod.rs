@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use diagnostics::source::{self, Node, Source};
+use diagnostics::source::{self, Node, NodeValue, Source};
 use diagnostics::{Finding, Location};
 
 use crate::values::{Interpolator, Values};
@@ -12,7 +12,8 @@ mod environment;
 mod file;
 mod running;
 pub use file::{
-    Architecture, ContainerSize, EnvironmentFile, ManifestFile, OnDemand, Service, Target, TaskSize,
+    Architecture, ContainerSize, EnvironmentFile, Images, ManifestFile, OnDemand, Service, Target,
+    TaskSize,
 };
 pub use running::{Cooldown, Deployment, LoadBalancer, OnFailure, Spot};
 
@@ -98,6 +99,12 @@ impl Manifest {
             }
             around = &around[..around.rfind('/').unwrap_or(0)];
         }
+    }
+
+    /// Returns whether a value is text that was written as `${…}` alone.
+    pub(crate) fn is_interpolated(&self, pointer: &str) -> bool {
+        let node = self.node.at(pointer);
+        node.is_some_and(|node| matches!(node.value, NodeValue::Interpolated(_)))
     }
 
     /// Returns the location of a key in the map at a JSON pointer.

@@ -1,6 +1,7 @@
 //! The plan: an assembly that passed every rule, with its task definition and permissions.
 
 use diagnostics::{Finding, LevelSource, Outcome, SuppressedFinding};
+use ecs_rules::ImageFacts;
 use task_definition::{LocatedDefinition, TaskDefinition};
 
 use crate::component::Component;
@@ -55,7 +56,11 @@ impl std::fmt::Display for Size {
 }
 
 /// Derives permissions, sizes and the task definition, then checks every rule.
-pub fn plan(wiring: Wiring, mut diagnostics: DiagnosticContext) -> Result<Plan, Outcome> {
+pub fn plan(
+    wiring: Wiring,
+    mut diagnostics: DiagnosticContext,
+    inspected: &ImageFacts,
+) -> Result<Plan, Outcome> {
     let derived = iam::task::statements(&wiring.assembly).and_then(|(task_role, wildcards)| {
         let located = definition::definition(&wiring, &task_role)?;
         Ok((task_role, wildcards, located))
@@ -79,8 +84,13 @@ pub fn plan(wiring: Wiring, mut diagnostics: DiagnosticContext) -> Result<Plan, 
                 .any(|known| known.rule == "M22" && known.location == finding.location)
     };
     let members = wiring.assembly.members.iter();
-    let images = members.map(|member| (&member.component, member.image.as_str()));
-    let mut definition_findings = ecs_rules::check_with(&located, &image_facts(images));
+    let images = members.map(|member| {
+        let bundle = member.bundle.as_ref();
+        (&member.component, member.image.as_str(), bundle)
+    });
+    let mut facts = image_facts(images);
+    facts.merge(inspected);
+    let mut definition_findings = ecs_rules::check_with(&located, &facts);
 
     definition_findings.retain(|finding| !is_duplicate(finding));
     findings.extend(definition_findings);

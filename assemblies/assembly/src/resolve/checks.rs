@@ -105,7 +105,8 @@ pub(super) fn unused_values(
             .permissions
             .iter()
             .flat_map(|permission| &permission.resources);
-        let texts = resources.chain([&file.image]);
+        let bundle = member.bundle.as_ref().map(|bundle| &bundle.file().image);
+        let texts = resources.chain([&file.image]).chain(bundle);
         used.extend(texts.flat_map(|text| references(text)));
     }
 

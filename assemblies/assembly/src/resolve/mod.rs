@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use diagnostics::{Finding, Location};
 
-use crate::component::{Catalog, Component, Kind};
+use crate::component::{Bundle, Catalog, Component, Kind};
 use crate::diagnostic_context::DiagnosticContext;
 use crate::manifest::Manifest;
 use crate::rules;
 use crate::text::suggest;
 use crate::values::Values;
 
+mod bundle;
 mod checks;
 mod links;
 mod router;
@@ -39,6 +40,8 @@ pub struct AssemblyMember {
     pub(crate) container: String,
     pub(crate) role: Role,
     pub(crate) image: String,
+    /// The bundle whose program the image contains, instead of the component's own program.
+    pub(crate) bundle: Option<Bundle>,
     pub(crate) settings: BTreeMap<String, Setting>,
     pub(crate) secrets: BTreeMap<String, Secret>,
     /// The location in the manifest that names it.
@@ -99,7 +102,8 @@ pub fn resolve(
     diagnostics: &mut DiagnosticContext,
 ) -> Option<ResolvedAssembly> {
     let mut findings = Vec::new();
-    let members = members(&manifest, catalog, values, &mut findings);
+    let mut members = members(&manifest, catalog, values, &mut findings);
+    bundle::share_images(&mut members, &manifest, catalog, values, &mut findings);
     checks::run_mode(&manifest, &members, &mut findings);
     checks::unknown_components(&manifest, &members, &mut findings);
     findings.extend(running::check(&manifest));
@@ -138,6 +142,11 @@ impl AssemblyMember {
     /// Returns the component.
     pub fn component(&self) -> &Component {
         &self.component
+    }
+
+    /// Returns the bundle whose image the container runs, if it is not the component's own image.
+    pub fn bundle(&self) -> Option<&Bundle> {
+        self.bundle.as_ref()
     }
 }
 
@@ -222,6 +231,7 @@ fn member(
         container: container.unwrap_or(component.name()).to_owned(),
         role,
         image,
+        bundle: None,
         settings,
         secrets,
         location,
@@ -242,17 +252,24 @@ fn image(
         return image.to_owned();
     }
 
-    values
-        .interpolate(&component.file().image)
-        .unwrap_or_else(|missing| {
-            let location = component.location("/image");
-            findings.extend(
-                missing
-                    .into_iter()
-                    .map(|error| error.into_finding(&location, values.names())),
-            );
-            String::new()
-        })
+    interpolate_image(&component.file().image, values, findings, || {
+        component.location("/image")
+    })
+}
+
+/// Returns an image with its values, and reports those that are undefined.
+fn interpolate_image(
+    image: &str,
+    values: &Values,
+    findings: &mut Vec<Finding>,
+    location: impl FnOnce() -> Location,
+) -> String {
+    values.interpolate(image).unwrap_or_else(|missing| {
+        let location = location();
+        let missing = missing.into_iter();
+        findings.extend(missing.map(|error| error.into_finding(&location, values.names())));
+        String::new()
+    })
 }
 
 /// Returns role, name and JSON pointer of each component that the manifest names.

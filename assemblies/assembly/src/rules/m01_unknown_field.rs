@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M01.
 pub(crate) const RULE: Rule = Rule {
@@ -18,12 +18,14 @@ app: web
 service: {}
 ",
     // `ingres` is a typing error for `ingress`.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 service: {}
 ingres: [tls]
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M02.
 pub(crate) const RULE: Rule = Rule {
@@ -18,12 +18,14 @@ app: web
 service: {}
 ",
     // `ingress` is a list, even with a single proxy.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 ingress: tls
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

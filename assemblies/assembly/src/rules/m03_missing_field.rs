@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M03.
 pub(crate) const RULE: Rule = Rule {
@@ -18,10 +18,12 @@ app: web
 service: {}
 ",
     // Without `app` there is nothing to derive.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

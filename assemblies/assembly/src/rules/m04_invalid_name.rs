@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M04.
 pub(crate) const RULE: Rule = Rule {
@@ -18,11 +18,13 @@ app: web
 service: {}
 ",
     // Upper-case letters and spaces are not allowed.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: My Shop
 app: web
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

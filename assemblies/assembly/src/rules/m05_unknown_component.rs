@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M05.
 pub(crate) const RULE: Rule = Rule {
@@ -18,11 +18,13 @@ app: web
 service: {}
 ",
     // `wbe` is a typing error for `web`.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: wbe
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M06.
 pub(crate) const RULE: Rule = Rule {
@@ -19,12 +19,14 @@ sidecars: [otel]
 service: {}
 ",
     // The second `otel` would be a second container of that name.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 sidecars: [otel, otel]
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

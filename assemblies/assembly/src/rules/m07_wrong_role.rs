@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M07.
 pub(crate) const RULE: Rule = Rule {
@@ -19,12 +19,14 @@ ingress: [tls]
 service: {}
 ",
     // `otel` is a sidecar, and `ingress` is for proxies.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 ingress: [otel]
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

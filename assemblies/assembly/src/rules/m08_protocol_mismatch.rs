@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M08.
 pub(crate) const RULE: Rule = Rule {
@@ -20,13 +20,7 @@ settings: { auth: { issuer: 'https://issuer.example/' } }
 service: {}
 ",
     // `auth` forwards plain HTTP, but `tls` only accepts HTTPS.
-    failing: "\
-name: shop
-app: web
-ingress: [auth, tls]
-settings: { auth: { issuer: 'https://issuer.example/' } }
-service: {}
-",
+    failing: Failing::Change("ingress: [tls, auth]", "ingress: [auth, tls]"),
     ..MANIFEST
 };
 

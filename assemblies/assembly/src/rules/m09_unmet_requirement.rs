@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M09.
 pub(crate) const RULE: Rule = Rule {
@@ -19,11 +19,13 @@ sidecars: [store]
 service: {}
 ",
     // `cart` requires a store, and neither a sidecar nor a setting provides one.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: cart
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

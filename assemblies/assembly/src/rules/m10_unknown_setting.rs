@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M10.
 pub(crate) const RULE: Rule = Rule {
@@ -20,13 +20,7 @@ settings:
 service: {}
 ",
     // `greting` is a typing error for `greeting`.
-    failing: "\
-name: shop
-app: web
-settings:
-  web: { greting: hello }
-service: {}
-",
+    failing: Failing::Change("web: { greeting: hello }", "web: { greting: hello }"),
     ..MANIFEST
 };
 

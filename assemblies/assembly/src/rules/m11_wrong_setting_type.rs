@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M11.
 pub(crate) const RULE: Rule = Rule {
@@ -20,13 +20,7 @@ settings:
 service: {}
 ",
     // `workers` is a whole number.
-    failing: "\
-name: shop
-app: web
-settings:
-  web: { workers: many }
-service: {}
-",
+    failing: Failing::Change("web: { workers: 4 }", "web: { workers: many }"),
     ..MANIFEST
 };
 

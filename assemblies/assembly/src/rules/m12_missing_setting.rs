@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M12.
 pub(crate) const RULE: Rule = Rule {
@@ -21,12 +21,14 @@ settings:
 service: {}
 ",
     // `auth` requires the setting `issuer`.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 ingress: [auth]
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M13.
 pub(crate) const RULE: Rule = Rule {
@@ -21,7 +21,8 @@ secrets:
 service: {}
 ",
     // The certificate itself would be readable in the task definition.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 ingress: [tls]
@@ -29,6 +30,7 @@ settings:
   tls: { certificate: 'BEGIN CERTIFICATE' }
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location, nearest};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M14.
 pub(crate) const RULE: Rule = Rule {
@@ -21,13 +21,15 @@ values: { hello: good morning }
 service: {}
 ",
     // Neither the manifest nor the environment defines `hello`.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 settings:
   web: { greeting: '${hello}' }
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

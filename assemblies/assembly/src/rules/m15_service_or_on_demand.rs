@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M15.
 pub(crate) const RULE: Rule = Rule {
@@ -18,12 +18,14 @@ app: web
 service: {}
 ",
     // The manifest has both run modes.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 service: {}
 on_demand: { bucket: inbox }
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M16.
 pub(crate) const RULE: Rule = Rule {
@@ -18,11 +18,13 @@ app: web
 service: { min: 1, max: 4, target: { cpu: 60 } }
 ",
     // `min` is greater than `max`.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 service: { min: 5, max: 4, target: { cpu: 60 } }
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M17.
 pub(crate) const RULE: Rule = Rule {
@@ -20,13 +20,7 @@ settings:
 service: {}
 ",
     // The task has `web`, but no `wbe`.
-    failing: "\
-name: shop
-app: web
-settings:
-  wbe: { greeting: hello }
-service: {}
-",
+    failing: Failing::Change("web: { greeting: hello }", "wbe: { greeting: hello }"),
     suppressible: true,
     ..MANIFEST
 };

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M18.
 pub(crate) const RULE: Rule = Rule {
@@ -23,16 +23,10 @@ settings: { listen: { type: string, doc: the listen address } }
 size: { cpu: 64, memory: 64 }
 ",
     // `lisen` is not declared under `settings`.
-    failing: "\
-schema: 1
-name: web
-kind: app
-summary: Answers requests
-image: web:1
-provides: { http: { setting: lisen, port: 8080 } }
-settings: { listen: { type: string, doc: the listen address } }
-size: { cpu: 64, memory: 64 }
-",
+    failing: Failing::Change(
+        "provides: { http: { setting: listen, port: 8080 } }",
+        "provides: { http: { setting: lisen, port: 8080 } }",
+    ),
     ..MANIFEST
 };
 
@@ -42,6 +36,15 @@ pub(crate) fn unknown_setting(location: Location, setting: &str) -> Finding {
         location,
         format!("the component has no setting `{setting}`"),
         "declare it under `settings`",
+    )
+}
+
+/// Reports a member of a bundle whose image is made by others, so that no program of this project contains it.
+pub(crate) fn third_party_member(location: Location, name: &str) -> Finding {
+    RULE.finding(
+        location,
+        format!("`{name}` cannot be in a bundle: its image is a third-party one"),
+        "remove it from `members`; a bundle contains components without `container`",
     )
 }
 

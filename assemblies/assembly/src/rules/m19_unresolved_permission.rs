@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M19.
 pub(crate) const RULE: Rule = Rule {
@@ -19,11 +19,13 @@ on_demand: { bucket: inbox }
 settings: { batch: { bucket: outbox } }
 ",
     // The permission of `batch` refers to its setting `bucket`, which has no value.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: batch
 on_demand: { bucket: inbox }
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M20.
 pub(crate) const RULE: Rule = Rule {
@@ -19,11 +19,13 @@ on_demand: { bucket: inbox }
 settings: { batch: { bucket: outbox } }
 ",
     // `web` only has a command that serves.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 on_demand: { bucket: inbox }
 ",
+    ),
     ..MANIFEST
 };
 

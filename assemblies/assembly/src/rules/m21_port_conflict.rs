@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M21.
 pub(crate) const RULE: Rule = Rule {
@@ -21,15 +21,10 @@ settings:
 service: {}
 ",
     // Both containers would listen on port 9000.
-    failing: "\
-name: shop
-app: web
-ingress: [tls]
-settings:
-  tls: { listen: '0.0.0.0:9000' }
-  web: { listen: '127.0.0.1:9000' }
-service: {}
-",
+    failing: Failing::Change(
+        "tls: { listen: '0.0.0.0:9443' }",
+        "tls: { listen: '0.0.0.0:9000' }\n  web: { listen: '127.0.0.1:9000' }",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M22.
 pub(crate) const RULE: Rule = Rule {
@@ -21,14 +21,10 @@ settings:
 service: {}
 ",
     // Clients could connect to `web` directly and bypass `tls`.
-    failing: "\
-name: shop
-app: web
-ingress: [tls]
-settings:
-  web: { listen: '0.0.0.0:9000' }
-service: {}
-",
+    failing: Failing::Change(
+        "web: { listen: '127.0.0.1:9000' }",
+        "web: { listen: '0.0.0.0:9000' }",
+    ),
     suppressible: true,
     guard: true,
     ..MANIFEST

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M23.
 pub(crate) const RULE: Rule = Rule {
@@ -22,13 +22,15 @@ overrides:
 service: {}
 ",
     // `WEB_SETTINGS` is a whole document in a variable.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 overrides:
   web: { environment: [{ name: WEB_SETTINGS, value: '{ \"greeting\": \"good morning\" }' }] }
 service: {}
 ",
+    ),
     suppressible: true,
     guard: true,
     ..MANIFEST

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M24.
 pub(crate) const RULE: Rule = Rule {
@@ -22,13 +22,15 @@ settings:
 service: {}
 ",
     // There is no rule M177.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 rules:
   M177: { severity: off, reason: the settings of a sidecar that comes next week }
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location, Severity};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M25.
 pub(crate) const RULE: Rule = Rule {
@@ -23,13 +23,15 @@ settings:
 service: {}
 ",
     // Every entry of the manifest belongs to a component of the task, so M17 has no findings.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 rules:
   M17: { severity: off, reason: the settings of a sidecar that comes next week }
 service: {}
 ",
+    ),
     suppressible: true,
     ..MANIFEST
 };

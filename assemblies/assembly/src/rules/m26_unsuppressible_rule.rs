@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M26.
 pub(crate) const RULE: Rule = Rule {
@@ -22,13 +22,15 @@ settings:
 service: {}
 ",
     // Without a valid task count there is no service to render.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 rules:
   M16: { severity: off, reason: the load is not known yet }
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

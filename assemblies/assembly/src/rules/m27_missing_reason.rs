@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M27.
 pub(crate) const RULE: Rule = Rule {
@@ -22,13 +22,15 @@ settings:
 service: {}
 ",
     // The reason is empty.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 rules:
   M17: { severity: off, reason: '' }
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 use crate::component::InvalidValue;
 
 /// The description of M28.
@@ -22,7 +22,8 @@ values: { level: debug }
 service: {}
 ",
     // `debgu` is not among the choices of `log`.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 settings:
@@ -30,6 +31,7 @@ settings:
 values: { level: debgu }
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M30.
 pub(crate) const RULE: Rule = Rule {
@@ -21,14 +21,10 @@ values: { greeting: '${hello}, world', hello: good morning }
 service: {}
 ",
     // `greeting` refers to `hello`, and `hello` to `greeting`.
-    failing: "\
-name: shop
-app: web
-settings:
-  web: { greeting: '${greeting}' }
-values: { greeting: '${hello}, world', hello: '${greeting}' }
-service: {}
-",
+    failing: Failing::Change(
+        "values: { greeting: '${hello}, world', hello: good morning }",
+        "values: { greeting: '${hello}, world', hello: '${greeting}' }",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location, Severity};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M31.
 pub(crate) const RULE: Rule = Rule {
@@ -22,7 +22,8 @@ values: { token_url: 'https://issuer.example/token' }
 service: {}
 ",
     // The name ends in `token`, and the value is neither an ARN nor a URL.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 settings:
@@ -30,6 +31,7 @@ settings:
 values: { api_token: k2Jf93hQ }
 service: {}
 ",
+    ),
     suppressible: true,
     ..MANIFEST
 };

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location, Severity};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M32.
 pub(crate) const RULE: Rule = Rule {
@@ -22,14 +22,7 @@ values: { hello: good morning }
 service: {}
 ",
     // No field refers to `${hello}`.
-    failing: "\
-name: shop
-app: web
-settings:
-  web: { greeting: hello }
-values: { hello: good morning }
-service: {}
-",
+    failing: Failing::Change("web: { greeting: '${hello}' }", "web: { greeting: hello }"),
     suppressible: true,
     ..MANIFEST
 };

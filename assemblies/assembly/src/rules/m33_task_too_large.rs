@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 use crate::plan::Size;
 
 /// The description of M33.
@@ -20,12 +20,14 @@ size: { containers: { web: { cpu: 32768, memory: 200000 } } }
 service: {}
 ",
     // 260,000 MiB exceed the 249,856 MiB of the largest size.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 size: { containers: { web: { cpu: 32768, memory: 260000 } } }
 service: {}
 ",
+    ),
     ..MANIFEST
 };
 

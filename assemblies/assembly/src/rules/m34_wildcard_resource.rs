@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location, Severity};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M34.
 pub(crate) const RULE: Rule = Rule {
@@ -20,12 +20,14 @@ sidecars: [careful]
 service: {}
 ",
     // `greedy` requests an action with resources on `*`.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 sidecars: [greedy]
 service: {}
 ",
+    ),
     suppressible: true,
     ..MANIFEST
 };

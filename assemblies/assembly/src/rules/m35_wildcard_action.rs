@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location, Severity};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M35.
 pub(crate) const RULE: Rule = Rule {
@@ -20,12 +20,14 @@ sidecars: [careful]
 service: {}
 ",
     // `lavish` requests an action with `*` in its name.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 sidecars: [lavish]
 service: {}
 ",
+    ),
     suppressible: true,
     ..MANIFEST
 };

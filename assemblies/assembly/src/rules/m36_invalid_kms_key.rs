@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M36.
 pub(crate) const RULE: Rule = Rule {
@@ -22,15 +22,10 @@ secret_keys: ['arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef
 service: {}
 ",
     // IAM does not resolve aliases in `Resource`.
-    failing: "\
-name: shop
-app: web
-ingress: [tls]
-secrets:
-  tls: { certificate: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:tls-a1b2c3' }
-secret_keys: [alias/shop]
-service: {}
-",
+    failing: Failing::Change(
+        "secret_keys: ['arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab']",
+        "secret_keys: [alias/shop]",
+    ),
     ..MANIFEST
 };
 

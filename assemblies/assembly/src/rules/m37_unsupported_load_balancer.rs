@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M37.
 pub(crate) const RULE: Rule = Rule {
@@ -18,11 +18,13 @@ app: web
 service: { max: 4, load_balancer: application, target: { requests_per_task: 600 } }
 ",
     // A Network Load Balancer does not count requests.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 service: { max: 4, load_balancer: network, target: { requests_per_task: 600 } }
 ",
+    ),
     ..MANIFEST
 };
 

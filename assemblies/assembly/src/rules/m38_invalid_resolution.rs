@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M38.
 pub(crate) const RULE: Rule = Rule {
@@ -18,11 +18,13 @@ app: web
 service: { max: 4, resolution: 20, target: { cpu: 60 } }
 ",
     // ECS publishes metrics every 60 and every 20 seconds only.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 service: { max: 4, resolution: 10, target: { cpu: 60 } }
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location, Severity};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M39.
 pub(crate) const RULE: Rule = Rule {
@@ -19,11 +19,13 @@ app: web
 service: { max: 4, target: { cpu: 60 }, cooldown: { in: 120 } }
 ",
     // `max` is 1, so the cooldown has no effect.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 service: { cooldown: { in: 120 } }
 ",
+    ),
     suppressible: true,
     ..MANIFEST
 };

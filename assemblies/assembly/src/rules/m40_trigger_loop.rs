@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M40.
 pub(crate) const RULE: Rule = Rule {
@@ -18,11 +18,13 @@ app: press
 on_demand: { bucket: inbox, suffix: .txt }
 ",
     // Without a suffix in the trigger, a result in the same bucket matches it.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: press
 on_demand: { bucket: inbox }
 ",
+    ),
     suppressible: true,
     ..MANIFEST
 };

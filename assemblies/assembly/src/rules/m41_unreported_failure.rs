@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location, Severity};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M41.
 pub(crate) const RULE: Rule = Rule {
@@ -19,11 +19,13 @@ app: press
 on_demand: { bucket: inbox, suffix: .txt }
 ",
     // `on_failure: ignore` drops the stop event of a failed task.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: press
 on_demand: { bucket: inbox, suffix: .txt, on_failure: ignore }
 ",
+    ),
     suppressible: true,
     ..MANIFEST
 };

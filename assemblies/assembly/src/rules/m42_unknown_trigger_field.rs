@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 use crate::trigger::{FIELDS, OUTPUT_BUCKET};
 
 /// The description of M42.
@@ -26,18 +26,10 @@ trigger: { input: 's3://{bucket}/{key}' }
 size: { cpu: 64, memory: 64 }
 ",
     // The field for the object's key is `key`, not `path`.
-    failing: "\
-schema: 1
-name: press
-kind: app
-summary: Compresses a text
-image: press:1
-commands: { on_demand: [run] }
-settings:
-  input: { type: string, default: '', doc: the input }
-trigger: { input: 's3://{bucket}/{path}' }
-size: { cpu: 64, memory: 64 }
-",
+    failing: Failing::Change(
+        "trigger: { input: 's3://{bucket}/{key}' }",
+        "trigger: { input: 's3://{bucket}/{path}' }",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M43.
 pub(crate) const RULE: Rule = Rule {
@@ -18,11 +18,13 @@ app: press
 on_demand: { bucket: inbox, suffix: .txt }
 ",
     // `parrot` uses the key eight times: 8 × 1024 characters, and the JSON around them.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: parrot
 on_demand: { bucket: inbox, suffix: .txt }
 ",
+    ),
     ..MANIFEST
 };
 

@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M44.
 pub(crate) const RULE: Rule = Rule {
@@ -19,12 +19,14 @@ service: {}
 stack: { Resources: { Service: { Properties: { PlatformVersion: '1.4.0' } } } }
 ",
     // The section is `Resources`.
-    failing: "\
+    failing: Failing::Document(
+        "\
 name: shop
 app: web
 service: {}
 stack: { Resource: { Service: { Properties: { PlatformVersion: '1.4.0' } } } }
 ",
+    ),
     ..MANIFEST
 };
 

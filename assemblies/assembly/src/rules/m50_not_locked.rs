@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location, Severity};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 use crate::lock::LockMode;
 
 /// The description of M50.
@@ -19,10 +19,12 @@ images:
   'web:1': { digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef' }
 ",
     // The lock file has no images at all.
-    failing: "\
+    failing: Failing::Document(
+        "\
 lock: 1
 images: {}
 ",
+    ),
     suppressible: true,
     ..MANIFEST
 };

@@ -3,7 +3,7 @@
 use diagnostics::{Finding, Location};
 
 use super::m50_not_locked::with_mode_severity;
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 use crate::lock::LockMode;
 
 /// The description of M51.
@@ -20,11 +20,13 @@ images:
   'web:1': { digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef' }
 ",
     // The task uses tag 1, but the lock file has tag 0.9.
-    failing: "\
+    failing: Failing::Document(
+        "\
 lock: 1
 images:
   'web:0.9': { digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef' }
 ",
+    ),
     suppressible: true,
     ..MANIFEST
 };

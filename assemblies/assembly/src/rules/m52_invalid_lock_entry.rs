@@ -2,7 +2,7 @@
 
 use diagnostics::{Finding, Location};
 
-use super::{MANIFEST, Rule};
+use super::{Failing, MANIFEST, Rule};
 
 /// The description of M52.
 pub(crate) const RULE: Rule = Rule {
@@ -20,13 +20,10 @@ images:
     platforms: [linux/amd64, linux/arm64]
 ",
     // The task runs on amd64, but the image was locked for arm64.
-    failing: "\
-lock: 1
-images:
-  'web:1':
-    digest: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-    platforms: [linux/arm64]
-",
+    failing: Failing::Change(
+        "platforms: [linux/amd64, linux/arm64]",
+        "platforms: [linux/arm64]",
+    ),
     ..MANIFEST
 };
 

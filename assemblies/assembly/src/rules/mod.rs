@@ -6,56 +6,58 @@
 use diagnostics::Severity;
 use ecs_rules::Check;
 
-pub use ecs_rules::Rule;
+pub use ecs_rules::{Failing, Rule};
 
 pub mod example;
 
-pub(crate) mod m01_unknown_field;
-pub(crate) mod m02_wrong_type;
-pub(crate) mod m03_missing_field;
-pub(crate) mod m04_invalid_name;
-pub(crate) mod m05_unknown_component;
-pub(crate) mod m06_duplicate_component;
-pub(crate) mod m07_wrong_role;
-pub(crate) mod m08_protocol_mismatch;
-pub(crate) mod m09_unmet_requirement;
-pub(crate) mod m10_unknown_setting;
-pub(crate) mod m11_wrong_setting_type;
-pub(crate) mod m12_missing_setting;
-pub(crate) mod m13_plaintext_secret;
-pub(crate) mod m14_undefined_value;
-pub(crate) mod m15_service_or_on_demand;
-pub(crate) mod m16_invalid_task_count;
-pub(crate) mod m17_not_in_task;
-pub(crate) mod m18_inconsistent_component;
-pub(crate) mod m19_unresolved_permission;
-pub(crate) mod m20_unsupported_run_mode;
-pub(crate) mod m21_port_conflict;
-pub(crate) mod m22_exposed_inner_hop;
-pub(crate) mod m23_opaque_settings;
-pub(crate) mod m24_unknown_rule;
-pub(crate) mod m25_unused_suppression;
-pub(crate) mod m26_unsuppressible_rule;
-pub(crate) mod m27_missing_reason;
-pub(crate) mod m28_invalid_setting_value;
-pub(crate) mod m30_value_cycle;
-pub(crate) mod m31_possible_secret;
-pub(crate) mod m32_unused_value;
-pub(crate) mod m33_task_too_large;
-pub(crate) mod m34_wildcard_resource;
-pub(crate) mod m35_wildcard_action;
-pub(crate) mod m36_invalid_kms_key;
-pub(crate) mod m37_unsupported_load_balancer;
-pub(crate) mod m38_invalid_resolution;
-pub(crate) mod m39_scaling_without_range;
-pub(crate) mod m40_trigger_loop;
-pub(crate) mod m41_unreported_failure;
-pub(crate) mod m42_unknown_trigger_field;
-pub(crate) mod m43_overrides_too_long;
-pub(crate) mod m44_unknown_stack_section;
-pub(crate) mod m50_not_locked;
-pub(crate) mod m51_stale_lock;
-pub(crate) mod m52_invalid_lock_entry;
+ecs_rules::rule_modules! {
+    pub(crate) mod m01_unknown_field;
+    pub(crate) mod m02_wrong_type;
+    pub(crate) mod m03_missing_field;
+    pub(crate) mod m04_invalid_name;
+    pub(crate) mod m05_unknown_component;
+    pub(crate) mod m06_duplicate_component;
+    pub(crate) mod m07_wrong_role;
+    pub(crate) mod m08_protocol_mismatch;
+    pub(crate) mod m09_unmet_requirement;
+    pub(crate) mod m10_unknown_setting;
+    pub(crate) mod m11_wrong_setting_type;
+    pub(crate) mod m12_missing_setting;
+    pub(crate) mod m13_plaintext_secret;
+    pub(crate) mod m14_undefined_value;
+    pub(crate) mod m15_service_or_on_demand;
+    pub(crate) mod m16_invalid_task_count;
+    pub(crate) mod m17_not_in_task;
+    pub(crate) mod m18_inconsistent_component;
+    pub(crate) mod m19_unresolved_permission;
+    pub(crate) mod m20_unsupported_run_mode;
+    pub(crate) mod m21_port_conflict;
+    pub(crate) mod m22_exposed_inner_hop;
+    pub(crate) mod m23_opaque_settings;
+    pub(crate) mod m24_unknown_rule;
+    pub(crate) mod m25_unused_suppression;
+    pub(crate) mod m26_unsuppressible_rule;
+    pub(crate) mod m27_missing_reason;
+    pub(crate) mod m28_invalid_setting_value;
+    pub(crate) mod m30_value_cycle;
+    pub(crate) mod m31_possible_secret;
+    pub(crate) mod m32_unused_value;
+    pub(crate) mod m33_task_too_large;
+    pub(crate) mod m34_wildcard_resource;
+    pub(crate) mod m35_wildcard_action;
+    pub(crate) mod m36_invalid_kms_key;
+    pub(crate) mod m37_unsupported_load_balancer;
+    pub(crate) mod m38_invalid_resolution;
+    pub(crate) mod m39_scaling_without_range;
+    pub(crate) mod m40_trigger_loop;
+    pub(crate) mod m41_unreported_failure;
+    pub(crate) mod m42_unknown_trigger_field;
+    pub(crate) mod m43_overrides_too_long;
+    pub(crate) mod m44_unknown_stack_section;
+    pub(crate) mod m50_not_locked;
+    pub(crate) mod m51_stale_lock;
+    pub(crate) mod m52_invalid_lock_entry;
+}
 
 pub use m14_undefined_value::missing_values;
 pub use m32_unused_value::unused_value;
@@ -94,52 +96,3 @@ pub fn is_security_rule(id: &str) -> bool {
 fn find(id: &str) -> Option<&'static Rule> {
     rule(id).or_else(|| ecs_rules::rule(id))
 }
-
-static RULES: &[Rule] = &[
-    m01_unknown_field::RULE,
-    m02_wrong_type::RULE,
-    m03_missing_field::RULE,
-    m04_invalid_name::RULE,
-    m05_unknown_component::RULE,
-    m06_duplicate_component::RULE,
-    m07_wrong_role::RULE,
-    m08_protocol_mismatch::RULE,
-    m09_unmet_requirement::RULE,
-    m10_unknown_setting::RULE,
-    m11_wrong_setting_type::RULE,
-    m12_missing_setting::RULE,
-    m13_plaintext_secret::RULE,
-    m14_undefined_value::RULE,
-    m15_service_or_on_demand::RULE,
-    m16_invalid_task_count::RULE,
-    m17_not_in_task::RULE,
-    m18_inconsistent_component::RULE,
-    m19_unresolved_permission::RULE,
-    m20_unsupported_run_mode::RULE,
-    m21_port_conflict::RULE,
-    m22_exposed_inner_hop::RULE,
-    m23_opaque_settings::RULE,
-    m24_unknown_rule::RULE,
-    m25_unused_suppression::RULE,
-    m26_unsuppressible_rule::RULE,
-    m27_missing_reason::RULE,
-    m28_invalid_setting_value::RULE,
-    m30_value_cycle::RULE,
-    m31_possible_secret::RULE,
-    m32_unused_value::RULE,
-    m33_task_too_large::RULE,
-    m34_wildcard_resource::RULE,
-    m35_wildcard_action::RULE,
-    m36_invalid_kms_key::RULE,
-    m37_unsupported_load_balancer::RULE,
-    m38_invalid_resolution::RULE,
-    m39_scaling_without_range::RULE,
-    m40_trigger_loop::RULE,
-    m41_unreported_failure::RULE,
-    m42_unknown_trigger_field::RULE,
-    m43_overrides_too_long::RULE,
-    m44_unknown_stack_section::RULE,
-    m50_not_locked::RULE,
-    m51_stale_lock::RULE,
-    m52_invalid_lock_entry::RULE,
-];

@@ -38,7 +38,7 @@ impl Interpolator<'_> {
 
     fn node(&mut self, node: &Node) -> Node {
         let value = match &node.value {
-            NodeValue::Text(text) => NodeValue::Text(self.text(text, node)),
+            NodeValue::Text(text) => self.text(text, node),
             NodeValue::List(items) => {
                 NodeValue::List(items.iter().map(|item| self.node(item)).collect())
             }
@@ -55,9 +55,10 @@ impl Interpolator<'_> {
         Node { value, span }
     }
 
-    fn text(&mut self, text: &str, node: &Node) -> String {
+    fn text(&mut self, text: &str, node: &Node) -> NodeValue {
         match interpolate_nested(text, &|name| self.value(name), &[]) {
-            Ok(text) => text,
+            Ok(value) if is_reference(text) => NodeValue::Interpolated(value),
+            Ok(value) => NodeValue::Text(value),
             Err(errors) => {
                 let location = Location::from_span(self.source, node.span);
                 let names = self.values.names();
@@ -66,7 +67,7 @@ impl Interpolator<'_> {
                     .map(|error| error.into_finding(&location, names.clone()));
 
                 self.findings.extend(findings);
-                text.to_owned()
+                NodeValue::Text(text.to_owned())
             }
         }
     }
@@ -80,6 +81,15 @@ impl Interpolator<'_> {
         let given = self.node.get("settings")?.get(component)?;
         scalar(self.source, find_setting(given, setting)?)
     }
+}
+
+/// Returns whether a text is a `${…}` and nothing else.
+fn is_reference(text: &str) -> bool {
+    let inside = text
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    // `${a}${b}` is two of them.
+    inside.is_some_and(|name| !name.contains('}'))
 }
 
 /// Finds a setting that is written dotted, nested, or a mixture of both.

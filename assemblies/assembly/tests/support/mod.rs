@@ -60,6 +60,19 @@ pub(crate) fn catalog_and_shipped(folder: &str) -> Catalog {
     Catalog::read(&sources)
 }
 
+/// Reads the components and bundles of this project, under their paths.
+pub(crate) fn project_sources() -> Vec<Source> {
+    let folders = ["sidecars", "apps", "assemblies/components"];
+    let folders = folders.map(|folder| here("../..").join(folder));
+    let folders = folders.iter().flat_map(|folder| entries(folder));
+    let files =
+        folders.flat_map(|folder| ["component.yaml", "bundle.yaml"].map(|name| folder.join(name)));
+    files
+        .filter(|file| file.is_file())
+        .map(|file| source(&file, &file.to_string_lossy()))
+        .collect()
+}
+
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/");
 
 /// Returns the values for all test assemblies.

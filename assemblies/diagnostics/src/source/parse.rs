@@ -156,8 +156,15 @@ impl<'s> Builder<'s> {
             return;
         };
         let value = match collection {
-            Collection::List(items) => NodeValue::List(items),
-            Collection::Map { entries, .. } => NodeValue::Map(entries),
+            Collection::List(mut items) => {
+                // Most collections are small, and growing leaves room for four items.
+                items.shrink_to_fit();
+                NodeValue::List(items)
+            }
+            Collection::Map { mut entries, .. } => {
+                entries.shrink_to_fit();
+                NodeValue::Map(entries)
+            }
         };
 
         let span = Span {

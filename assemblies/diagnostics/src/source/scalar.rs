@@ -17,7 +17,7 @@ pub(super) fn plain(text: &str) -> NodeValue {
 /// Returns the name of a key. A key is a string even if it looks like a number or boolean.
 pub(super) fn key(node: &Node, source: &Source) -> Option<String> {
     match &node.value {
-        NodeValue::Text(text) => Some(text.clone()),
+        NodeValue::Text(text) | NodeValue::Interpolated(text) => Some(text.clone()),
         NodeValue::Number(_) | NodeValue::Bool(_) | NodeValue::Null => {
             Some(source.excerpt(node.span).trim().to_owned())
         }

@@ -137,10 +137,25 @@ impl Drop for Moto {
 /// A response of the fake ECS: a status and a body.
 pub(crate) type Response = (u16, String);
 
+/// The status for which the connection is closed without a response.
+pub(crate) const CUT: u16 = 0;
+
+/// Returns the response of STS to GetCallerIdentity.
+pub(crate) fn identity(account: &str) -> Response {
+    let text = format!(
+        "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::{account}:user/me</Arn>\
+         <UserId>me</UserId><Account>{account}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+    );
+    (200, text)
+}
+
+/// A recorded request: the operation, its body, and the `authorization` header.
+pub(crate) type Recorded = (String, Value, String);
+
 /// A fake ECS, which records requests and responds as the test specifies.
 pub(crate) struct FakeEcs {
     pub(crate) url: String,
-    pub(crate) requests: Arc<Mutex<Vec<(String, Value)>>>,
+    pub(crate) requests: Arc<Mutex<Vec<Recorded>>>,
 }
 
 impl FakeEcs {
@@ -151,24 +166,31 @@ impl FakeEcs {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let requests = Arc::new(Mutex::new(Vec::new()));
+        let requests: Arc<Mutex<Vec<Recorded>>> = Arc::default();
         let recorded = Arc::clone(&requests);
 
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let Some((operation, body)) = request(&stream) else {
+                let Some((operation, body, authorization)) = request(&stream) else {
                     continue;
                 };
                 let before = recorded
                     .lock()
                     .unwrap()
                     .iter()
-                    .filter(|(name, _)| *name == operation)
+                    .filter(|(name, ..)| *name == operation)
                     .count();
 
                 let (status, text) = respond(&operation, &body, before);
-                recorded.lock().unwrap().push((operation, body));
+                recorded
+                    .lock()
+                    .unwrap()
+                    .push((operation, body, authorization));
+                // A cut connection.
+                if status == CUT {
+                    continue;
+                }
                 // HTML simulates the error page of a proxy.
                 let kind = if text.starts_with('<') {
                     "text/html"
@@ -194,7 +216,7 @@ impl FakeEcs {
             .lock()
             .unwrap()
             .iter()
-            .filter(|(name, _)| name == operation)
+            .filter(|(name, ..)| name == operation)
             .count()
     }
 
@@ -203,16 +225,33 @@ impl FakeEcs {
         let requests = self.requests.lock().unwrap();
         requests
             .iter()
-            .find(|(name, _)| name == operation)
+            .find(|(name, ..)| name == operation)
             .unwrap()
             .1
             .clone()
     }
+
+    /// Returns a field of all calls of an operation.
+    pub(crate) fn values(&self, operation: &str, field: &str) -> Vec<Value> {
+        let requests = self.requests.lock().unwrap();
+        requests
+            .iter()
+            .filter(|(name, ..)| name == operation)
+            .map(|(_, body, _)| body[field].clone())
+            .collect()
+    }
+
+    /// Returns the `authorization` header of the first call of an operation.
+    pub(crate) fn authorization(&self, operation: &str) -> String {
+        let requests = self.requests.lock().unwrap();
+        let found = requests.iter().find(|(name, ..)| name == operation);
+        found.unwrap().2.clone()
+    }
 }
 
-fn request(stream: &TcpStream) -> Option<(String, Value)> {
+fn request(stream: &TcpStream) -> Option<Recorded> {
     let mut reader = BufReader::new(stream);
-    let (mut operation, mut length) = (String::new(), 0);
+    let (mut operation, mut authorization, mut length) = (String::new(), String::new(), 0);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 {
@@ -228,6 +267,7 @@ fn request(stream: &TcpStream) -> Option<(String, Value)> {
 
         match name.to_lowercase().as_str() {
             "x-amz-target" => value.rsplit('.').next()?.clone_into(&mut operation),
+            "authorization" => value.clone_into(&mut authorization),
             "content-length" => length = value.parse().ok()?,
             _ => {}
         }
@@ -235,8 +275,19 @@ fn request(stream: &TcpStream) -> Option<(String, Value)> {
 
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
+    // STS takes forms instead of JSON.
+    if let Some(form) = std::str::from_utf8(&body)
+        .ok()
+        .filter(|_| operation.is_empty())
+    {
+        let action = form
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("Action="));
+        action.unwrap_or_default().clone_into(&mut operation);
+    }
     Some((
         operation,
         serde_json::from_slice(&body).unwrap_or(Value::Null),
+        authorization,
     ))
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use diagnostics::Finding;
 use diagnostics::source::Source;
+use serde::Deserialize as _;
 use serde_json::Value;
-use task_definition::{LocatedDefinition, TaskDefinition};
+use task_definition::{LocatedDefinition, RunTask, Service, TaskDefinition};
 
 use crate::images::ImageFacts;
 use crate::launch::{LaunchContext, Request};
@@ -95,7 +96,7 @@ fn check_definition(
     // The locations stay those of the text, while the values vary.
     let mut trial = located.clone();
     certain_findings(&[Part::new(document)], |values, is_selected| {
-        trial.definition = serde_json::from_value(values[0].clone()).ok()?;
+        trial.definition = TaskDefinition::deserialize(values[0]).ok()?;
         Some(check_selected(&trial, images, is_selected))
     })
 }
@@ -111,9 +112,9 @@ fn check_request(
     let parts = std::iter::once(document).chain(definition).map(Part::new);
 
     certain_findings(&parts.collect::<Vec<_>>(), |values, is_selected| {
-        let request = with_values(request, &values[0])?;
-        let definition: Option<TaskDefinition> = match values.get(1) {
-            Some(value) => Some(serde_json::from_value(value.clone()).ok()?),
+        let request = with_values(request, values[0])?;
+        let definition = match values.get(1) {
+            Some(value) => Some(TaskDefinition::deserialize(*value).ok()?),
             None => None,
         };
 
@@ -132,10 +133,9 @@ fn check_request(
 
 /// Returns the same kind of request with other values.
 fn with_values(request: &Request, value: &Value) -> Option<Request> {
-    let value = value.clone();
     Some(match request {
-        Request::Service(_) => Request::Service(Box::new(serde_json::from_value(value).ok()?)),
-        Request::RunTask(_) => Request::RunTask(Box::new(serde_json::from_value(value).ok()?)),
+        Request::Service(_) => Request::Service(Box::new(Service::deserialize(value).ok()?)),
+        Request::RunTask(_) => Request::RunTask(Box::new(RunTask::deserialize(value).ok()?)),
     })
 }
 
@@ -166,9 +166,9 @@ struct Slot<'d> {
 /// `check` returns the findings of the selected rules, or `None` if the values do not form a record.
 fn certain_findings(
     parts: &[Part<'_>],
-    mut check: impl FnMut(&[Value], &dyn Fn(&str) -> bool) -> Option<Vec<Finding>>,
+    mut check: impl FnMut(&[&Value], &dyn Fn(&str) -> bool) -> Option<Vec<Finding>>,
 ) -> Vec<Finding> {
-    let initial: Vec<Value> = parts.iter().map(|part| part.json.clone()).collect();
+    let initial: Vec<&Value> = parts.iter().map(|part| part.json).collect();
     let slots = find_slots(parts);
     let mut remaining: Vec<Finding> = check(&initial, &|_| true)
         .unwrap_or_default()
@@ -183,6 +183,7 @@ fn certain_findings(
         }
 
         let rules: BTreeSet<&str> = remaining.iter().map(|finding| finding.rule).collect();
+        let values: Vec<&Value> = values.iter().collect();
         // Only rules with remaining findings need to run again.
         let Some(found) = check(&values, &|rule| rules.contains(rule)) else {
             continue;
@@ -233,7 +234,7 @@ fn find_slots<'d>(parts: &[Part<'d>]) -> Vec<Slot<'d>> {
 /// logarithm of the number of slots.
 fn variations<'v>(
     slots: &'v [Slot<'_>],
-    initial: &'v [Value],
+    initial: &'v [&Value],
 ) -> impl Iterator<Item = Vec<Value>> + 'v {
     let longest = slots.iter().map(|slot| slot.candidates.len()).max();
     let bits = usize::BITS - slots.len().saturating_sub(1).leading_zeros();
@@ -245,7 +246,7 @@ fn variations<'v>(
     let trials =
         turns.flat_map(move |turn| groups.clone().into_iter().map(move |group| (turn, group)));
     let values = trials.map(move |(turn, group)| {
-        let mut values = initial.to_vec();
+        let mut values: Vec<Value> = initial.iter().copied().cloned().collect();
         for (index, slot) in slots.iter().enumerate() {
             if group.is_none_or(|(bit, half)| (index >> bit) & 1 == half) {
                 let candidate = &slot.candidates[turn % slot.candidates.len().max(1)];
@@ -297,7 +298,7 @@ fn is_about_unknown(finding: &Finding, unknowns: &[UnknownValue]) -> bool {
 }
 
 /// Replaces candidate texts in a finding with the expressions of the file.
-fn with_written_text(mut finding: Finding, slots: &[Slot<'_>], values: &[Value]) -> Finding {
+fn with_written_text(mut finding: Finding, slots: &[Slot<'_>], values: &[&Value]) -> Finding {
     for slot in slots.iter().filter(|slot| slot.unknown.is_partly_known()) {
         let value = values[slot.part].pointer(&slot.unknown.pointer);
         if let Some(text) = value.and_then(Value::as_str) {

@@ -78,11 +78,24 @@ pub fn read_input(source: &Source) -> ParsedInput {
         Err(findings) => return ParsedInput::from_findings(findings),
     };
 
-    let mut parts = parts(&root);
-    if parts.is_empty() {
-        // A text without any known format is read as a definition, so the findings say what is missing.
-        let (form, pointer) = (Form::Definition, String::new());
-        parts.push(Part { form, pointer });
+    let parts = parts(&root);
+    // A text without any known format is read as a definition, so the findings say what is missing.
+    let is_definition = match parts.as_slice() {
+        [] => true,
+        [part] => part.form == Form::Definition && part.pointer.is_empty(),
+        _ => false,
+    };
+
+    if is_definition {
+        // The most common input is not copied: its tree has many times the size of the text.
+        let (variants, findings) = match definition(source, root, SourceMap::for_api("")) {
+            Ok(document) => (vec![document], Vec::new()),
+            Err(findings) => (Vec::new(), findings),
+        };
+        return ParsedInput {
+            variants: vec![variants],
+            findings,
+        };
     }
 
     read_parts(source, &root, parts)
@@ -132,8 +145,8 @@ fn read_part(
     match part.form {
         Form::Definition => definition(source, with_tags(root, node, &part.pointer), source_map),
         Form::Containers => containers(source, node, source_map),
-        Form::Service => service(source, node, source_map),
-        Form::RunTask => run_task(source, node, source_map),
+        Form::Service => service(source, node.clone(), source_map),
+        Form::RunTask => run_task(source, node.clone(), source_map),
         // `read_parts` handles templates, so this arm is never the result of one.
         Form::Template => Err(Vec::new()),
         Form::Resource(kind) => {
@@ -173,14 +186,11 @@ pub(super) fn definition(
             .insert("/tags".to_owned(), "/tags".to_owned());
     }
 
-    let located = read_node(source, &node).map_err(|findings| translate(&source_map, findings))?;
+    let json = node.to_json();
+    let located = read_node(source, node).map_err(|findings| translate(&source_map, findings))?;
     let names = vec![located.definition.family.clone()];
-    Ok(document(
-        DocumentKind::Definition(Box::new(located)),
-        node.to_json(),
-        source_map,
-    )
-    .with_names(names))
+    let kind = DocumentKind::Definition(Box::new(located));
+    Ok(document(kind, json, source_map).with_names(names))
 }
 
 /// Reads a list of containers. All other fields of the task are unknown.
@@ -227,31 +237,29 @@ fn task_fields() -> Vec<UnknownValue> {
 
 pub(super) fn service(
     source: &Source,
-    node: &Node,
+    node: Node,
     source_map: SourceMap,
 ) -> Result<Document, Vec<Finding>> {
-    let service: Service = read_record(source, node, "the service", &SERVICE_RESPONSE_ONLY_FIELDS)
+    let service: Service = read_record(source, &node, "the service", &SERVICE_RESPONSE_ONLY_FIELDS)
         .map_err(|findings| translate(&source_map, findings))?;
     let request = Request::Service(Box::new(service));
     Ok(usage(source, node, request, source_map))
 }
 
-fn run_task(source: &Source, node: &Node, source_map: SourceMap) -> Result<Document, Vec<Finding>> {
-    let run: RunTask = read_record(source, node, "the request", &[])
+fn run_task(source: &Source, node: Node, source_map: SourceMap) -> Result<Document, Vec<Finding>> {
+    let run: RunTask = read_record(source, &node, "the request", &[])
         .map_err(|findings| translate(&source_map, findings))?;
     let request = Request::RunTask(Box::new(run));
     Ok(usage(source, node, request, source_map))
 }
 
-fn usage(source: &Source, node: &Node, request: Request, source_map: SourceMap) -> Document {
+fn usage(source: &Source, node: Node, request: Request, source_map: SourceMap) -> Document {
     // The revision does not matter: one file has one definition of a family.
     let task_definition = request.task_definition().map(family);
+    let json = node.to_json();
     let locations = LocationMap::from_source(source, node);
-    let mut document = document(
-        DocumentKind::Launch(request, locations),
-        node.to_json(),
-        source_map,
-    );
+    let kind = DocumentKind::Launch(request, locations);
+    let mut document = document(kind, json, source_map);
     document.task_definition = task_definition;
     document
 }
@@ -289,6 +297,12 @@ fn translate(source_map: &SourceMap, findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 impl Document {
+    /// Returns the JSON pointers of values that are unknown until something else fills them in: a template's parameters,
+    /// or attributes that are not in the file.
+    pub fn unknown_values(&self) -> impl Iterator<Item = &str> {
+        self.unknowns.iter().map(|unknown| unknown.pointer.as_str())
+    }
+
     /// Sets the location of the whole document.
     pub(super) fn set_location(&mut self, location: Location) {
         // The empty pointer is the fallback for every value without a location.

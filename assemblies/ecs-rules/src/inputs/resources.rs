@@ -1,7 +1,5 @@
 //! Converts the resources of a template to documents, once per assignment of its conditions.
 
-use std::collections::BTreeSet;
-
 use diagnostics::source::{Key, Node, NodeValue, Source};
 use diagnostics::{Finding, Location, escape};
 use task_definition::{HasSchema, Service, TaskDefinition};
@@ -143,10 +141,10 @@ fn properties(
     findings: &mut Vec<Finding>,
 ) -> Result<Document, Vec<Finding>> {
     let is_definition = kind == TASK_DEFINITION;
-    let schema = if is_definition {
-        TaskDefinition::SCHEMA
+    let (schema, name_field) = if is_definition {
+        (TaskDefinition::SCHEMA, "family")
     } else {
-        Service::SCHEMA
+        (Service::SCHEMA, "serviceName")
     };
 
     let mut converter = Converter {
@@ -169,19 +167,10 @@ fn properties(
     let Some(mut node) = node else {
         return Err(Vec::new());
     };
-    let name_field = if is_definition {
-        "family"
-    } else {
-        "serviceName"
-    };
-
     add_name(&mut node, name_field, id);
     // A derived value is not written at its own pointer, so a fix cannot change it there.
-    let not_editable: BTreeSet<String> = reasons
-        .keys()
-        .cloned()
-        .chain(unknowns.iter().map(|unknown| unknown.pointer.clone()))
-        .collect();
+    let unknown = unknowns.iter().map(|unknown| unknown.pointer.clone());
+    let not_editable = reasons.keys().cloned().chain(unknown).collect();
     let source_map = SourceMap {
         naming: Naming::CloudFormation,
         pointers,
@@ -190,27 +179,33 @@ fn properties(
     let mut document = if is_definition {
         definition(source, node, source_map)?
     } else {
-        service(source, &node, source_map)?
+        service(source, node, source_map)?
     };
 
     // As in the other formats, a document with unknown fields is not checked further.
     if !is_complete {
         return Err(Vec::new());
     }
+    add_references(&mut document, id, unknowns);
+    document.add_derivations(&reasons);
+
+    Ok(document)
+}
+
+/// Adds the name by which resources refer to the document, and the definition that it refers to.
+fn add_references(document: &mut Document, id: &str, unknowns: Vec<UnknownValue>) {
     // `!Ref` uses the logical id, requests in other files use the family.
     document.names.push(id.to_owned());
 
     let resource = logical_id(&unknowns);
     // The referenced definition is in the same template, so the reference is not unknown.
-    let known = |unknown: &UnknownValue| resource.is_some() && unknown.pointer == "/taskDefinition";
+    let is_known =
+        |unknown: &UnknownValue| resource.is_some() && unknown.pointer == "/taskDefinition";
     document.unknowns = unknowns
         .into_iter()
-        .filter(|unknown| !known(unknown))
+        .filter(|unknown| !is_known(unknown))
         .collect();
-    document.task_definition = resource.or(document.task_definition);
-    document.add_derivations(&reasons);
-
-    Ok(document)
+    document.task_definition = resource.or(document.task_definition.take());
 }
 
 /// Adds the name that CloudFormation would generate.

@@ -1,11 +1,11 @@
 //! Helpers of several rules: iterators over a definition, and texts for findings.
 
-use diagnostics::{Edit, find_placeholder, nearest};
+use diagnostics::{Edit, nearest};
 use serde_json::json;
 use task_definition::fargate_sizes::{parse_cpu, parse_memory, smallest};
 use task_definition::{
     Condition, ContainerDefinition, LocatedDefinition, LogConfiguration, PortMapping,
-    TaskDefinition,
+    TaskDefinition, find_placeholder,
 };
 
 /// Returns every container with its pointer.
@@ -22,6 +22,22 @@ pub(super) fn container<'l>(
     name: &str,
 ) -> Option<(String, &'l ContainerDefinition)> {
     containers(located).find(|(_, container)| container.name == name)
+}
+
+/// Returns the platform of a task as images name it: `linux/amd64`, the default, or `linux/arm64`.
+pub fn platform_of(definition: &TaskDefinition) -> String {
+    let platform = definition.runtime_platform.as_ref();
+    let architecture = platform.and_then(|platform| platform.cpu_architecture.as_deref());
+    let system = if definition.is_windows() {
+        "windows"
+    } else {
+        "linux"
+    };
+    let architecture = match architecture {
+        Some("ARM64") => "arm64",
+        _ => "amd64",
+    };
+    format!("{system}/{architecture}")
 }
 
 /// An entry of dependsOn.

@@ -4,17 +4,22 @@ use diagnostics::source::Source;
 use diagnostics::{Color, Finding, Severity};
 use task_definition::read;
 
-use crate::images::{ImageFact, ImageFacts};
-use crate::inputs::check_input;
+use crate::images::{ImageFact, ImageFacts, Inspection};
+use crate::inputs::{check_input, check_input_with, read_input};
 
-use super::{Rule, check_with, rules};
+use super::{Failing, Rule, check_with, rules};
 
 fn findings(name: &str, text: &str) -> Vec<Finding> {
     check_input(&Source::new(name, text))
 }
 
+fn example(rule: &Rule, text: &str) -> Vec<Finding> {
+    let input = read_input(&Source::new(rule.id, text));
+    check_input_with(&input, &[], &rule.example_images())
+}
+
 fn render(rule: &Rule, text: &str) -> String {
-    findings(rule.id, text)
+    example(rule, text)
         .iter()
         .map(|finding| finding.render(Color::No))
         .collect()
@@ -30,11 +35,11 @@ fn every_passing_case_passes_every_rule() {
 #[test]
 fn every_failing_case_violates_only_its_rule_and_once() {
     for rule in rules() {
-        let found: Vec<_> = findings(rule.id, rule.failing)
+        let found: Vec<_> = example(rule, &rule.failing_document())
             .into_iter()
             .map(|finding| (finding.rule, finding.severity))
             .collect();
-        let rendered = render(rule, rule.failing);
+        let rendered = render(rule, &rule.failing_document());
         assert_eq!(found, [(rule.id, rule.severity)], "{}: {rendered}", rule.id);
     }
 }
@@ -42,7 +47,7 @@ fn every_failing_case_violates_only_its_rule_and_once() {
 #[test]
 fn every_finding_of_a_failing_case_has_a_location_a_pointer_and_a_hint() {
     for rule in rules() {
-        for finding in findings(rule.id, rule.failing) {
+        for finding in example(rule, &rule.failing_document()) {
             let text = finding.render(Color::No);
             assert!(text.contains(&format!("--> {}:", rule.id)), "{text}");
             assert!(text.contains('^'), "{text}");
@@ -60,6 +65,25 @@ fn every_finding_of_a_failing_case_has_a_location_a_pointer_and_a_hint() {
                 "hint: {}",
                 finding.hint
             );
+        }
+    }
+}
+
+#[test]
+fn the_images_of_examples_are_read() {
+    for rule in rules().iter().filter(|rule| !rule.images.is_empty()) {
+        let known: Result<std::collections::BTreeMap<String, Inspection>, _> =
+            serde_json::from_str(rule.images);
+        assert!(known.is_ok_and(|images| !images.is_empty()), "{}", rule.id);
+    }
+}
+
+#[test]
+fn a_change_of_the_passing_case_replaces_one_text() {
+    for rule in rules() {
+        if let Failing::Change(old, new) = rule.failing {
+            assert_eq!(rule.passing.matches(old).count(), 1, "{}", rule.id);
+            assert_ne!(old, new, "{}", rule.id);
         }
     }
 }

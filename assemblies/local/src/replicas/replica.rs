@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use crate::control_socket::{ControlCommand, send};
-use crate::role::{REPLICA, RUN_NAME};
+use crate::role::{Role, add_options};
 use crate::run_dir::{READY, TASK};
 
 /// One replica.
@@ -90,16 +90,19 @@ impl Replica {
         }
 
         let mut command = Command::new(env::current_exe()?);
-        command.args(replica_arguments(env::args_os().skip(1)));
-        command.args(["--name", &self.name]);
-        for port in container_ports {
-            command.args(["--publish", &format!("0:{port}")]);
-        }
+        let mut options = vec![
+            format!("--{}={}", Role::REPLICA, self.number),
+            format!("--name={}", self.name),
+        ];
+        options.extend(
+            container_ports
+                .iter()
+                .map(|port| format!("--publish=0:{port}")),
+        );
+        let arguments = replica_arguments(env::args_os().skip(1));
+        command.args(add_options(arguments, options));
 
         // Ctrl-C goes to the service only. A replica notices the end of the service by the end of its stdin.
-        command.env(REPLICA, self.number.to_string());
-        // This variable has the name of the service, which a replica must not take.
-        command.env_remove(RUN_NAME);
         command.stdin(Stdio::piped()).process_group(0);
 
         if let Some(results) = results {
@@ -264,7 +267,14 @@ fn replica_arguments(arguments: impl Iterator<Item = OsString>) -> Vec<OsString>
     kept
 }
 
-const SERVICE_OPTIONS: [&str; 4] = ["--count", "--name", "--publish", "--timeout"];
+/// `--background` has the name of the service, which a replica must not take.
+const SERVICE_OPTIONS: [&str; 5] = [
+    "--background",
+    "--count",
+    "--name",
+    "--publish",
+    "--timeout",
+];
 const SERVICE_FLAGS: [&str; 4] = ["--bind-all", "--detach", "-d", "--wait"];
 /// Exists once all containers of the replica have been ready.
 const PASSED: &str = "passed";
@@ -275,7 +285,7 @@ mod tests {
 
     #[test]
     fn removes_the_arguments_of_the_service() {
-        let line = "up shop --count 3 -p 0:80 -p81:80 --name=x --env A=b --bind-all -d --wait --timeout 3s --json";
+        let line = "up shop --count 3 -p 0:80 -p81:80 --name=x --env A=b --bind-all -d --wait --timeout 3s --json --background=x";
         let kept = replica_arguments(line.split(' ').map(OsString::from));
         assert_eq!(kept, ["up", "shop", "--env", "A=b", "--json"]);
     }

@@ -80,7 +80,12 @@ impl Files {
         let mut remaining = MAX_BYTES;
 
         for entry in tar.entries().map_err(unreadable)? {
-            let mut entry = entry.map_err(unreadable)?;
+            let is_first = files.by_name.is_empty() && files.links.is_empty();
+            let mut entry = entry.map_err(|source| match is_first {
+                // Any file can be read as a damaged tar archive; one without a single entry is something else.
+                true => LayoutError::NotAnArchive(archive.to_owned()),
+                false => unreadable(source),
+            })?;
             let name = entry.path().map_err(unreadable)?;
             let name = name.to_string_lossy().trim_start_matches("./").to_owned();
             let path = files.folder.join(files.by_name.len().to_string());

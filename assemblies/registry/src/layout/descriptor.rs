@@ -12,6 +12,8 @@ pub mod media_type {
     pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
     /// An image configuration.
     pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+    /// The same of a Docker image.
+    pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
     /// A layer that is not compressed.
     pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
     /// A layer compressed with gzip.

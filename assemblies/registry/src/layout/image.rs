@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::base::BaseLayer;
 use super::config::ImageConfig;
-use super::descriptor::{Descriptor, ImageManifest, media_type};
+use super::descriptor::{Descriptor, ImageManifest, PlatformFields, media_type};
 use super::layer::Layer;
 use crate::digest::Digest;
 
@@ -12,6 +13,7 @@ use crate::digest::Digest;
 pub struct Image {
     manifest: Descriptor,
     blobs: Vec<(Descriptor, Vec<u8>)>,
+    base: Vec<BaseLayer>,
 }
 
 impl Image {
@@ -26,16 +28,26 @@ impl Image {
             .map(|layer| layer.diff_id().to_string())
             .collect();
         let platform = config.platform();
+        Self::from_parts(&[], to_json(&config), platform, layers, annotations)
+    }
 
-        let config = to_json(&config);
+    /// Combines the layers of a base with further ones, under a configuration that names all of them.
+    pub(crate) fn from_parts(
+        base: &[BaseLayer],
+        config: Vec<u8>,
+        platform: PlatformFields,
+        layers: Vec<Layer>,
+        annotations: BTreeMap<String, String>,
+    ) -> Self {
         let config_descriptor = Descriptor::from_content(media_type::CONFIG, &config);
         let manifest = to_json(&ImageManifest {
             schema_version: 2,
             media_type: Some(media_type::MANIFEST.to_owned()),
             config: config_descriptor.clone(),
-            layers: layers
+            layers: base
                 .iter()
-                .map(|layer| layer.descriptor().clone())
+                .map(|layer| layer.descriptor.clone())
+                .chain(layers.iter().map(|layer| layer.descriptor().clone()))
                 .collect(),
             annotations,
         });
@@ -44,16 +56,15 @@ impl Image {
             ..Descriptor::from_content(media_type::MANIFEST, &manifest)
         };
 
-        let mut blobs: Vec<(Descriptor, Vec<u8>)> = layers
-            .into_iter()
-            .map(|layer| (layer.descriptor().clone(), layer.content().to_vec()))
-            .collect();
+        let mut blobs: Vec<(Descriptor, Vec<u8>)> =
+            layers.into_iter().map(Layer::into_parts).collect();
         blobs.push((config_descriptor, config));
         blobs.push((manifest_descriptor.clone(), manifest));
 
         Self {
             manifest: manifest_descriptor,
             blobs,
+            base: base.to_vec(),
         }
     }
 
@@ -62,18 +73,27 @@ impl Image {
         &self.manifest
     }
 
-    /// Returns every blob in the order in which a registry accepts them: layers, configuration, manifest.
+    /// Returns every blob in the order in which a registry accepts them: layers, configuration, manifest. The layers
+    /// of a base image are files of its layout, and not among them.
     pub fn blobs(&self) -> &[(Descriptor, Vec<u8>)] {
         &self.blobs
     }
 
+    /// Returns the layers of the base image.
+    pub(super) fn base(&self) -> &[BaseLayer] {
+        &self.base
+    }
+
     /// Returns the compressed size of all layers, in bytes: what a task downloads.
     pub fn compressed_size(&self) -> u64 {
-        self.blobs
+        let base: u64 = self.base.iter().map(|layer| layer.descriptor.size).sum();
+        let added: u64 = self
+            .blobs
             .iter()
             .filter(|(descriptor, _)| descriptor.media_type.contains(".layer."))
             .map(|(descriptor, _)| descriptor.size)
-            .sum()
+            .sum();
+        base + added
     }
 }
 
@@ -91,6 +111,6 @@ impl Descriptor {
 }
 
 /// Serializes a document of this module, whose types have no map with keys other than strings.
-pub(super) fn to_json(document: &impl serde::Serialize) -> Vec<u8> {
+pub(crate) fn to_json(document: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(document).unwrap_or_default()
 }

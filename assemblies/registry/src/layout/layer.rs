@@ -38,6 +38,27 @@ pub enum Compression {
     Zstd,
 }
 
+impl Compression {
+    /// Returns the media type of a layer with this compression.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Gzip => media_type::LAYER_GZIP,
+            Self::Zstd => media_type::LAYER_ZSTD,
+        }
+    }
+
+    /// Returns algorithm, version and level, which the bytes of a layer depend on.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Gzip => "gzip level 9".to_owned(),
+            Self::Zstd => format!(
+                "zstd {} level {ZSTD_LEVEL}",
+                zstd::zstd_safe::version_string()
+            ),
+        }
+    }
+}
+
 /// A compressed layer.
 #[derive(Clone, Debug)]
 pub struct Layer {
@@ -60,6 +81,11 @@ impl Layer {
     /// Returns the compressed archive.
     pub fn content(&self) -> &[u8] {
         &self.content
+    }
+
+    /// Returns the descriptor and the compressed archive.
+    pub(super) fn into_parts(self) -> (Descriptor, Vec<u8>) {
+        (self.descriptor, self.content)
     }
 }
 
@@ -105,16 +131,14 @@ impl LayerBuilder {
 
     /// Writes and compresses the archive.
     pub fn finish(self, compression: Compression) -> Result<Layer, LayoutError> {
-        let archive = self.archive().map_err(LayoutError::Layer)?;
-        let content = compress(&archive, compression).map_err(LayoutError::Layer)?;
-        let media_type = match compression {
-            Compression::Gzip => media_type::LAYER_GZIP,
-            Compression::Zstd => media_type::LAYER_ZSTD,
-        };
+        self.archive()?.compress(compression)
+    }
 
-        Ok(Layer {
-            descriptor: Descriptor::from_content(media_type, &content),
-            diff_id: Digest::from_content(&archive),
+    /// Writes the archive. It is compressed apart, since that takes seconds and is needed only if it changed.
+    pub fn archive(self) -> Result<LayerArchive, LayoutError> {
+        let content = self.write().map_err(LayoutError::Layer)?;
+        Ok(LayerArchive {
+            diff_id: Digest::from_content(&content),
             content,
         })
     }
@@ -148,7 +172,7 @@ impl LayerBuilder {
         Ok(())
     }
 
-    fn archive(&self) -> io::Result<Vec<u8>> {
+    fn write(&self) -> io::Result<Vec<u8>> {
         let mut archive = tar::Builder::new(Vec::new());
 
         for (path, entry) in &self.entries {
@@ -170,6 +194,30 @@ impl LayerBuilder {
         }
 
         archive.into_inner()
+    }
+}
+
+/// The archive of a layer before compression.
+#[derive(Clone, Debug)]
+pub struct LayerArchive {
+    content: Vec<u8>,
+    diff_id: Digest,
+}
+
+impl LayerArchive {
+    /// Returns the digest of the archive.
+    pub fn diff_id(&self) -> &Digest {
+        &self.diff_id
+    }
+
+    /// Compresses the archive.
+    pub fn compress(self, compression: Compression) -> Result<Layer, LayoutError> {
+        let content = compress(&self.content, compression).map_err(LayoutError::Layer)?;
+        Ok(Layer {
+            descriptor: Descriptor::from_content(compression.media_type(), &content),
+            diff_id: self.diff_id,
+            content,
+        })
     }
 }
 
@@ -196,7 +244,10 @@ fn compress(archive: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
             encoder.write_all(archive)?;
             encoder.finish()
         }
-        // Level 19 is the strongest that needs no more memory to unpack than the default window.
-        Compression::Zstd => zstd::bulk::compress(archive, 19),
+        Compression::Zstd => zstd::bulk::compress(archive, ZSTD_LEVEL),
     }
 }
+
+/// The strongest level with a window of 8 MiB, which every decoder supports (RFC 8878 section 3.1.1.1.2); others use up
+/// to 128 MiB of memory in each container that is unpacked.
+const ZSTD_LEVEL: i32 = 19;

@@ -1,6 +1,7 @@
 //! Reads a layout directory; every blob is verified before it is used.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use super::LayoutError;
 use super::config::ImageConfig;
 use super::descriptor::{Descriptor, ImageManifest, Index, PlatformFields};
 use super::write::file;
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 
 /// A layout directory.
 #[derive(Clone, Debug)]
@@ -35,12 +36,35 @@ impl Layout {
         }
 
         let path = folder.join("index.json");
-        let text = fs::read(&path).map_err(file("read", &path))?;
+        let text = read_document(&path)?;
         let index = parse(&path, &text)?;
         Ok(Self {
             folder: folder.to_owned(),
             index,
         })
+    }
+
+    /// Returns a layout whose blobs are in a directory, and whose index is not.
+    pub(crate) fn with_index(folder: PathBuf, index: Index) -> Self {
+        Self { folder, index }
+    }
+
+    /// Returns the layout with only the images of this name, or `None` if it has no such image.
+    pub fn select(mut self, name: &str) -> Option<Self> {
+        let key = "org.opencontainers.image.ref.name";
+        self.index
+            .manifests
+            .retain(|descriptor| descriptor.annotations.get(key).map(String::as_str) == Some(name));
+        (!self.index.manifests.is_empty()).then_some(self)
+    }
+
+    /// Returns the names of the images.
+    pub fn names(&self) -> Vec<String> {
+        let key = "org.opencontainers.image.ref.name";
+        let manifests = self.index.manifests.iter();
+        manifests
+            .filter_map(|descriptor| descriptor.annotations.get(key).cloned())
+            .collect()
     }
 
     /// Returns the top-level index.
@@ -103,6 +127,16 @@ impl Layout {
 
     /// Reads a blob and verifies its size and digest.
     pub fn blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>, LayoutError> {
+        let mut reader = self.reader(descriptor)?;
+        let mut content = Vec::new();
+        let read = reader.read_to_end(&mut content);
+        read.map_err(file("read", &self.folder))?;
+        reader.finish()?;
+        Ok(content)
+    }
+
+    /// Opens a blob; its size is verified now, its digest by [`BlobReader::finish`].
+    pub fn reader(&self, descriptor: &Descriptor) -> Result<BlobReader, LayoutError> {
         // Parsing the digest keeps `../` in a foreign manifest out of the path.
         let digest: Digest = descriptor
             .digest
@@ -110,33 +144,91 @@ impl Layout {
             .map_err(|_| LayoutError::Path(descriptor.digest.clone()))?;
         let path = self.folder.join("blobs/sha256").join(digest.hex());
 
-        let Ok(metadata) = fs::metadata(&path) else {
+        let opened = File::open(&path).and_then(|blob| Ok((blob.metadata()?, blob)));
+        let Ok((metadata, blob)) = opened else {
             return Err(LayoutError::MissingBlob {
                 path: self.folder.clone(),
                 digest,
             });
         };
 
-        let altered = LayoutError::AlteredBlob {
-            path: self.folder.clone(),
-            digest: digest.clone(),
-        };
-        if metadata.len() != descriptor.size {
-            return Err(altered);
+        if metadata.is_file() && metadata.len() == descriptor.size {
+            return Ok(BlobReader {
+                blob,
+                hasher: Hasher::default(),
+                digest,
+                folder: self.folder.clone(),
+            });
         }
+        Err(LayoutError::AlteredBlob {
+            path: self.folder.clone(),
+            digest,
+        })
+    }
 
-        let content = fs::read(&path).map_err(file("read", &path))?;
-        if Digest::from_content(&content) == digest {
-            Ok(content)
-        } else {
-            Err(altered)
+    /// Verifies size and digest of a blob without keeping it in memory.
+    pub fn verify(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
+        let digest: Digest = descriptor
+            .digest
+            .parse()
+            .map_err(|_| LayoutError::Path(descriptor.digest.clone()))?;
+        let path = self.folder.join("blobs/sha256").join(digest.hex());
+
+        match Digest::from_file(&path) {
+            Ok((actual, size)) if actual == digest && size == descriptor.size => Ok(()),
+            Ok(_) => Err(LayoutError::AlteredBlob {
+                path: self.folder.clone(),
+                digest,
+            }),
+            Err(_) => Err(LayoutError::MissingBlob {
+                path: self.folder.clone(),
+                digest,
+            }),
         }
     }
 
     /// Reads a blob as JSON.
-    fn document<T: DeserializeOwned>(&self, descriptor: &Descriptor) -> Result<T, LayoutError> {
+    pub(crate) fn document<T: DeserializeOwned>(
+        &self,
+        descriptor: &Descriptor,
+    ) -> Result<T, LayoutError> {
+        if descriptor.size > MAX_DOCUMENT_BYTES {
+            let path = self.folder.join(&descriptor.digest);
+            return Err(LayoutError::DocumentTooLarge(path));
+        }
         let content = self.blob(descriptor)?;
         parse(&self.folder.join(&descriptor.digest), &content)
+    }
+}
+
+/// Reads a blob and computes its digest on the way.
+#[derive(Debug)]
+pub struct BlobReader {
+    blob: File,
+    hasher: Hasher,
+    digest: Digest,
+    folder: PathBuf,
+}
+
+impl BlobReader {
+    /// Reads the rest and compares the digest of everything with that of the descriptor.
+    pub fn finish(mut self) -> Result<(), LayoutError> {
+        io::copy(&mut self, &mut io::sink()).map_err(file("read", &self.folder.clone()))?;
+        if self.hasher.finish() == self.digest {
+            return Ok(());
+        }
+        Err(LayoutError::AlteredBlob {
+            path: self.folder,
+            digest: self.digest,
+        })
+    }
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.blob.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
     }
 }
 
@@ -146,6 +238,21 @@ impl PlatformFields {
         format!("{}/{}", self.os, self.architecture)
     }
 }
+
+/// Reads a document that is not addressed by digest, within the size limit.
+fn read_document(path: &Path) -> Result<Vec<u8>, LayoutError> {
+    let mut text = Vec::new();
+    let opened = File::open(path).map_err(file("read", path))?;
+    let read = opened.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut text);
+    read.map_err(file("read", path))?;
+    if text.len() as u64 > MAX_DOCUMENT_BYTES {
+        return Err(LayoutError::DocumentTooLarge(path.to_owned()));
+    }
+    Ok(text)
+}
+
+/// Registries limit manifests to 4 MiB (OCI distribution specification 1.1, "Pushing Manifests").
+const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
 pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, LayoutError> {
     serde_json::from_slice(text).map_err(|source| LayoutError::Json {

@@ -124,6 +124,11 @@ impl<'m> Unpacker<'m> {
         Ok(())
     }
 
+    /// Returns the bytes of all files so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Sets the modes of the directories and returns the number of devices and sockets that were left out.
     pub fn finish(self) -> Result<u64, UnpackError> {
         // In reverse order children come before their parents, which may then become unreadable.
@@ -302,12 +307,24 @@ fn reopen(folder: &OwnedFd) -> io::Result<OwnedFd> {
 fn remove(parent: &OwnedFd, name: &Path) -> io::Result<()> {
     match unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => remove_tree(parent, name),
+        Err(Errno::ISDIR | Errno::PERM) => remove_folder(parent, name),
         Err(errno) => Err(errno.into()),
     }
 }
 
-fn remove_tree(parent: &OwnedFd, name: &Path) -> io::Result<()> {
+/// Removes a directory tree, if it exists, with the read-only directories that images have.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let parent = openat(
+        CWD,
+        path.parent().unwrap_or(Path::new("/")),
+        flags,
+        Mode::empty(),
+    )?;
+    remove(&parent, path.file_name().unwrap_or_default().as_ref())
+}
+
+fn remove_folder(parent: &OwnedFd, name: &Path) -> io::Result<()> {
     // Layers may have made the directory read-only.
     chmodat(parent, name, Mode::from(0o700), AtFlags::empty())?;
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -355,13 +372,13 @@ fn whiteout(
 }
 
 /// Returns the path of an entry relative to the root.
-fn inside(entry: &Entry<'_, impl Read>) -> Result<PathBuf, UnpackError> {
+pub(super) fn inside(entry: &Entry<'_, impl Read>) -> Result<PathBuf, UnpackError> {
     let path = entry.path().map_err(UnpackError::Archive)?;
     relative(&path).ok_or_else(|| UnpackError::Path(path.to_string_lossy().into_owned()))
 }
 
 /// Drops a leading `/` and `.`; `None` for a path with `..`.
-fn relative(path: &Path) -> Option<PathBuf> {
+pub(super) fn relative(path: &Path) -> Option<PathBuf> {
     let mut result = PathBuf::new();
     for component in path.components() {
         match component {

@@ -1,12 +1,14 @@
 //! Writes images into a layout directory.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
 use super::LayoutError;
+use super::base::BaseLayer;
 use super::descriptor::{Descriptor, Index};
 use super::image::{Image, to_json};
+use crate::digest::Digest;
 
 /// Writes a layout that contains the image in all its platforms, with `name` as its reference.
 ///
@@ -16,11 +18,19 @@ use super::image::{Image, to_json};
 pub fn write(folder: &Path, name: &str, images: &[Image]) -> Result<Descriptor, LayoutError> {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).map_err(file("create", &blobs))?;
+    // Two calls at once would remove each other's blobs. The lock ends with the descriptor.
+    let lock = File::open(&blobs).map_err(file("open", &blobs))?;
+    lock.lock().map_err(file("lock", &blobs))?;
 
     let mut kept = Vec::new();
     for (descriptor, content) in images.iter().flat_map(Image::blobs) {
         write_blob(&blobs, descriptor, content)?;
         kept.push(hex(&descriptor.digest).to_owned());
+    }
+
+    for layer in images.iter().flat_map(Image::base) {
+        copy_blob(&blobs, layer)?;
+        kept.push(hex(&layer.descriptor.digest).to_owned());
     }
 
     let mut top = if let [image] = images {
@@ -63,6 +73,28 @@ pub(super) fn write_blob(
         Ok(())
     } else {
         replace(&path, content)
+    }
+}
+
+/// Copies a layer of a base image, whose content is verified on the way.
+fn copy_blob(blobs: &Path, layer: &BaseLayer) -> Result<(), LayoutError> {
+    let path = blobs.join(hex(&layer.descriptor.digest));
+    let is_intact = |path: &Path| {
+        Digest::from_file(path).is_ok_and(|(digest, length)| {
+            digest.as_str() == layer.descriptor.digest && length == layer.descriptor.size
+        })
+    };
+    if is_intact(&path) {
+        return Ok(());
+    }
+
+    let temporary = path.with_extension("tmp");
+    fs::copy(&layer.path, &temporary).map_err(file("copy", &layer.path))?;
+    if is_intact(&temporary) {
+        fs::rename(&temporary, &path).map_err(file("write", &path))
+    } else {
+        let _ = fs::remove_file(&temporary);
+        Err(layer.altered_error())
     }
 }
 

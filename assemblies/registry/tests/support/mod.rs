@@ -16,6 +16,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+pub(crate) mod pushing;
+pub(crate) mod store;
+
 /// A registry with prepared replies by path and `Authorization`; the last reply of a list repeats.
 pub(crate) struct Registry {
     pub(crate) address: SocketAddr,

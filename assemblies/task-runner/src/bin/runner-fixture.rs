@@ -230,6 +230,7 @@ async fn supervise(folder: &str) -> Result<(), BoxError> {
     let program = Program {
         binary: env::current_exe()?,
         arguments: vec![],
+        called_as: vec![],
         folder: folder.into(),
         image: None,
     };

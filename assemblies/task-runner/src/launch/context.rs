@@ -200,36 +200,6 @@ fn ids_by_name(file: &Path, name: &str) -> Option<(u32, Option<u32>)> {
 }
 
 fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) -> Mounts {
-    let has_image = program.image.is_some();
-    let mut writable_paths = Vec::from_iter((!has_image).then(|| program.folder.join(".assemble")));
-    writable_paths.extend(
-        plan.writable_paths
-            .get(&container.name)
-            .into_iter()
-            .flatten()
-            .cloned(),
-    );
-
-    let read_only = container.readonly_root_filesystem == Some(true);
-    // A volume mounted above the program or its folder would hide them.
-    let is_hidden = |path: &Path| {
-        container
-            .mount_points
-            .iter()
-            .any(|mount| path.starts_with(&mount.container_path))
-    };
-
-    let needed = [
-        program.binary.parent().map(Path::to_owned),
-        Some(program.folder.clone()),
-    ];
-    let needed = needed.into_iter().flatten().filter(|_| !has_image);
-
-    writable_paths.extend(needed.filter(|path| is_hidden(path)));
-    writable_paths.retain(|path| path.exists());
-    writable_paths.sort();
-    writable_paths.dedup();
-
     let bind = |mount: &MountPoint, read_only: bool| Bind {
         source: plan.volume(&mount.source_volume),
         target: mount.container_path.clone().into(),
@@ -256,11 +226,40 @@ fn mounts(plan: &RunPlan, container: &ContainerDefinition, program: &Program) ->
                 mebibytes: tmpfs.size,
             })
             .collect(),
-        read_only,
-        writable_paths,
+        read_only: container.readonly_root_filesystem == Some(true),
+        writable_paths: writable_paths(plan, container, program),
         hosts: plan.hosts.clone(),
         scratch: plan.folder.join("scratch"),
     }
+}
+
+/// Returns the host paths that the container may write to, or that a volume would hide.
+fn writable_paths(
+    plan: &RunPlan,
+    container: &ContainerDefinition,
+    program: &Program,
+) -> Vec<PathBuf> {
+    let has_image = program.image.is_some();
+    let mut paths = Vec::from_iter((!has_image).then(|| program.folder.join(".assemble")));
+    let mentioned = plan.writable_paths.get(&container.name);
+    paths.extend(mentioned.into_iter().flatten().cloned());
+
+    // A volume mounted above the program or its folder would hide them.
+    let is_hidden = |path: &Path| {
+        let mut mounts = container.mount_points.iter();
+        mounts.any(|mount| path.starts_with(&mount.container_path))
+    };
+    let needed = [
+        program.binary.parent().map(Path::to_owned),
+        Some(program.folder.clone()),
+    ];
+    let needed = needed.into_iter().flatten().filter(|_| !has_image);
+
+    paths.extend(needed.filter(|path| is_hidden(path)));
+    paths.retain(|path| path.exists());
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 /// Parses a signal as images write it: `SIGQUIT`, `QUIT` or `3` (man 7 signal; numbers of x86 and ARM).

@@ -31,6 +31,22 @@ const FIRST_ID: u32 = 0x6000_0000;
 /// The number of ids of an image; 65535 is the last.
 const ID_COUNT: u32 = 0x1_0000;
 
+/// Returns the owner on this host of a file with this owner in an image; `None` is the caller.
+///
+/// Files that are unpacked with these owners need no further change at the first run.
+pub fn image_owner(user: u32, group: u32) -> Option<(u32, u32)> {
+    if !geteuid().is_root() {
+        return None;
+    }
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    if !map.contains(FULL_ID_RANGE) {
+        return Some((user, group));
+    }
+    // Ids beyond the range of an image exist nowhere else, so their files belong to its root.
+    let map = |id: u32| FIRST_ID + if id < ID_COUNT { id } else { 0 };
+    Some((map(user), map(group)))
+}
+
 /// Chowns a folder and its content to an image's users, unless that was done; returns the owner of the folder.
 ///
 /// Inside of a user namespace, or for a caller other than root, the owners stay.

@@ -86,6 +86,7 @@ pub(crate) fn plan(folder: &Path, containers: Vec<Value>) -> RunPlan {
     let program = Program {
         binary: FIXTURE.into(),
         arguments: vec![],
+        called_as: vec![],
         folder: folder.to_owned(),
         image: None,
     };

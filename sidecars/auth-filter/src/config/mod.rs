@@ -107,6 +107,9 @@ pub struct Config {
     pub limits: Limits,
     /// Limits of the upstream.
     pub upstream_limits: UpstreamLimits,
+    /// Proxies for key sets; no setting: the process reads them from its environment.
+    #[serde(skip)]
+    pub proxy: ProxySettings,
 }
 
 /// A trusted issuer and the policy for its tokens.
@@ -174,6 +177,7 @@ impl Default for Config {
             identity_token: IdentityTokenSettings::default(),
             limits: Limits::default(),
             upstream_limits: UpstreamLimits::default(),
+            proxy: ProxySettings::none(),
         }
     }
 }
@@ -238,14 +242,18 @@ impl Config {
     }
 
     /// Creates the fetcher for keys; reads the CA certificates.
-    pub fn fetcher(&self, proxy: ProxySettings) -> Result<Fetcher, SetupError> {
+    pub fn fetcher(&self) -> Result<Fetcher, SetupError> {
         let ca_file = self.jwks_ca_file.clone().unwrap_or_default();
         let plain_http = if self.insecure_jwks_http {
             PlainHttp::Anywhere
         } else {
             PlainHttp::LoopbackOnly
         };
-        Fetcher::new(TrustStore::from_ca_file(ca_file), plain_http, proxy)
+        Fetcher::new(
+            TrustStore::from_ca_file(ca_file),
+            plain_http,
+            self.proxy.clone(),
+        )
     }
 
     /// Returns how often keys are loaded and when they become stale.

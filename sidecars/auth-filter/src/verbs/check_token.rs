@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::time::SystemTime;
 
-use chassis::http::client::ProxySettings;
 use chassis::{BoxError, format_chain};
 use serde_json::{Value, json};
 
@@ -14,11 +13,7 @@ use crate::json::{lookup, parse_object};
 use crate::jws::{Algorithm, Header, Jws, JwsError, Key};
 use crate::keys::KeySet;
 
-pub(super) async fn report(
-    token: &str,
-    config: &Config,
-    proxy: ProxySettings,
-) -> Result<Report, BoxError> {
+pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxError> {
     let read;
     let token = if token == "-" {
         read = from_stdin()?;
@@ -62,7 +57,7 @@ pub(super) async fn report(
         }
     };
 
-    let origin = config.origin(issuer, config.fetcher(proxy)?)?;
+    let origin = config.origin(issuer, config.fetcher()?)?;
     let set = match origin.load().await {
         Ok(set) => set,
         Err(error) => {

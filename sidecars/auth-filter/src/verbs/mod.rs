@@ -7,7 +7,6 @@ mod report;
 
 use std::io::Write;
 
-use chassis::http::client::ProxySettings;
 use chassis::{BoxError, Verb};
 
 use crate::config::Config;
@@ -49,12 +48,7 @@ pub(crate) fn run_without_settings(
 }
 
 /// Runs a verb and returns its exit code.
-pub(crate) async fn run(
-    name: &str,
-    arguments: &[String],
-    config: &Config,
-    proxy: ProxySettings,
-) -> Result<u8, BoxError> {
+pub(crate) async fn run(name: &str, arguments: &[String], config: &Config) -> Result<u8, BoxError> {
     if let ("identity-jwks", []) = (name, arguments) {
         let tokens = IdentityTokens::new(config.identity_token.clone())
             .map_err(|error| format!("`identity_token.key` is {error}"))?;
@@ -63,7 +57,7 @@ pub(crate) async fn run(
     }
 
     let report = match (name, arguments) {
-        ("check-token", [token]) => check_token::report(token, config, proxy).await?,
+        ("check-token", [token]) => check_token::report(token, config).await?,
         ("explain", [method, path]) => explain::report(method, path, config)?,
         _ => return Err(usage(name).into()),
     };

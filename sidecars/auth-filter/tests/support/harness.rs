@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auth_filter::Config;
-use chassis::http::client::ProxySettings;
-use chassis::{Common, Process, Readiness, Shutdown, Trigger};
+use chassis::{Readiness, Shutdown, Trigger};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,14 +102,7 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let (trigger, shutdown) = Shutdown::pair();
         let readiness = Readiness::new();
-        let common = Common::with_admin_port(0);
-        let process = Process {
-            shutdown,
-            readiness: readiness.clone(),
-            common,
-            proxy: ProxySettings::none(),
-        };
-        let serving = auth_filter::serve(config, listener, process);
+        let serving = auth_filter::serve(config, listener, shutdown, readiness.clone());
         let task = tokio::spawn(async move { serving.await.unwrap() });
 
         Self {

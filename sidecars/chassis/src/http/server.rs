@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     Body, Limits, activity::Activity, connection::Connection, vectored_join::VectoredJoin,
 };
-use crate::{BoxError, Shutdown, accept::accept_each};
+use crate::{Shutdown, accept::accept_each};
 
 /// The protocol a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,18 +49,13 @@ pub struct OpenConnection<Io, S> {
 /// Serves cleartext HTTP/1 and HTTP/2 until the shutdown, then drains for at most `limits.drain_timeout`.
 ///
 /// An error of one connection never ends the loop; errors of `accept` itself back off.
-pub async fn serve<S, F>(
-    listener: TcpListener,
-    service: S,
-    limits: Limits,
-    shutdown: Shutdown,
-) -> Result<(), BoxError>
+pub async fn serve<S, F>(listener: TcpListener, service: S, limits: Limits, shutdown: Shutdown)
 where
     S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let cleartext = |stream: TcpStream| async move { Ok((VectoredJoin(stream), Protocol::Auto)) };
-    serve_with(listener, cleartext, service, limits, shutdown).await
+    serve_with(listener, cleartext, service, limits, shutdown).await;
 }
 
 /// Serves HTTP over a transport on top of TCP, such as TLS.
@@ -73,8 +68,7 @@ pub async fn serve_with<T, TF, Io, S, F>(
     service: S,
     limits: Limits,
     shutdown: Shutdown,
-) -> Result<(), BoxError>
-where
+) where
     T: Fn(TcpStream) -> TF + Clone + Send + Sync + 'static,
     TF: Future<Output = io::Result<(Io, Protocol)>> + Send + 'static,
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -95,7 +89,6 @@ where
     };
 
     serve_connections(listener, open, limits, shutdown).await;
-    Ok(())
 }
 
 /// Serves HTTP on connections opened by `open`, each with a separate service, such as one that knows

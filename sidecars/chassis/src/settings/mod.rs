@@ -33,6 +33,57 @@ pub trait Settings:
     }
 }
 
+/// The error of a library function that was given invalid settings; contains every problem.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid settings: {}", format_all(.0))]
+pub struct SettingsError(Vec<Problem>);
+
+impl SettingsError {
+    /// Creates an error with one problem.
+    pub fn new(
+        setting: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self(vec![Problem::new(setting, message, hint)])
+    }
+
+    /// Returns an error if there is any problem.
+    pub fn from_problems(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Self(problems))
+        }
+    }
+
+    /// Returns the problems.
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.0
+    }
+}
+
+impl FromIterator<Problem> for SettingsError {
+    fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
+        Self(problems.into_iter().collect())
+    }
+}
+
+fn format_all(problems: &[Problem]) -> String {
+    let lines = problems.iter().map(|problem| {
+        let Problem {
+            setting,
+            message,
+            hint,
+        } = problem;
+        match hint.as_str() {
+            "" => format!("`{setting}` {message}"),
+            hint => format!("`{setting}` {message}; {hint}"),
+        }
+    });
+    lines.collect::<Vec<_>>().join(". ")
+}
+
 /// A problem with one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {

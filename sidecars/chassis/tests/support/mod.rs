@@ -42,9 +42,7 @@ where
     let address = listener.local_addr().unwrap();
     let (trigger, shutdown) = Shutdown::pair();
     let task = tokio::spawn(async move {
-        http::serve(listener, service, limits, shutdown)
-            .await
-            .unwrap();
+        http::serve(listener, service, limits, shutdown).await;
     });
 
     Server {

@@ -6,8 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use chassis::format_chain;
 use chassis::http::client::{
-    Client, ClientConfig, ClientError, ClientLimits, ProxySettings, SetupError, TrustStore,
-    check_url,
+    Client, ClientConfig, ClientError, ClientLimits, SetupError, TrustStore, check_url,
 };
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
@@ -43,11 +42,7 @@ pub(crate) struct HttpSink {
 }
 
 impl HttpSink {
-    pub(super) fn new(
-        base: Uri,
-        config: &Config,
-        proxy: ProxySettings,
-    ) -> Result<Self, EndpointError> {
+    pub(super) fn new(base: Uri, config: &Config) -> Result<Self, EndpointError> {
         check_url(&base)?;
         // The file is not needed for plain http, so it need not exist then.
         let trust = if base.scheme() == Some(&Scheme::HTTPS) {
@@ -57,7 +52,7 @@ impl HttpSink {
         };
         let client = Client::new(ClientConfig {
             trust,
-            proxy,
+            proxy: config.proxy.clone(),
             limits: ClientLimits {
                 // `export_timeout` limits the whole exchange, so these must not end it earlier.
                 response_timeout: config.export_timeout.duration(),

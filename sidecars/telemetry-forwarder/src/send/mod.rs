@@ -16,7 +16,6 @@ mod worker;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chassis::http::client::ProxySettings;
 
 use crate::config::{Config, Endpoint};
 use crate::counters::ItemOutcome;
@@ -67,11 +66,11 @@ pub(crate) struct Prepared {
 
 impl Destination {
     /// Creates the destination of the settings; reads the certificate authorities.
-    pub(crate) fn new(config: &Config, proxy: ProxySettings) -> Result<Self, EndpointError> {
+    pub(crate) fn new(config: &Config) -> Result<Self, EndpointError> {
         Ok(match config.endpoint().unwrap_or(Endpoint::Discard) {
             Endpoint::Discard => Self::Discard,
             Endpoint::File(path) => Self::File(file::FileSink::new(path)),
-            Endpoint::Http(base) => Self::Http(Box::new(http::HttpSink::new(base, config, proxy)?)),
+            Endpoint::Http(base) => Self::Http(Box::new(http::HttpSink::new(base, config)?)),
         })
     }
 

@@ -37,7 +37,7 @@ async fn a_stop_keeps_serving_until_the_upstream_stops() {
 
     assert!(answer.ends_with("still here"), "{answer}");
     stop.fire();
-    within(app).await.unwrap().unwrap();
+    within(app).await.unwrap();
     line(&mut process.lines, "upstream stopped").await;
     assert_eq!(within(process.child.wait()).await.unwrap().code(), Some(0));
 }

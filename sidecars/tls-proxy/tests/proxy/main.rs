@@ -17,7 +17,7 @@ use http_body_util::channel::Channel;
 use support::{
     Authority, BOTH, Request, answer, get, h1, h2, handshake, mirror, next_hop, proxy, text, within,
 };
-use tls_proxy::{Config, MinVersion, Proxy};
+use tls_proxy::{Config, Listeners, MinVersion, Proxy};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -307,12 +307,24 @@ async fn forwards_grpc_with_its_trailers() {
 
 #[tokio::test]
 async fn the_plain_listener_redirects_to_https() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let limits = chassis::http::Limits::default();
-    let never = chassis::Shutdown::never();
+    let bind = || async { TcpListener::bind("127.0.0.1:0").await.unwrap() };
+    let (main, redirect) = (bind().await, bind().await);
+    let address = redirect.local_addr().unwrap();
+    let authority = Authority::new();
+    let config = Config {
+        upstream: Some("http://127.0.0.1:1".into()),
+        certificate: Secret::new(authority.certificate),
+        key: Secret::new(authority.key),
+        redirect_port: 8443,
+        ..Config::default()
+    };
+    let listeners = Listeners {
+        main,
+        redirect: Some(redirect),
+    };
 
-    tokio::spawn(tls_proxy::serve_redirect(listener, 8443, limits, never));
+    let (never, readiness) = (chassis::Shutdown::never(), chassis::Readiness::new());
+    tokio::spawn(tls_proxy::serve(config, listeners, never, readiness));
     let mut plain = TcpStream::connect(address).await.unwrap();
     let request = b"POST /a?b HTTP/1.1\r\nhost: coins.example:80\r\nconnection: close\r\n\r\n";
     plain.write_all(request).await.unwrap();

@@ -10,7 +10,7 @@
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use chassis::{
-    Secret, Shutdown, Trigger,
+    Readiness, Secret, Shutdown, Trigger,
     http::{self, Body, Limits, empty},
 };
 use http_body_util::BodyExt;
@@ -214,7 +214,7 @@ pub(crate) async fn proxy(upstream: SocketAddr, change: impl FnOnce(&mut Config)
     // Created here and not in the task, so that a test may change the files afterwards.
     let proxy = Proxy::new(&config).unwrap();
     let task = tokio::spawn(async move {
-        proxy.serve(listener, shutdown).await.unwrap();
+        proxy.serve(listener, shutdown, Readiness::new()).await;
     });
 
     RunningProxy {

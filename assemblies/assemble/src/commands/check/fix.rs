@@ -44,7 +44,8 @@ pub(super) fn apply_all(
         }
 
         titles.extend(fixes);
-        source.text = text;
+        // A new source: it knows where the lines of its text start.
+        source = Source::new(source.name, text);
     }
 
     (source, titles)

@@ -166,24 +166,7 @@ fn create_crate(
         ("admin", &admin),
     ];
 
-    let (package, library, description) = match arguments.kind {
-        Kind::App | Kind::Sidecar => (
-            include_str!("templates/crate-app.toml"),
-            include_str!("templates/crate-app.rs.txt"),
-            include_str!("templates/crate-app.yaml"),
-        ),
-        Kind::Proxy => (
-            include_str!("templates/crate-app.toml"),
-            include_str!("templates/crate-proxy.rs.txt"),
-            include_str!("templates/crate-proxy.yaml"),
-        ),
-        Kind::Init => (
-            include_str!("templates/crate-init.toml"),
-            include_str!("templates/crate-init.rs.txt"),
-            include_str!("templates/crate-init.yaml"),
-        ),
-    };
-
+    let (package, library, description) = templates(arguments.kind);
     let files = [
         ("Cargo.toml", package),
         ("src/lib.rs", library),
@@ -200,6 +183,27 @@ fn create_crate(
     );
 
     Ok((starters.into(), next))
+}
+
+/// Returns the templates of `Cargo.toml`, `src/lib.rs` and `component.yaml`.
+fn templates(kind: Kind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        Kind::App | Kind::Sidecar => (
+            include_str!("templates/crate-app.toml"),
+            include_str!("templates/crate-app.rs.txt"),
+            include_str!("templates/crate-app.yaml"),
+        ),
+        Kind::Proxy => (
+            include_str!("templates/crate-app.toml"),
+            include_str!("templates/crate-proxy.rs.txt"),
+            include_str!("templates/crate-proxy.yaml"),
+        ),
+        Kind::Init => (
+            include_str!("templates/crate-init.toml"),
+            include_str!("templates/crate-init.rs.txt"),
+            include_str!("templates/crate-init.yaml"),
+        ),
+    }
 }
 
 /// Returns how to add the new component to an assembly.

@@ -17,6 +17,7 @@ use clap::Args;
 use crate::arguments::ValueArguments;
 use crate::error::CliError;
 use crate::project::Project;
+use crate::runtime;
 use crate::ui::Ui;
 
 mod folder;
@@ -140,13 +141,7 @@ fn event_id(number: u64) -> String {
 fn stop_flag() -> Result<&'static AtomicBool, CliError> {
     static STOPPED: AtomicBool = AtomicBool::new(false);
 
-    let failure =
-        |error: std::io::Error| CliError::Usage(format!("cannot listen for signals: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(failure)?;
-
+    let runtime = runtime::new()?;
     // The watch loop is synchronous; one thread waits for the signals.
     thread::spawn(move || {
         runtime.block_on(async {

@@ -37,7 +37,7 @@ impl Group {
 }
 
 /// All groups, in the order of the index. Every rule is in exactly one of them.
-pub(super) static GROUPS: [Group; 21] = [
+pub(super) static GROUPS: [Group; 22] = [
     Group::by_id(
         "manifest",
         "Manifest structure",
@@ -75,6 +75,7 @@ pub(super) static GROUPS: [Group; 21] = [
     Group::by_letter("dependencies", "Dependencies", 'D'),
     Group::by_letter("lifecycle", "Start and stop", 'F'),
     Group::by_letter("health", "Health checks and timeouts", 'H'),
+    Group::by_letter("images", "Content of images (`check --images`)", 'I'),
     Group::by_letter("logging", "Logging", 'L'),
     Group::by_letter("secrets", "Secrets of containers", 'S'),
     Group::by_letter("volumes", "Volumes", 'V'),

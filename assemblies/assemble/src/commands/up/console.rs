@@ -32,7 +32,7 @@ pub(super) struct ConsoleSink {
 
 impl ConsoleSink {
     /// Creates a sink with columns wide enough for the longest name.
-    pub(super) fn new(definition: &TaskDefinition, number: Option<&str>, ui: &Ui) -> Self {
+    pub(super) fn new(definition: &TaskDefinition, number: Option<u8>, ui: &Ui) -> Self {
         // With several replicas their lines interleave, so there is no single status line.
         let bottom = stdout().is_terminal() && stderr().is_terminal() && number.is_none();
         let prefix = number
@@ -175,32 +175,16 @@ impl ConsoleSink {
             EventKind::Killing => self.note(event, Sign::Bad, "killed"),
             EventKind::Stopped { code, reason } => {
                 self.stopping.remove(&container);
-                let message = match (code, reason) {
-                    (_, Some(reason)) => reason.clone(),
-                    (Some(code), None) => format!("exited {code}"),
-                    (None, None) => "never started".to_owned(),
-                };
-
-                // 143 is SIGTERM: the expected end of a program without a handler for it.
-                let fine = matches!(code, Some(0 | 143) | None) && reason.is_none();
-                self.note(event, if fine { Sign::Down } else { Sign::Bad }, &message);
+                let (sign, message) = describe_end(*code, reason.as_deref());
+                self.note(event, sign, &message);
             }
             EventKind::Warning(message) => self.note(event, Sign::Warning, message),
             EventKind::TaskStopping { code, reason } => {
                 self.note(event, Sign::Down, &format!("stopping: {code}: {reason}"));
             }
             EventKind::Task { status, health } => {
-                let sign = match (status, health) {
-                    (TaskStatus::Running, Health::Unhealthy) => Sign::Bad,
-                    (TaskStatus::Running, _) => Sign::Well,
-                    _ => Sign::Down,
-                };
-
-                let health = match health {
-                    Health::Unknown => String::new(),
-                    health => format!(" {health}"),
-                };
-                self.note(event, sign, &format!("{status}{health}"));
+                let (sign, message) = describe_task(*status, *health);
+                self.note(event, sign, &message);
             }
         }
     }
@@ -279,4 +263,32 @@ fn describe_health(health: Health, streak: u32, output: &str) -> (Sign, String) 
             format!("{health}, {}: {output}", format_failed_checks(streak)),
         ),
     }
+}
+
+/// Describes the end of a container: its exit code, or the reason why it has none.
+fn describe_end(code: Option<i32>, reason: Option<&str>) -> (Sign, String) {
+    let message = match (code, reason) {
+        (_, Some(reason)) => reason.to_owned(),
+        (Some(code), None) => format!("exited {code}"),
+        (None, None) => "never started".to_owned(),
+    };
+
+    // 143 is SIGTERM: the expected end of a program without a handler for it.
+    let is_fine = matches!(code, Some(0 | 143) | None) && reason.is_none();
+    (if is_fine { Sign::Down } else { Sign::Bad }, message)
+}
+
+/// Describes the status of the task, and its health once that is known.
+fn describe_task(status: TaskStatus, health: Health) -> (Sign, String) {
+    let sign = match (status, health) {
+        (TaskStatus::Running, Health::Unhealthy) => Sign::Bad,
+        (TaskStatus::Running, _) => Sign::Well,
+        _ => Sign::Down,
+    };
+
+    let message = match health {
+        Health::Unknown => status.to_string(),
+        health => format!("{status} {health}"),
+    };
+    (sign, message)
 }

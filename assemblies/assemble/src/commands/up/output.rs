@@ -39,7 +39,7 @@ impl Messages for Output {
         &self,
         definition: &TaskDefinition,
         record: &TaskRecord,
-        replica: Option<&str>,
+        replica: Option<u8>,
     ) -> Box<dyn EventSink> {
         if self.json {
             Box::new(JsonSink::new(record.clone()))

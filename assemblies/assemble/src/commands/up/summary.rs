@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use task_definition::stop_reasons::{self, StopReason};
 use task_runner::{ContainerReport, TaskReport};
 
+use crate::commands::why;
 use crate::project::Project;
 use crate::ui::Ui;
 
@@ -48,6 +50,10 @@ pub(super) fn print(finished: &TaskReport, folder: &Path, project: &Project, ui:
         text.extend(cause.last_lines.iter().map(|line| format!("  {line}")));
     }
 
+    if let Some(reason) = explain(finished) {
+        text.push(why::format(reason).trim_end().to_owned());
+    }
+
     if finished.dropped_events > 0 {
         text.push(format!(
             "{} lines were not printed because they came too fast",
@@ -60,6 +66,30 @@ pub(super) fn print(finished: &TaskReport, folder: &Path, project: &Project, ui:
 
     // One call, so that output of a process that ends at the same moment cannot split it.
     ui.message(&text.join("\n"));
+}
+
+/// Explains the end of a task that failed, as ECS would report it.
+fn explain(finished: &TaskReport) -> Option<&'static StopReason> {
+    let cause = finished.cause.as_ref()?;
+    let container = finished
+        .containers
+        .iter()
+        .find(|container| container.name == *cause)?;
+    if container.exit_code == Some(0) {
+        return None;
+    }
+
+    let code = container.exit_code.map(stop_reasons::exit_code_text);
+    let reason = container.reason.as_deref().unwrap_or_default();
+    let text = format!(
+        "{reason} {} {}",
+        finished.stopped_reason,
+        code.unwrap_or_default()
+    );
+    let found = stop_reasons::explain(&text)?;
+    // The summary says already that an essential container exited.
+    let is_general = |pattern: &str| pattern.starts_with("essential container");
+    (!found.patterns.iter().any(|pattern| is_general(pattern))).then_some(found)
 }
 
 fn row(container: &ContainerReport) -> [String; COLUMNS] {
@@ -147,6 +177,35 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    fn failing_task(reason: Option<&str>, code: i32) -> TaskReport {
+        TaskReport {
+            stop_code: None,
+            stopped_reason: "Essential container in task exited".to_owned(),
+            cause: Some("app".to_owned()),
+            was_running: true,
+            containers: vec![ContainerReport {
+                name: "app".to_owned(),
+                exit_code: Some(code),
+                reason: reason.map(str::to_owned),
+                ..ContainerReport::default()
+            }],
+            dropped_events: 0,
+        }
+    }
+
+    #[test]
+    fn explains_a_failure_as_ecs_would_report_it() {
+        let memory = Some("OutOfMemoryError: Container killed due to memory usage");
+        let cause = |report: TaskReport| explain(&report).map(|reason| reason.cause);
+        assert!(
+            cause(failing_task(memory, 137)).is_some_and(|cause| cause.contains("more memory"))
+        );
+        assert!(cause(failing_task(None, 139)).is_some_and(|cause| cause.contains("SIGSEGV")));
+        // An exit code of the program's own says nothing, and success needs no explanation.
+        assert_eq!(cause(failing_task(None, 3)), None);
+        assert_eq!(cause(failing_task(None, 0)), None);
+    }
 
     #[test]
     fn shows_no_signal_for_a_container_that_never_ran() {

@@ -1,6 +1,6 @@
 //! Derives the definition of a container.
 
-use diagnostics::LocationMap;
+use diagnostics::{Location, LocationMap};
 use task_definition::{
     Condition, ContainerDefinition, Dependency, FirelensConfiguration, HealthCheck,
     LinuxParameters, LogConfiguration, MountPoint, PortMapping, RestartPolicy, Secret,
@@ -46,6 +46,7 @@ pub(super) fn container(
         port_mappings: port_mappings(wiring, index),
         essential: Some(essential),
         restart_policy: restart,
+        entry_point: entry_point(member, at, locations),
         command: command(member),
         environment: environment(wiring, index, at, locations),
         mount_points: file.files.iter().map(|path| mount(member, path)).collect(),
@@ -101,6 +102,18 @@ impl AppProtocol {
             Self::Grpc => "grpc",
         }
     }
+}
+
+/// Returns the entry point of a container that runs a bundle's image; other images have their own.
+fn entry_point(member: &AssemblyMember, at: &str, locations: &mut LocationMap) -> Vec<String> {
+    let Some(bundle) = &member.bundle else {
+        return Vec::new();
+    };
+
+    let derivation = format!("the image `{}` contains several components", bundle.name());
+    let location = Location::from_derivation(derivation, Some(member.location.clone()));
+    locations.insert(format!("{at}/entryPoint"), location);
+    bundle.command_of(member.component.name())
 }
 
 fn command(member: &AssemblyMember) -> Vec<String> {
@@ -230,7 +243,13 @@ fn health(member: &AssemblyMember) -> Option<HealthCheck> {
         return None;
     }
 
-    // An image of the toolkit has no shell, only the program at the root: `/name COMMAND…`.
+    // An image of the toolkit has no shell, only the program at the root: `/name COMMAND…`, or in a bundle
+    // `/bundle name COMMAND…`.
+    let name = member.component.name();
+    let program = member.bundle.as_ref().map_or_else(
+        || vec![format!("/{name}")],
+        |bundle| bundle.command_of(name),
+    );
     let is_complete = matches!(
         health.command.first().map(String::as_str),
         Some("CMD" | "CMD-SHELL")
@@ -238,7 +257,9 @@ fn health(member: &AssemblyMember) -> Option<HealthCheck> {
     let mut command = if is_complete {
         Vec::new()
     } else {
-        vec!["CMD".to_owned(), format!("/{}", member.component.name())]
+        let mut words = vec!["CMD".to_owned()];
+        words.extend(program);
+        words
     };
 
     command.extend(health.command.iter().cloned());

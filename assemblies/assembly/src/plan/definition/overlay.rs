@@ -3,6 +3,7 @@
 use diagnostics::{LocationMap, escape};
 use serde_json::Value;
 
+use crate::manifest::Manifest;
 use crate::plan::merge;
 use crate::wire::Wiring;
 
@@ -38,9 +39,7 @@ pub(super) fn merge_overrides(wiring: &Wiring, value: &mut Value, locations: &mu
                 &overlay,
                 &pointer,
                 &from,
-                &mut |pointer, from| {
-                    locations.replace(pointer, manifest.location(from));
-                },
+                &mut |pointer, from| replace(locations, manifest, pointer, from),
             );
         }
     }
@@ -49,7 +48,16 @@ pub(super) fn merge_overrides(wiring: &Wiring, value: &mut Value, locations: &mu
     if let Some(patch) = &manifest.file().patch {
         let patch = Value::Object(patch.clone());
         merge::merge(value, &patch, "", "/patch", &mut |pointer, from| {
-            locations.replace(pointer, manifest.location(from));
+            replace(locations, manifest, pointer, from);
         });
+    }
+}
+
+/// Records the origin of a value that the manifest has replaced.
+fn replace(locations: &mut LocationMap, manifest: &Manifest, pointer: String, from: &str) {
+    locations.replace(pointer.as_str(), manifest.location(from));
+    // The manifest's `${…}` is text; the reader gives it the type of the field.
+    if manifest.is_interpolated(from) {
+        locations.mark_interpolated(pointer);
     }
 }

@@ -66,90 +66,76 @@ fn usage(plan: &Plan) -> Vec<String> {
 /// Returns the differences that concern this task.
 fn differences(plan: &Plan) -> Vec<String> {
     let task = plan.definition();
+    let any = |test: fn(&ContainerDefinition) -> bool| task.container_definitions.iter().any(test);
+    let waits_for_exit = any(|container| {
+        let mut edges = container.depends_on.iter();
+        edges.any(|edge| edge.condition == Condition::Complete)
+    });
+    let has_health_check = any(|container| container.health_check.is_some());
+    let has_files = any(|container| !container.environment_files.is_empty());
+    let restarts = any(|container| {
+        let policy = container.restart_policy.as_ref();
+        policy.is_some_and(|policy| policy.enabled)
+    });
+
     // A note is listed only if the task uses the feature; the header would be too long otherwise.
-    let mut all = vec![
-        essential(task),
-        "Stop order: Compose, too, stops a container after those that depend on it, each within its \
-        stop_grace_period, but only when Compose stops them; stopping the Docker daemon or a single container \
-        does not keep the order."
-            .to_owned(),
+    let note = |is_used: bool, text: &str| is_used.then(|| text.to_owned());
+    let all = [
+        Some(essential(task)),
+        note(true, STOP_ORDER),
+        note(waits_for_exit, COMPLETE),
+        timeouts(task),
+        note(has_health_check, HEALTH),
+        note(restarts, RESTARTS),
+        Some(size(plan)),
+        note(task.task_role_arn.is_some(), PERMISSIONS),
+        log_router(task),
+        note(has_files, ENVIRONMENT_FILES),
+        note(true, LOGS),
     ];
+    all.into_iter().flatten().collect()
+}
 
-    let any =
-        |test: &dyn Fn(&ContainerDefinition) -> bool| task.container_definitions.iter().any(test);
-    if any(&|container| {
-        container
-            .depends_on
-            .iter()
-            .any(|edge| edge.condition == Condition::Complete)
-    }) {
-        all.push(
-            "COMPLETE: Compose waits for the container to exit and continues with any exit code, with a warning."
-                .to_owned(),
-        );
-    }
+const STOP_ORDER: &str = "\
+Stop order: Compose, too, stops a container after those that depend on it, each within its stop_grace_period, but only \
+when Compose stops them; stopping the Docker daemon or a single container does not keep the order.";
 
-    all.extend(timeouts(task));
-    if any(&|container| container.health_check.is_some()) {
-        all.push(
-            "Health: ECS replaces a task whose essential container is unhealthy; Compose shows it in \
-            `docker compose ps` and continues."
-                .to_owned(),
-        );
-    }
+const COMPLETE: &str = "\
+COMPLETE: Compose waits for the container to exit and continues with any exit code, with a warning.";
 
-    if any(&|container| {
-        container
-            .restart_policy
-            .as_ref()
-            .is_some_and(|policy| policy.enabled)
-    }) {
-        all.push(
-            "Restarts: Compose restarts a container with increasing delay; it has no restartAttemptPeriod, and of \
-            ignoredExitCodes only 0."
-                .to_owned(),
-        );
-    }
+const HEALTH: &str = "\
+Health: ECS replaces a task whose essential container is unhealthy; Compose shows it in `docker compose ps` and \
+continues.";
 
-    all.push(format!(
+const RESTARTS: &str = "\
+Restarts: Compose restarts a container with increasing delay; it has no restartAttemptPeriod, and of ignoredExitCodes \
+only 0.";
+
+const PERMISSIONS: &str = "\
+Permissions: there is no task role; the containers get AWS_ACCESS_KEY_ID and related variables from the shell, if they \
+are set there.";
+
+const ENVIRONMENT_FILES: &str =
+    "Environment files: copy them from S3 into this folder, with the same names.";
+
+const LOGS: &str =
+    "Logs: they go to Docker (`docker compose logs`); there is no metadata endpoint.";
+
+fn size(plan: &Plan) -> String {
+    format!(
         "Size: each container has its CPU share and memory limit, but nothing limits their sum to the \
         task's {}. On a host with fewer cores, set {CPUS}.",
         plan.size()
-    ));
+    )
+}
 
-    if task.task_role_arn.is_some() {
-        all.push(
-            "Permissions: there is no task role; the containers get AWS_ACCESS_KEY_ID and related variables from \
-            the shell, if they are set there."
-                .to_owned(),
-        );
-    }
-
-    let mut routers = task
-        .container_definitions
-        .iter()
-        .filter(|container| container.firelens_configuration.is_some());
-
-    if let Some(router) = routers.next() {
-        all.push(format!(
-            "Log router: FireLens is part of ECS; here `{}` runs, but gets no logs.",
-            router.name
-        ));
-    }
-
-    if any(&|container| !container.environment_files.is_empty()) {
-        all.push(
-            "Environment files: copy them from S3 into this folder, with the same names."
-                .to_owned(),
-        );
-    }
-
-    all.push(
-        "Logs: they go to Docker (`docker compose logs`); there is no metadata endpoint."
-            .to_owned(),
-    );
-
-    all
+fn log_router(task: &TaskDefinition) -> Option<String> {
+    let mut containers = task.container_definitions.iter();
+    let router = containers.find(|container| container.firelens_configuration.is_some())?;
+    Some(format!(
+        "Log router: FireLens is part of ECS; here `{}` runs, but gets no logs.",
+        router.name
+    ))
 }
 
 fn essential(task: &TaskDefinition) -> String {

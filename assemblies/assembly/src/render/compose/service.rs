@@ -17,94 +17,90 @@ pub(super) fn service(
     container: &ContainerDefinition,
     network_service: &str,
 ) -> Value {
-    let mut service = Map::new();
-    let mut set = |field: &str, value: Value| {
-        // Absent fields are left out, so that Compose's defaults apply.
-        let empty = match &value {
-            Value::Null => true,
-            Value::Array(items) => items.is_empty(),
-            Value::Object(map) => map.is_empty(),
-            _ => false,
-        };
-        if !empty {
-            service.insert(field.to_owned(), value);
-        }
-    };
+    let process = process_fields(task, container, network_service);
+    let fields = process.into_iter().chain(resource_fields(task, container));
+    let set = fields.filter(|(_, value)| !is_absent(value));
+    let fields: Map<String, Value> = set
+        .map(|(field, value)| (field.to_owned(), value))
+        .collect();
+    fields.into()
+}
 
-    set("image", literal(&container.image).into());
-    set("platform", platform(task).into());
-    set("network_mode", format!("service:{network_service}").into());
+/// Returns whether a field is left out, so that Compose's default applies.
+fn is_absent(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
 
+/// Returns what runs, where, and in which order.
+fn process_fields(
+    task: &TaskDefinition,
+    container: &ContainerDefinition,
+    network_service: &str,
+) -> Vec<(&'static str, Value)> {
     // `pidMode: task` shares the process namespace between all containers.
-    let shared = task.pid_mode.as_deref() == Some("task");
-    set(
-        "pid",
-        shared.then(|| format!("service:{network_service}")).into(),
-    );
-    set("entrypoint", literals(&container.entry_point).into());
-    set("command", literals(&container.command).into());
-    set(
-        "working_dir",
-        container.working_directory.as_deref().map(literal).into(),
-    );
-    set("environment", environment(task, container).into());
-
-    set("env_file", files(container).into());
-    set("depends_on", depends_on(container).into());
-    set(
-        "healthcheck",
-        container.health_check.as_ref().map_or(Value::Null, health),
-    );
-
+    let is_shared = task.pid_mode.as_deref() == Some("task");
+    let pid = is_shared.then(|| format!("service:{network_service}"));
+    let working_directory = container.working_directory.as_deref().map(literal);
+    let health = container.health_check.as_ref().map(health);
     // Docker's default is 10 seconds, so the value is always written.
     let stop = container.stop_timeout.unwrap_or(STOP_TIMEOUT);
-    set("stop_grace_period", format!("{stop}s").into());
-    set("restart", restart(container).into());
-    set("user", container.user.as_deref().map(literal).into());
-    set("read_only", container.readonly_root_filesystem.into());
-    set("privileged", container.privileged.into());
-    set("stdin_open", container.interactive.into());
-    set("tty", container.pseudo_terminal.into());
 
-    if let Some(linux) = &container.linux_parameters {
-        set("init", linux.init_process_enabled.into());
-        let capabilities = linux.capabilities.as_ref();
-        set(
-            "cap_add",
-            capabilities
-                .map(|capabilities| capabilities.add.clone())
-                .into(),
-        );
-        set(
-            "cap_drop",
-            capabilities
-                .map(|capabilities| capabilities.drop.clone())
-                .into(),
-        );
-        set("tmpfs", tmpfs(linux).into());
-    }
+    vec![
+        ("image", literal(&container.image).into()),
+        ("platform", platform(task).into()),
+        ("network_mode", format!("service:{network_service}").into()),
+        ("pid", pid.into()),
+        ("entrypoint", literals(&container.entry_point).into()),
+        ("command", literals(&container.command).into()),
+        ("working_dir", working_directory.into()),
+        ("environment", environment(task, container).into()),
+        ("env_file", files(container).into()),
+        ("depends_on", depends_on(container).into()),
+        ("healthcheck", health.into()),
+        ("stop_grace_period", format!("{stop}s").into()),
+        ("restart", restart(container).into()),
+        ("user", container.user.as_deref().map(literal).into()),
+        ("read_only", container.readonly_root_filesystem.into()),
+        ("privileged", container.privileged.into()),
+        ("stdin_open", container.interactive.into()),
+        ("tty", container.pseudo_terminal.into()),
+    ]
+}
 
-    set(
-        "volumes",
-        container.mount_points.iter().map(mount).collect(),
-    );
-    set("volumes_from", volumes_from(container).into());
-    set("ulimits", ulimits(container).into());
-    set("sysctls", sysctls(container).into());
-    set(
-        "cpu_shares",
-        container.cpu.map(|cpu| cpu.max(MIN_CPU_SHARES)).into(),
-    );
-    set("cpus", cpus(task).into());
+/// Returns the kernel's settings, the volumes and the limits.
+fn resource_fields(
+    task: &TaskDefinition,
+    container: &ContainerDefinition,
+) -> Vec<(&'static str, Value)> {
+    let linux = container.linux_parameters.as_ref();
+    let capabilities = linux.and_then(|linux| linux.capabilities.as_ref());
+    let added = capabilities.map(|capabilities| capabilities.add.clone());
+    let dropped = capabilities.map(|capabilities| capabilities.drop.clone());
+    let init = linux.and_then(|linux| linux.init_process_enabled);
+    let mounts = container.mount_points.iter().map(mount);
+    let cpu_shares = container.cpu.map(|cpu| cpu.max(MIN_CPU_SHARES));
+    let reservation = container.memory_reservation.map(mebibytes);
 
-    set("mem_limit", container.memory.map(mebibytes).into());
-    set(
-        "mem_reservation",
-        container.memory_reservation.map(mebibytes).into(),
-    );
-    set("labels", labels(container).into());
-
-    service.into()
+    vec![
+        ("init", init.into()),
+        ("cap_add", added.into()),
+        ("cap_drop", dropped.into()),
+        ("tmpfs", linux.map(tmpfs).into()),
+        ("volumes", mounts.collect()),
+        ("volumes_from", volumes_from(container).into()),
+        ("ulimits", ulimits(container).into()),
+        ("sysctls", sysctls(container).into()),
+        ("cpu_shares", cpu_shares.into()),
+        ("cpus", cpus(task).into()),
+        ("mem_limit", container.memory.map(mebibytes).into()),
+        ("mem_reservation", reservation.into()),
+        ("labels", labels(container).into()),
+    ]
 }
 
 /// ECS's default `stopTimeout` in seconds.
@@ -215,7 +211,7 @@ fn restart(container: &ContainerDefinition) -> Option<&'static str> {
         .restart_policy
         .as_ref()
         .filter(|policy| policy.enabled)?;
-    // An ignored exit code is container that causes no restart; Docker can only except 0.
+    // An ignored exit code is one that causes no restart; Docker can only except 0.
     Some(if policy.ignored_exit_codes.contains(&0) {
         "on-failure"
     } else {

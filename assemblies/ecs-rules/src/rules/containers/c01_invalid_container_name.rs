@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{containers, is_name, sanitize_name};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C01",
@@ -18,10 +18,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "my-app", "image": "app:1", "memory": 128 }]
 }"#,
     // A dot is valid in Docker container names but not in ECS.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "my.app", "image": "app:1", "memory": 128 }]
 }"#,
+    ),
     check: Check::Definition(check),
     needs_whole_definition: true,
     ..Rule::DEFAULT

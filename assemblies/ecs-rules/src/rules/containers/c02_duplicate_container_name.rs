@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C02",
@@ -22,13 +22,15 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // Different images do not make the names distinct.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [
     { "name": "app", "image": "app:1", "memory": 128 },
     { "name": "app", "image": "app:2", "memory": 128 }
   ]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

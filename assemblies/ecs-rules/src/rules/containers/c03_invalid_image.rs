@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C03",
@@ -25,10 +25,12 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // A shortened digest, as tools print it.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app@sha256:94af", "memory": 128 }]
 }"#,
+    ),
     check: Check::Definition(check),
     needs_whole_definition: true,
     ..Rule::DEFAULT

@@ -1,8 +1,8 @@
-use diagnostics::{Severity, find_placeholder};
-use task_definition::{ImageReference, LocatedDefinition};
+use diagnostics::Severity;
+use task_definition::{ImageReference, LocatedDefinition, find_placeholder};
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(crate) const RULE: Rule = Rule {
     id: "C04",
@@ -20,10 +20,12 @@ pub(crate) const RULE: Rule = Rule {
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1.4.2", "memory": 128 }]
 }"#,
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:latest", "memory": 128 }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 use task_definition::UNKNOWN_FIELD;
 
-use crate::rules::{Check, Rule};
+use crate::rules::{Check, Failing, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: UNKNOWN_FIELD.id,
@@ -17,10 +17,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // The correct field is present as well, so that R07 is satisfied.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128, "memry": 128 }]
 }"#,
+    ),
     check: Check::Parser,
     ..Rule::DEFAULT
 };

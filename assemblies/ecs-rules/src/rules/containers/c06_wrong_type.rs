@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 use task_definition::WRONG_TYPE;
 
-use crate::rules::{Check, Rule};
+use crate::rules::{Check, Failing, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: WRONG_TYPE.id,
@@ -25,17 +25,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The value of PORT is a number.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "environment": [{ "name": "PORT", "value": 8080 }],
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(r#""value": "8080""#, r#""value": 8080"#),
     check: Check::Parser,
     // Without a value of the right type there is no definition to check or register.
     suppressible: false,

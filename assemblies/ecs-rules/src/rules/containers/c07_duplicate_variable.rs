@@ -2,7 +2,7 @@ use diagnostics::{Edit, Severity};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C07",
@@ -25,17 +25,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // LEVEL has two different values in one list.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "environment": [{ "name": "LEVEL", "value": "info" }, { "name": "LEVEL", "value": "debug" }],
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""environment": [{ "name": "LEVEL", "value": "info" }]"#,
+        r#""environment": [{ "name": "LEVEL", "value": "info" }, { "name": "LEVEL", "value": "debug" }]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

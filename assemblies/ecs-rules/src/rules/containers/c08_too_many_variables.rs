@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C08",
@@ -21,7 +21,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // 101 variables, in YAML flow style to keep the case short.
-    failing: r"family: web
+    failing: Failing::Document(
+        r"family: web
 containerDefinitions:
   - name: app
     image: app:1
@@ -54,6 +55,7 @@ containerDefinitions:
       name: V97, value: x }, { name: V98, value: x }, { name: V99, value: x }, { name: V100, value: x }, {
       name: V101, value: x }
     ]",
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C09",
@@ -25,17 +25,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The name ends in PASSWORD.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "environment": [{ "name": "DATABASE_PASSWORD", "value": "hunter2" }],
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""name": "DATABASE_HOST", "value": "db.internal""#,
+        r#""name": "DATABASE_PASSWORD", "value": "hunter2""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C10",
@@ -30,21 +30,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // An S3 URI in place of an ARN.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "environmentFiles": [{ "value": "s3://settings/web.env", "type": "s3" }]
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""value": "arn:aws:s3:::settings/web.env""#,
+        r#""value": "s3://settings/web.env""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C11",
@@ -18,10 +18,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "user": "65532:65532", "memory": 128 }]
 }"#,
     // The group after the colon is missing.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "user": "65532:", "memory": 128 }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C12",
@@ -26,17 +26,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // 5 seconds is below the minimum of 60.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "restartPolicy": { "enabled": true, "restartAttemptPeriod": 5 },
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""restartAttemptPeriod": 60"#,
+        r#""restartAttemptPeriod": 5"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::{Edit, Severity};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{container, edges, waits_for_exit};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C13",
@@ -27,24 +27,16 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // init is restarted whenever it exits, and app waits for its exit.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
+    failing: Failing::Change(
+        r#"{ "name": "init", "image": "init:1", "essential": false, "memory": 128 }"#,
+        r#"{
       "name": "init",
       "image": "init:1",
       "essential": false,
       "restartPolicy": { "enabled": true },
       "memory": 128
-    },
-    {
-      "name": "app",
-      "image": "app:1",
-      "dependsOn": [{ "containerName": "init", "condition": "SUCCESS" }],
-      "memory": 128
-    }
-  ]
-}"#,
+    }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

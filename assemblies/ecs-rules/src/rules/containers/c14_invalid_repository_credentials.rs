@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "C14",
@@ -30,21 +30,12 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // A Parameter Store ARN: ECS reads registry credentials from Secrets Manager only.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "repositoryCredentials": { "credentialsParameter": "arn:aws:ssm:eu-central-1:111122223333:parameter/registry" }
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""repositoryCredentials": {
+        "credentialsParameter": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:registry-a1b2c3"
+      }"#,
+        r#""repositoryCredentials": { "credentialsParameter": "arn:aws:ssm:eu-central-1:111122223333:parameter/registry" }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::{Severity, nearest};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{container, containers, edges, has_placeholder_names};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "D01",
@@ -26,18 +26,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // Two letters of `cache` are swapped.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "dependsOn": [{ "containerName": "cahce", "condition": "START" }],
-      "memory": 128
-    },
-    { "name": "cache", "image": "cache:1", "memory": 128 }
-  ]
-}"#,
+    failing: Failing::Change(r#""containerName": "cache""#, r#""containerName": "cahce""#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

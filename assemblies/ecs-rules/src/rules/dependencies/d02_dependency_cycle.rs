@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{container, containers};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "D02",
@@ -26,23 +26,15 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // one and two depend on each other.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "one",
-      "image": "app:1",
-      "dependsOn": [{ "containerName": "two", "condition": "START" }],
-      "memory": 128
-    },
-    {
+    failing: Failing::Change(
+        r#"{ "name": "two", "image": "app:1", "memory": 128 }"#,
+        r#"{
       "name": "two",
       "image": "app:1",
       "dependsOn": [{ "containerName": "one", "condition": "START" }],
       "memory": 128
-    }
-  ]
-}"#,
+    }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::{Condition, LocatedDefinition};
 
 use crate::rules::shared::{container, edges};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "D03",
@@ -32,18 +32,16 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // startTimeout is set, so that D07 finds nothing.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "dependsOn": [{ "containerName": "cache", "condition": "HEALTHY" }],
+    failing: Failing::Change(
+        r#"{
+      "name": "cache",
+      "image": "cache:1",
+      "healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 10 },
+      "startTimeout": 120,
       "memory": 128
-    },
-    { "name": "cache", "image": "cache:1", "startTimeout": 120, "memory": 128 }
-  ]
-}"#,
+    }"#,
+        r#"{ "name": "cache", "image": "cache:1", "startTimeout": 120, "memory": 128 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

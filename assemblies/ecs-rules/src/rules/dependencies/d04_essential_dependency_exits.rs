@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{container, containers, edges, waits_for_exit};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "D04",
@@ -28,18 +28,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // init is essential by default.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "dependsOn": [{ "containerName": "init", "condition": "SUCCESS" }],
-      "memory": 128
-    },
-    { "name": "init", "image": "init:1", "memory": 128 }
-  ]
-}"#,
+    failing: Failing::Change(r#""essential": false, "memory": 128"#, r#""memory": 128"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

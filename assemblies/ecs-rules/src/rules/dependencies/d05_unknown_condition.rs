@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 use task_definition::UNKNOWN_CONDITION;
 
-use crate::rules::{Check, Rule};
+use crate::rules::{Check, Failing, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: UNKNOWN_CONDITION.id,
@@ -24,18 +24,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The condition is in lower case.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "dependsOn": [{ "containerName": "cache", "condition": "start" }],
-      "memory": 128
-    },
-    { "name": "cache", "image": "cache:1", "memory": 128 }
-  ]
-}"#,
+    failing: Failing::Change(r#""condition": "START""#, r#""condition": "start""#),
     check: Check::Parser,
     // Without a value of the right type there is no definition to check or register.
     suppressible: false,

@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::{Condition, LocatedDefinition};
 
 use crate::rules::shared::{container, edges};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "D06",
@@ -34,24 +34,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // 3 retries at 25 s take 75 s, longer than startTimeout.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "dependsOn": [{ "containerName": "cache", "condition": "HEALTHY" }],
-      "memory": 128
-    },
-    {
-      "name": "cache",
-      "image": "cache:1",
-      "healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 25, "retries": 3 },
-      "startTimeout": 60,
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(r#""interval": 10"#, r#""interval": 25"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::{Condition, LocatedDefinition};
 
 use crate::rules::shared::{container, edges};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "D07",
@@ -33,7 +33,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The health check without startTimeout may fail forever.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [
     {
@@ -50,6 +51,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

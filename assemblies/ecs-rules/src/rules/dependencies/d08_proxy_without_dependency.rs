@@ -3,7 +3,7 @@ use task_definition::LocatedDefinition;
 
 use crate::rules::network::{proxy_edges, reaches};
 use crate::rules::shared::{add_dependency, shares_network};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "D08",
@@ -34,21 +34,11 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // proxy names the port of app as its upstream, without a dependency.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "proxy",
-      "image": "proxy:1",
-      "environment": [{ "name": "UPSTREAM", "value": "http://127.0.0.1:8080" }]
-    },
-    { "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 8080 }] }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""environment": [{ "name": "UPSTREAM", "value": "http://127.0.0.1:8080" }],
+      "dependsOn": [{ "containerName": "app", "condition": "START" }]"#,
+        r#""environment": [{ "name": "UPSTREAM", "value": "http://127.0.0.1:8080" }]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::{ContainerDefinition, LocatedDefinition};
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "D09",
@@ -22,13 +22,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The collector is essential by default.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    { "name": "app", "image": "app:1", "memory": 128 },
-    { "name": "otel", "image": "aws-otel-collector:v0.43.0", "memory": 64 }
-  ]
-}"#,
+    failing: Failing::Change(r#""memory": 64, "essential": false"#, r#""memory": 64"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

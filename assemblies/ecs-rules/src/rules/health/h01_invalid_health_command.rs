@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "H01",
@@ -27,17 +27,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The first element is the program.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "healthCheck": { "command": ["/app", "probe"] },
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""command": ["CMD", "/app", "probe"]"#,
+        r#""command": ["/app", "probe"]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

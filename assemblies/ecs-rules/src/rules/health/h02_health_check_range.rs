@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "H02",
@@ -27,17 +27,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // retries is above 10.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "healthCheck": { "command": ["CMD", "/app", "probe"], "retries": 20 },
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(r#""interval": 10"#, r#""retries": 20"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "H03",
@@ -25,17 +25,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // Interval and timeout are equal.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 5, "timeout": 5 },
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(r#""interval": 10"#, r#""interval": 5"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

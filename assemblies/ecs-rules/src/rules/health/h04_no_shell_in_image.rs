@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "H04",
@@ -27,17 +27,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The collector's image is built from scratch.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "collector",
-      "image": "aws-otel-collector:v0.43.0",
-      "healthCheck": { "command": ["CMD-SHELL", "curl -f http://localhost:13133/ || exit 1"] },
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""command": ["CMD", "/healthcheck"]"#,
+        r#""command": ["CMD-SHELL", "curl -f http://localhost:13133/ || exit 1"]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };
@@ -55,7 +48,9 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             _ => continue,
         };
 
-        if report.images().has_no_shell(&container.image) {
+        // I04 looks into an image that was read.
+        let is_read = report.images().find_inspected(container).is_some();
+        if !is_read && report.images().has_no_shell(&container.image) {
             let message = format!(
                 "the health check of `{}` needs {tool}, which is not in its image",
                 container.name

@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "H05",
@@ -23,14 +23,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "stopTimeout": 60 }]
 }"#,
     // Fargate waits at most 120 s.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [{ "name": "app", "image": "app:1", "stopTimeout": 300 }]
-}"#,
+    failing: Failing::Change(r#""stopTimeout": 60"#, r#""stopTimeout": 300"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{container, containers, waits_for_exit};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "H06",
@@ -33,22 +33,14 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // 60 s for the proxy and 90 s for the app, one after another.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "proxy",
-      "image": "proxy:1",
-      "dependsOn": [{ "containerName": "app", "condition": "START" }],
-      "stopTimeout": 60
+    failing: Failing::Change(
+        r#""stopTimeout": 30
     },
-    { "name": "app", "image": "app:1", "stopTimeout": 90 }
-  ]
-}"#,
+    { "name": "app", "image": "app:1", "stopTimeout": 60 }"#,
+        r#""stopTimeout": 60
+    },
+    { "name": "app", "image": "app:1", "stopTimeout": 90 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

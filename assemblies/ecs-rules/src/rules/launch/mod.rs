@@ -1,28 +1,40 @@
 //! Rules about services and RunTask requests.
 
-use crate::rules::Rule;
+/// Completes a document with the task definition that most examples of this group share.
+macro_rules! with_definition {
+    ($request:literal) => {
+        concat!(
+            r#"{
+  "taskDefinition": {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+    "containerDefinitions": [
+      {
+        "name": "app",
+        "image": "app:1",
+        "portMappings": [{ "containerPort": 8080, "name": "web" }]
+      }
+    ]
+  },
+"#,
+            $request,
+            "\n}"
+        )
+    };
+}
 
-mod q01_run_task_limits;
-mod q02_launch_conflict;
-mod q03_invalid_service_connect;
-mod q04_invalid_network;
-mod q05_unknown_launch_value;
-mod q06_unconfigured_volume;
-mod q07_no_deployment_headroom;
-mod q08_no_circuit_breaker;
-mod q09_all_spot;
-mod q10_conflicting_settings;
-
-/// The rules of group Q.
-pub(super) static RULES: &[Rule] = &[
-    q01_run_task_limits::RULE,
-    q02_launch_conflict::RULE,
-    q03_invalid_service_connect::RULE,
-    q04_invalid_network::RULE,
-    q05_unknown_launch_value::RULE,
-    q06_unconfigured_volume::RULE,
-    q07_no_deployment_headroom::RULE,
-    q08_no_circuit_breaker::RULE,
-    q09_all_spot::RULE,
-    q10_conflicting_settings::RULE,
-];
+crate::rule_modules! {
+    mod q01_run_task_limits;
+    mod q02_launch_conflict;
+    mod q03_invalid_service_connect;
+    mod q04_invalid_network;
+    mod q05_unknown_launch_value;
+    mod q06_unconfigured_volume;
+    mod q07_no_deployment_headroom;
+    mod q08_no_circuit_breaker;
+    mod q09_all_spot;
+    mod q10_conflicting_settings;
+}

@@ -3,7 +3,7 @@ use task_definition::TaskOverride;
 
 use crate::launch::LaunchContext;
 use crate::rules::shared::suggest_container;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "Q01",
@@ -17,52 +17,21 @@ pub(super) const RULE: Rule = Rule {
     source: "ECS API, RunTask, fields count, overrides, startedBy and clientToken; ECS error \
                   message",
     hint: "Send several requests, or pass less data.",
-    passing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "runTask": {
+    passing: with_definition!(
+        r#"  "runTask": {
     "taskDefinition": "web:3",
     "launchType": "FARGATE",
     "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
     "count": 10,
     "overrides": { "containerOverrides": [{ "name": "app", "command": ["once"] }] }
-  }
-}"#,
+  }"#
+    ),
     // 11 tasks in one request.
-    failing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "runTask": {
-    "taskDefinition": "web:3",
-    "launchType": "FARGATE",
-    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
-    "count": 11
-  }
-}"#,
+    failing: Failing::Change(
+        r#""count": 10,
+    "overrides": { "containerOverrides": [{ "name": "app", "command": ["once"] }] }"#,
+        r#""count": 11"#,
+    ),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };

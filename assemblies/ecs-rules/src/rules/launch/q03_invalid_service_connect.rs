@@ -3,7 +3,7 @@ use task_definition::ClientAlias;
 
 use crate::launch::LaunchContext;
 use crate::rules::shared::is_port_name;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "Q03",
@@ -15,22 +15,8 @@ pub(super) const RULE: Rule = Rule {
                   characters. The proxy supports tcp only.",
     source: "ECS API, ServiceConnectService and ServiceConnectClientAlias",
     hint: "Shorten or correct the name, and keep one alias.",
-    passing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
+    passing: with_definition!(
+        r#"  "service": {
     "serviceName": "web",
     "taskDefinition": "web",
     "desiredCount": 2,
@@ -43,39 +29,10 @@ pub(super) const RULE: Rule = Rule {
     "deploymentConfiguration": {
       "deploymentCircuitBreaker": { "enable": true, "rollback": true }
     }
-  }
-}"#,
+  }"#
+    ),
     // The discovery name has an upper-case letter.
-    failing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
-    "serviceName": "web",
-    "taskDefinition": "web",
-    "desiredCount": 2,
-    "launchType": "FARGATE",
-    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
-    "serviceConnectConfiguration": {
-      "enabled": true,
-      "services": [{ "portName": "web", "discoveryName": "Web", "clientAliases": [{ "port": 80, "dnsName": "web" }] }]
-    },
-    "deploymentConfiguration": {
-      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
-    }
-  }
-}"#,
+    failing: Failing::Change(r#""discoveryName": "web""#, r#""discoveryName": "Web""#),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 
 use crate::launch::LaunchContext;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "Q04",
@@ -12,22 +12,8 @@ pub(super) const RULE: Rule = Rule {
                   five security groups. The quotas cannot be raised.",
     source: "ECS API, AwsVpcConfiguration; ECS service quotas",
     hint: "Use fewer; one security group can contain the rules of several.",
-    passing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
+    passing: with_definition!(
+        r#"  "service": {
     "serviceName": "web",
     "taskDefinition": "web",
     "desiredCount": 2,
@@ -41,40 +27,13 @@ pub(super) const RULE: Rule = Rule {
     "deploymentConfiguration": {
       "deploymentCircuitBreaker": { "enable": true, "rollback": true }
     }
-  }
-}"#,
+  }"#
+    ),
     // Six security groups.
-    failing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
-    "serviceName": "web",
-    "taskDefinition": "web",
-    "desiredCount": 2,
-    "launchType": "FARGATE",
-    "networkConfiguration": {
-      "awsvpcConfiguration": {
-        "subnets": ["subnet-1"],
-        "securityGroups": ["sg-1", "sg-2", "sg-3", "sg-4", "sg-5", "sg-6"]
-      }
-    },
-    "deploymentConfiguration": {
-      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
-    }
-  }
-}"#,
+    failing: Failing::Change(
+        r#""securityGroups": ["sg-1", "sg-2", "sg-3", "sg-4", "sg-5"]"#,
+        r#""securityGroups": ["sg-1", "sg-2", "sg-3", "sg-4", "sg-5", "sg-6"]"#,
+    ),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };

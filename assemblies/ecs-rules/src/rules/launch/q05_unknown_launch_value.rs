@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::Service;
 
 use crate::launch::{LaunchContext, Request};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "Q05",
@@ -13,22 +13,8 @@ pub(super) const RULE: Rule = Rule {
                   values. ECS rejects others.",
     source: "ECS API, CreateService and RunTask; cfn-lint E3030",
     hint: "Use one of the values in the message.",
-    passing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
+    passing: with_definition!(
+        r#"  "service": {
     "serviceName": "web",
     "taskDefinition": "web",
     "desiredCount": 2,
@@ -38,36 +24,13 @@ pub(super) const RULE: Rule = Rule {
     "deploymentConfiguration": {
       "deploymentCircuitBreaker": { "enable": true, "rollback": true }
     }
-  }
-}"#,
+  }"#
+    ),
     // The value is in lower case.
-    failing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
-    "serviceName": "web",
-    "taskDefinition": "web",
-    "desiredCount": 2,
-    "launchType": "FARGATE",
-    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
-    "propagateTags": "service",
-    "deploymentConfiguration": {
-      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
-    }
-  }
-}"#,
+    failing: Failing::Change(
+        r#""propagateTags": "SERVICE""#,
+        r#""propagateTags": "service""#,
+    ),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::{Severity, nearest};
 
 use crate::launch::{LaunchContext, Request};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "Q06",
@@ -47,7 +47,8 @@ pub(super) const RULE: Rule = Rule {
   }
 }"#,
     // The service does not configure the volume.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "taskDefinition": {
     "family": "web",
     "requiresCompatibilities": ["FARGATE"],
@@ -75,6 +76,7 @@ pub(super) const RULE: Rule = Rule {
     }
   }
 }"#,
+    ),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 
 use crate::launch::LaunchContext;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "Q07",
@@ -13,22 +13,8 @@ pub(super) const RULE: Rule = Rule {
                   If neither is possible, the deployment never finishes.",
     source: "ECS API, DeploymentConfiguration, fields maximumPercent and minimumHealthyPercent",
     hint: "Raise maximumPercent, or lower minimumHealthyPercent.",
-    passing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
+    passing: with_definition!(
+        r#"  "service": {
     "serviceName": "web",
     "taskDefinition": "web",
     "desiredCount": 2,
@@ -39,37 +25,10 @@ pub(super) const RULE: Rule = Rule {
       "minimumHealthyPercent": 100,
       "deploymentCircuitBreaker": { "enable": true, "rollback": true }
     }
-  }
-}"#,
+  }"#
+    ),
     // 100 % at most and at least: no task can start or stop.
-    failing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
-    "serviceName": "web",
-    "taskDefinition": "web",
-    "desiredCount": 2,
-    "launchType": "FARGATE",
-    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
-    "deploymentConfiguration": {
-      "maximumPercent": 100,
-      "minimumHealthyPercent": 100,
-      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
-    }
-  }
-}"#,
+    failing: Failing::Change(r#""maximumPercent": 200"#, r#""maximumPercent": 100"#),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };

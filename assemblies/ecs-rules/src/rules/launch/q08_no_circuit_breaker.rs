@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 
 use crate::launch::LaunchContext;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "Q08",
@@ -12,22 +12,8 @@ pub(super) const RULE: Rule = Rule {
                   forever, and the deployment neither fails nor rolls back.",
     source: "ECS developer guide, deployment circuit breaker",
     hint: "Enable deploymentCircuitBreaker with rollback.",
-    passing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
+    passing: with_definition!(
+        r#"  "service": {
     "serviceName": "web",
     "taskDefinition": "web",
     "desiredCount": 2,
@@ -36,32 +22,16 @@ pub(super) const RULE: Rule = Rule {
     "deploymentConfiguration": {
       "deploymentCircuitBreaker": { "enable": true, "rollback": true }
     }
-  }
-}"#,
+  }"#
+    ),
     // The service has no deployment configuration.
-    failing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
-    "serviceName": "web",
-    "taskDefinition": "web",
-    "desiredCount": 2,
-    "launchType": "FARGATE",
-    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } }
-  }
-}"#,
+    failing: Failing::Change(
+        r#""networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+    "deploymentConfiguration": {
+      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
+    }"#,
+        r#""networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } }"#,
+    ),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };

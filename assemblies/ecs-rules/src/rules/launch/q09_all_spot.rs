@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::CapacityProviderItem;
 
 use crate::launch::LaunchContext;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "Q09",
@@ -14,22 +14,8 @@ pub(super) const RULE: Rule = Rule {
                   service running.",
     source: "ECS developer guide, Fargate Spot and capacity providers",
     hint: "Add FARGATE with a base of at least 1.",
-    passing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
+    passing: with_definition!(
+        r#"  "service": {
     "serviceName": "web",
     "taskDefinition": "web",
     "desiredCount": 2,
@@ -41,35 +27,16 @@ pub(super) const RULE: Rule = Rule {
     "deploymentConfiguration": {
       "deploymentCircuitBreaker": { "enable": true, "rollback": true }
     }
-  }
-}"#,
+  }"#
+    ),
     // The strategy consists of Spot only.
-    failing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
-    "serviceName": "web",
-    "taskDefinition": "web",
-    "desiredCount": 2,
-    "capacityProviderStrategy": [{ "capacityProvider": "FARGATE_SPOT", "weight": 1 }],
-    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
-    "deploymentConfiguration": {
-      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
-    }
-  }
-}"#,
+    failing: Failing::Change(
+        r#""capacityProviderStrategy": [
+      { "capacityProvider": "FARGATE", "base": 1, "weight": 0 },
+      { "capacityProvider": "FARGATE_SPOT", "weight": 1 }
+    ]"#,
+        r#""capacityProviderStrategy": [{ "capacityProvider": "FARGATE_SPOT", "weight": 1 }]"#,
+    ),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 
 use crate::launch::LaunchContext;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "Q10",
@@ -14,22 +14,8 @@ pub(super) const RULE: Rule = Rule {
     source: "ECS API, CreateService, fields deploymentConfiguration, \
                   healthCheckGracePeriodSeconds and capacityProviderStrategy",
     hint: "Remove one of the conflicting settings.",
-    passing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
+    passing: with_definition!(
+        r#"  "service": {
     "serviceName": "web",
     "taskDefinition": "web",
     "desiredCount": 2,
@@ -46,25 +32,11 @@ pub(super) const RULE: Rule = Rule {
     "deploymentConfiguration": {
       "deploymentCircuitBreaker": { "enable": true, "rollback": true }
     }
-  }
-}"#,
+  }"#
+    ),
     // A grace period without a load balancer.
-    failing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
+    failing: Failing::Document(with_definition!(
+        r#"  "service": {
     "serviceName": "web",
     "taskDefinition": "web",
     "desiredCount": 2,
@@ -74,8 +46,8 @@ pub(super) const RULE: Rule = Rule {
     "deploymentConfiguration": {
       "deploymentCircuitBreaker": { "enable": true, "rollback": true }
     }
-  }
-}"#,
+  }"#
+    )),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };

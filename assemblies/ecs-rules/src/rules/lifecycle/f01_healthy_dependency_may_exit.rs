@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::{Condition, LocatedDefinition};
 
 use crate::rules::shared::{container, edges};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F01",
@@ -31,20 +31,11 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // cache is not essential and has no restart policy.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    { "name": "app", "image": "app:1", "dependsOn": [{ "containerName": "cache", "condition": "HEALTHY" }], "memory": 128 },
-    {
-      "name": "cache",
-      "image": "cache:1",
-      "essential": false,
-      "healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 10 },
-      "startTimeout": 60,
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""image": "cache:1""#,
+        r#""image": "cache:1",
+      "essential": false"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::{Condition, LocatedDefinition};
 
 use crate::rules::shared::{container, containers, edges};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F02",
@@ -30,19 +30,12 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // Without an interval the default of 30 s applies.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    { "name": "app", "image": "app:1", "dependsOn": [{ "containerName": "cache", "condition": "HEALTHY" }], "memory": 128 },
-    {
-      "name": "cache",
-      "image": "cache:1",
-      "healthCheck": { "command": ["CMD", "/app", "probe"] },
-      "startTimeout": 120,
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""healthCheck": { "command": ["CMD", "/app", "probe"], "interval": 5, "timeout": 2 },
+      "startTimeout": 60"#,
+        r#""healthCheck": { "command": ["CMD", "/app", "probe"] },
+      "startTimeout": 120"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

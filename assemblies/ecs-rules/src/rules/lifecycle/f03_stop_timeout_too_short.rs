@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::{ContainerDefinition, LocatedDefinition};
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F03",
@@ -20,10 +20,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "environment": [{ "name": "SHUTDOWN_TIMEOUT", "value": "45s" }], "stopTimeout": 60, "memory": 128 }]
 }"#,
     // The default stopTimeout of 30 s is shorter than 45 s.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "environment": [{ "name": "SHUTDOWN_TIMEOUT", "value": "45s" }], "memory": 128 }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

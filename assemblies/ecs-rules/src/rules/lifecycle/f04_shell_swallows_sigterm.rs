@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::{ContainerDefinition, LocatedDefinition};
 
 use crate::rules::shared::{containers, edges, waits_for_exit};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F04",
@@ -29,18 +29,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // Without exec, sh stays PID 1.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "entryPoint": ["sh", "-c"],
-      "command": ["/prepare && /app serve"],
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""command": ["/prepare && exec /app serve"]"#,
+        r#""command": ["/prepare && /app serve"]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{containers, edges, waits_for_exit};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F05",
@@ -30,19 +30,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The default period of 300 s applies.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    { "name": "app", "image": "app:1", "memory": 128 },
-    {
-      "name": "helper",
-      "image": "helper:1",
-      "essential": false,
-      "restartPolicy": { "enabled": true },
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""enabled": true, "restartAttemptPeriod": 60"#,
+        r#""enabled": true"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -4,7 +4,7 @@ use task_definition::{ContainerDefinition, LocatedDefinition};
 use crate::images::ImageFacts;
 use crate::rules::network::{loopback_port, reaches, serves};
 use crate::rules::shared::{add_dependency, containers, shares_network};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F06",
@@ -36,21 +36,11 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // app exports to the collector's port without a dependency.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "environment": [{ "name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://127.0.0.1:4318" }]
-    },
-    { "name": "collector", "image": "aws-otel-collector:v0.43.0", "essential": false }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""environment": [{ "name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://127.0.0.1:4318" }],
+      "dependsOn": [{ "containerName": "collector", "condition": "START" }]"#,
+        r#""environment": [{ "name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://127.0.0.1:4318" }]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::{Condition, LocatedDefinition};
 
 use crate::rules::shared::{containers, edges};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F07",
@@ -23,7 +23,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // startTimeout is on the dependent container in place of init.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [
     {
@@ -36,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "init", "image": "init:1", "essential": false, "memory": 128 }
   ]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{container, edges, waits_for_exit};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F08",
@@ -22,13 +22,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // cache runs an image of a server without a command.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    { "name": "app", "image": "app:1", "dependsOn": [{ "containerName": "cache", "condition": "SUCCESS" }], "memory": 128 },
-    { "name": "cache", "image": "redis:8", "essential": false, "memory": 128 }
-  ]
-}"#,
+    failing: Failing::Change(r#""condition": "START""#, r#""condition": "SUCCESS""#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

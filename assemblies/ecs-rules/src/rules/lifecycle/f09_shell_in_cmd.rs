@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F09",
@@ -28,17 +28,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The command line is one element after CMD.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "healthCheck": { "command": ["CMD", "curl -f http://localhost/ || exit 1"] },
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""command": ["CMD-SHELL", "curl -f http://localhost/ || exit 1"]"#,
+        r#""command": ["CMD", "curl -f http://localhost/ || exit 1"]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

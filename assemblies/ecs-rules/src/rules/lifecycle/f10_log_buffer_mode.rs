@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::logs;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "F10",
@@ -42,30 +42,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // A buffer size beside blocking mode.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "logConfiguration": {
-        "logDriver": "awslogs",
-        "options": {
-          "awslogs-group": "/ecs/web",
-          "awslogs-region": "eu-central-1",
-          "awslogs-stream-prefix": "app",
-          "mode": "blocking",
-          "max-buffer-size": "25m"
-        }
-      }
-    }
-  ]
-}"#,
+    failing: Failing::Change(r#""mode": "non-blocking""#, r#""mode": "blocking""#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::{Edit, Severity};
 use task_definition::{ContainerDefinition, LocatedDefinition};
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "X01",
@@ -24,14 +24,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "readonlyRootFilesystem": true }]
 }"#,
     // privileged grants root privileges on the host.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [{ "name": "app", "image": "app:1", "privileged": true }]
-}"#,
+    failing: Failing::Change(r#""readonlyRootFilesystem": true"#, r#""privileged": true"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::{Edit, Severity};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "X02",
@@ -27,20 +27,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // NET_ADMIN is not available on Fargate.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "linuxParameters": { "capabilities": { "add": ["NET_ADMIN"] } }
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""add": ["SYS_PTRACE"], "drop": ["ALL"]"#,
+        r#""add": ["NET_ADMIN"]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::{Edit, Severity};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{containers, shares_network};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "X04",
@@ -36,7 +36,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // vm.max_map_count is not namespaced.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -46,6 +47,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "app", "image": "app:1", "systemControls": [{ "namespace": "vm.max_map_count", "value": "262144" }] }
   ]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

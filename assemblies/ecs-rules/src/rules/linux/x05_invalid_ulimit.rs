@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "X05",
@@ -29,20 +29,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The soft limit is above the hard limit.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "ulimits": [{ "name": "nofile", "softLimit": 65535, "hardLimit": 1024 }]
-    }
-  ]
-}"#,
+    failing: Failing::Change(r#""hardLimit": 65535"#, r#""hardLimit": 1024"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "X06",
@@ -21,15 +21,11 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "envoy", "image": "envoy:1" }]
 }"#,
     // The configuration of an Envoy proxy for App Mesh.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "proxyConfiguration": { "type": "APPMESH", "containerName": "envoy" },
-  "containerDefinitions": [{ "name": "envoy", "image": "envoy:1" }]
-}"#,
+    failing: Failing::Change(
+        r#""memory": "512""#,
+        r#""memory": "512",
+  "proxyConfiguration": { "type": "APPMESH", "containerName": "envoy" }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

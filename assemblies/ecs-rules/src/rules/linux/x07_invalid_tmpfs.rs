@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "X07",
@@ -30,20 +30,12 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The path is relative.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "linuxParameters": { "tmpfs": [{ "containerPath": "tmp", "size": 64 }] }
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""linuxParameters": {
+        "tmpfs": [{ "containerPath": "/tmp", "size": 64, "mountOptions": ["noexec", "nosuid"] }]
+      }"#,
+        r#""linuxParameters": { "tmpfs": [{ "containerPath": "tmp", "size": 64 }] }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

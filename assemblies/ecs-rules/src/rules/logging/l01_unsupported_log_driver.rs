@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "L01",
@@ -36,7 +36,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // syslog is an EC2 driver.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -44,6 +45,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "logConfiguration": { "logDriver": "json-file" } }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -3,7 +3,7 @@ use serde_json::json;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::logs;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "L03",
@@ -37,24 +37,14 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // awslogs-stream-prefix is missing.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "logConfiguration": {
-        "logDriver": "awslogs",
-        "options": { "awslogs-group": "/ecs/web", "awslogs-region": "eu-central-1" }
-      }
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""options": {
+          "awslogs-group": "/ecs/web",
+          "awslogs-region": "eu-central-1",
+          "awslogs-stream-prefix": "app"
+        }"#,
+        r#""options": { "awslogs-group": "/ecs/web", "awslogs-region": "eu-central-1" }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::{Severity, escape, nearest};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::logs;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "L04",
@@ -38,29 +38,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // awslogs-stream is an option of Docker's driver that ECS does not support.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "logConfiguration": {
-        "logDriver": "awslogs",
-        "options": {
-          "awslogs-group": "/ecs/web",
-          "awslogs-region": "eu-central-1",
-          "awslogs-stream-prefix": "app",
-          "awslogs-stream": "app"
-        }
-      }
-    }
-  ]
-}"#,
+    failing: Failing::Change(r#""mode": "non-blocking""#, r#""awslogs-stream": "app""#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::logs;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "L05",
@@ -38,29 +38,11 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The group is created at startup.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "logConfiguration": {
-        "logDriver": "awslogs",
-        "options": {
-          "awslogs-group": "/ecs/web",
-          "awslogs-region": "eu-central-1",
-          "awslogs-stream-prefix": "app",
-          "awslogs-create-group": "true"
-        }
-      }
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""awslogs-stream-prefix": "app""#,
+        r#""awslogs-stream-prefix": "app",
+          "awslogs-create-group": "true""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::logs;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "L06",
@@ -38,7 +38,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // splunk-token is missing.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -52,6 +53,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

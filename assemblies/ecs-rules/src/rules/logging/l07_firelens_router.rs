@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{containers, logs};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "L07",
@@ -30,7 +30,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // No container has firelensConfiguration.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -38,6 +39,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "logConfiguration": { "logDriver": "awsfirelens" } }]
 }"#,
+    ),
     check: Check::Definition(check),
     needs_whole_definition: true,
     ..Rule::DEFAULT

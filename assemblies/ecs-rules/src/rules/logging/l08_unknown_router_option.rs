@@ -2,7 +2,7 @@ use diagnostics::{Severity, escape, nearest};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "L08",
@@ -32,26 +32,13 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The configuration file is in S3.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "router",
-      "image": "fluent-bit:1",
-      "firelensConfiguration": {
-        "type": "fluentbit",
-        "options": {
+    failing: Failing::Change(
+        r#""options": { "config-file-type": "file", "config-file-value": "/extra.conf" }"#,
+        r#""options": {
           "config-file-type": "s3",
           "config-file-value": "arn:aws:s3:::settings/extra.conf"
-        }
-      }
-    }
-  ]
-}"#,
+        }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "L09",
@@ -31,22 +31,11 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The router is not essential and has no restart policy.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "router",
-      "image": "fluent-bit:1",
-      "essential": false,
-      "firelensConfiguration": { "type": "fluentbit" }
-    },
-    { "name": "app", "image": "app:1", "logConfiguration": { "logDriver": "awsfirelens" } }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""image": "fluent-bit:1""#,
+        r#""image": "fluent-bit:1",
+      "essential": false"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::ports;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P01",
@@ -22,14 +22,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 8080 }] }]
 }"#,
     // 80800 is above 65535.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 80800 }] }]
-}"#,
+    failing: Failing::Change(r#""containerPort": 8080"#, r#""containerPort": 80800"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::{Edit, Severity};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{ports, shares_network};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P02",
@@ -29,20 +29,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // Port 80 of the host would be mapped to 8080.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "portMappings": [{ "containerPort": 8080, "hostPort": 80 }]
-    }
-  ]
-}"#,
+    failing: Failing::Change(r#""hostPort": 8080"#, r#""hostPort": 80"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{ports, range, shares_network};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P03",
@@ -26,17 +26,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // Both containers map 8443.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    { "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 8443 }] },
-    { "name": "proxy", "image": "proxy:1", "portMappings": [{ "containerPort": 8443 }] }
-  ]
-}"#,
+    failing: Failing::Change(r#""containerPort": 8080"#, r#""containerPort": 8443"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

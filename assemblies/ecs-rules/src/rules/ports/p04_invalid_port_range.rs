@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{containers, ports};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P04",
@@ -22,14 +22,10 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPortRange": "8000-8010" }] }]
 }"#,
     // The limits are reversed.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPortRange": "8010-8000" }] }]
-}"#,
+    failing: Failing::Change(
+        r#""containerPortRange": "8000-8010""#,
+        r#""containerPortRange": "8010-8000""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

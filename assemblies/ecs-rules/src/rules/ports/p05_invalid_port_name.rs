@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{is_port_name, ports};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P05",
@@ -28,20 +28,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // Upper-case letters are not valid in a port name.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "portMappings": [{ "containerPort": 8443, "name": "HTTPS" }]
-    }
-  ]
-}"#,
+    failing: Failing::Change(r#""name": "https""#, r#""name": "HTTPS""#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::ports;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P06",
@@ -28,20 +28,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // appProtocol without a name.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "portMappings": [{ "containerPort": 8080, "appProtocol": "http" }]
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""name": "web", "appProtocol": "http""#,
+        r#""appProtocol": "http""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -3,7 +3,7 @@ use task_definition::TaskDefinition;
 
 use crate::launch::LaunchContext;
 use crate::rules::shared::{range, suggest_container};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P07",
@@ -49,39 +49,10 @@ pub(super) const RULE: Rule = Rule {
   }
 }"#,
     // The load balancer targets 8081; the container maps 8080.
-    failing: r#"{
-  "taskDefinition": {
-    "family": "web",
-    "requiresCompatibilities": ["FARGATE"],
-    "networkMode": "awsvpc",
-    "cpu": "256",
-    "memory": "512",
-    "containerDefinitions": [
-      {
-        "name": "app",
-        "image": "app:1",
-        "portMappings": [{ "containerPort": 8080, "name": "web" }]
-      }
-    ]
-  },
-  "service": {
-    "serviceName": "web",
-    "taskDefinition": "web",
-    "desiredCount": 2,
-    "launchType": "FARGATE",
-    "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
-    "loadBalancers": [
-      {
-        "targetGroupArn": "arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/web/0123456789abcdef",
-        "containerName": "app",
-        "containerPort": 8081
-      }
-    ],
-    "deploymentConfiguration": {
-      "deploymentCircuitBreaker": { "enable": true, "rollback": true }
-    }
-  }
-}"#,
+    failing: Failing::Change(
+        r#"        "containerPort": 8080"#,
+        r#"        "containerPort": 8081"#,
+    ),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{containers, shares_network};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P08",
@@ -30,21 +30,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The address uses the container's name, as in Docker Compose.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "environment": [{ "name": "COLLECTOR", "value": "collector:4317" }]
-    },
-    { "name": "collector", "image": "collector:1" }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""value": "127.0.0.1:4317""#,
+        r#""value": "collector:4317""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -4,7 +4,7 @@ use task_definition::LocatedDefinition;
 
 use crate::rules::network::{listeners, offers, proxy_edges};
 use crate::rules::shared::shares_network;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P09",
@@ -36,22 +36,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // app listens on all interfaces behind the proxy.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "proxy",
-      "image": "proxy:1",
-      "environment": [{ "name": "UPSTREAM", "value": "http://127.0.0.1:8080" }],
-      "dependsOn": [{ "containerName": "app", "condition": "START" }]
-    },
-    { "name": "app", "image": "app:1", "environment": [{ "name": "LISTEN", "value": "0.0.0.0:8080" }] }
-  ]
-}"#,
+    failing: Failing::Change(r#""value": "127.0.0.1:8080""#, r#""value": "0.0.0.0:8080""#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{containers, ports, range};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P10",
@@ -30,21 +30,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // app maps the port of the router.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    {
-      "name": "router",
-      "image": "fluent-bit:1",
-      "firelensConfiguration": { "type": "fluentbit" }
-    },
-    { "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 24224 }] }
-  ]
-}"#,
+    failing: Failing::Change(r#""containerPort": 8080"#, r#""containerPort": 24224"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

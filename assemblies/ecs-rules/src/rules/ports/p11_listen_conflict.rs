@@ -3,7 +3,7 @@ use task_definition::LocatedDefinition;
 
 use crate::rules::network::listeners;
 use crate::rules::shared::{containers, edges, shares_network, waits_for_exit};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "P11",
@@ -27,17 +27,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // Both containers listen on 8080 according to PORT.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    { "name": "app", "image": "app:1", "environment": [{ "name": "PORT", "value": "8080" }] },
-    { "name": "admin", "image": "admin:1", "environment": [{ "name": "PORT", "value": "8080" }] }
-  ]
-}"#,
+    failing: Failing::Change(r#""value": "8081""#, r#""value": "8080""#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

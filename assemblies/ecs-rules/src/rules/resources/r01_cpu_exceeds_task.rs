@@ -3,7 +3,7 @@ use task_definition::LocatedDefinition;
 use task_definition::fargate_sizes::parse_cpu;
 
 use crate::rules::shared::{containers, format_sum, suggest_larger_size};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "R01",
@@ -26,17 +26,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // 192 and 128 units exceed 256.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    { "name": "app", "image": "app:1", "cpu": 192 },
-    { "name": "proxy", "image": "proxy:1", "cpu": 128 }
-  ]
-}"#,
+    failing: Failing::Change(r#""cpu": 64"#, r#""cpu": 128"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

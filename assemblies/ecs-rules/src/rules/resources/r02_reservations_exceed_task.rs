@@ -3,7 +3,7 @@ use task_definition::LocatedDefinition;
 use task_definition::fargate_sizes::parse_memory;
 
 use crate::rules::shared::{containers, format_sum, suggest_larger_size};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "R02",
@@ -27,17 +27,7 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // Each container fits on its own; the sum does not.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    { "name": "app", "image": "app:1", "memory": 384 },
-    { "name": "proxy", "image": "proxy:1", "memory": 256 }
-  ]
-}"#,
+    failing: Failing::Change(r#""memory": 128"#, r#""memory": 256"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

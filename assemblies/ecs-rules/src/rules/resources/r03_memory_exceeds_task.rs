@@ -3,7 +3,7 @@ use task_definition::LocatedDefinition;
 use task_definition::fargate_sizes::parse_memory;
 
 use crate::rules::shared::{containers, suggest_larger_size};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "R03",
@@ -23,14 +23,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 512 }]
 }"#,
     // 1024 MiB in a task of 512 MiB.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 1024 }]
-}"#,
+    failing: Failing::Change(r#""memory": 512"#, r#""memory": 1024"#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::{Edit, Severity};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "R04",
@@ -18,10 +18,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 256, "memoryReservation": 128 }]
 }"#,
     // The two values are swapped.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128, "memoryReservation": 256 }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

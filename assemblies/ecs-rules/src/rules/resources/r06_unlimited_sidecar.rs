@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{containers, edges, waits_for_exit};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "R06",
@@ -27,17 +27,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // helper has neither memory nor memoryReservation.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
-    { "name": "app", "image": "app:1", "memory": 384 },
-    { "name": "helper", "image": "helper:1", "essential": false }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""memory": 128, "essential": false"#,
+        r#""essential": false"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{containers, is_platform_known};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "R07",
@@ -18,10 +18,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memoryReservation": 64 }]
 }"#,
     // Neither the task nor the container sets memory.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    ),
     check: Check::Definition(check),
     needs_whole_definition: true,
     ..Rule::DEFAULT

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "S01",
@@ -36,26 +36,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // A JSON key needs all three colons after the name.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "secrets": [
-        {
-          "name": "KEY",
-          "valueFrom": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:web/key-a1B2c3:password"
-        }
-      ]
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""valueFrom": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:web/key-a1B2c3:password::""#,
+        r#""valueFrom": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:web/key-a1B2c3:password""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,8 +1,8 @@
-use diagnostics::{Severity, find_placeholder};
-use task_definition::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::{LocatedDefinition, find_placeholder};
 
 use crate::rules::shared::{containers, logs};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "S02",
@@ -34,24 +34,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The log is in another region than the secrets with an ARN.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/app:1",
-      "secrets": [
-        { "name": "KEY", "valueFrom": "arn:aws:ssm:us-east-1:111122223333:parameter/key" },
-        { "name": "SALT", "valueFrom": "salt" }
-      ]
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""valueFrom": "arn:aws:ssm:us-east-1:111122223333:parameter/salt""#,
+        r#""valueFrom": "salt""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 use diagnostics::source::SYNTAX;
 
-use crate::rules::{Check, Rule};
+use crate::rules::{Check, Failing, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: SYNTAX.id,
@@ -18,10 +18,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // The comma after the family is missing.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web"
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    ),
     check: Check::Parser,
     // Without a readable document no other rule can be checked.
     suppressible: false,

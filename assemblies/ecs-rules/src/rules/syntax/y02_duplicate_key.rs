@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 use diagnostics::source::DUPLICATE_KEY;
 
-use crate::rules::{Check, Rule};
+use crate::rules::{Check, Failing, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: DUPLICATE_KEY.id,
@@ -17,11 +17,13 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // family occurs twice.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "family": "shop",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    ),
     check: Check::Parser,
     // Without a readable document no other rule can be checked.
     suppressible: false,

@@ -1,9 +1,9 @@
 use diagnostics::placeholder::{self, PLACEHOLDER};
-use diagnostics::{Severity, escape, find_placeholder};
+use diagnostics::{Severity, escape};
 use serde_json::Value;
-use task_definition::LocatedDefinition;
+use task_definition::{LocatedDefinition, find_placeholder};
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(crate) const RULE: Rule = Rule {
     id: PLACEHOLDER.id,
@@ -22,11 +22,13 @@ pub(crate) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // <account> is not filled in.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "taskRoleArn": "arn:aws:iam::<account>:role/web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

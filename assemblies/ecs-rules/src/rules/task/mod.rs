@@ -1,46 +1,23 @@
 //! Rules about the task itself.
 
-use crate::rules::Rule;
-
-mod t01_invalid_family;
-mod t02_container_count;
-mod t03_no_essential_container;
-mod t04_unsupported_network_mode;
-mod t05_missing_size;
-mod t06_unsupported_size;
-mod t07_ephemeral_storage;
-mod t08_unsupported_pid_mode;
-mod t09_unsupported_ipc_mode;
-mod t10_placement_constraints;
-mod t11_accelerator;
-mod t12_unknown_platform;
-mod t13_too_large;
-mod t14_missing_execution_role;
-mod t15_fault_injection_network;
-mod t16_invalid_tags;
-mod t17_missing_task_role;
-mod t18_trusted_execution;
-mod t19_unknown_mode;
-
-/// The rules of group T.
-pub(super) static RULES: &[Rule] = &[
-    t01_invalid_family::RULE,
-    t02_container_count::RULE,
-    t03_no_essential_container::RULE,
-    t04_unsupported_network_mode::RULE,
-    t05_missing_size::RULE,
-    t06_unsupported_size::RULE,
-    t07_ephemeral_storage::RULE,
-    t08_unsupported_pid_mode::RULE,
-    t09_unsupported_ipc_mode::RULE,
-    t10_placement_constraints::RULE,
-    t11_accelerator::RULE,
-    t12_unknown_platform::RULE,
-    t13_too_large::RULE,
-    t14_missing_execution_role::RULE,
-    t15_fault_injection_network::RULE,
-    t16_invalid_tags::RULE,
-    t17_missing_task_role::RULE,
-    t18_trusted_execution::RULE,
-    t19_unknown_mode::RULE,
-];
+crate::rule_modules! {
+    mod t01_invalid_family;
+    mod t02_container_count;
+    mod t03_no_essential_container;
+    mod t04_unsupported_network_mode;
+    mod t05_missing_size;
+    mod t06_unsupported_size;
+    mod t07_ephemeral_storage;
+    mod t08_unsupported_pid_mode;
+    mod t09_unsupported_ipc_mode;
+    mod t10_placement_constraints;
+    mod t11_accelerator;
+    mod t12_unknown_platform;
+    mod t13_too_large;
+    mod t14_missing_execution_role;
+    mod t15_fault_injection_network;
+    mod t16_invalid_tags;
+    mod t17_missing_task_role;
+    mod t18_trusted_execution;
+    mod t19_unknown_mode;
+}

@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T02",
@@ -17,7 +17,8 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // Eleven containers.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [
     { "name": "worker-1", "image": "app:1", "memory": 128 },
@@ -33,6 +34,7 @@ pub(super) const RULE: Rule = Rule {
     { "name": "worker-11", "image": "app:1", "memory": 128 }
   ]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::{Edit, Severity};
 use task_definition::{ContainerDefinition, LocatedDefinition};
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T03",
@@ -20,10 +20,12 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The only container is not essential.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "essential": false, "memory": 128 }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

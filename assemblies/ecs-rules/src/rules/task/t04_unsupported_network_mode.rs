@@ -2,7 +2,7 @@ use diagnostics::{Edit, Severity};
 use serde_json::json;
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T04",
@@ -22,14 +22,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // bridge is the default on EC2.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "bridge",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
-}"#,
+    failing: Failing::Change(r#""networkMode": "awsvpc""#, r#""networkMode": "bridge""#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

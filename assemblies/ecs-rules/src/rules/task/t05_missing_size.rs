@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 use task_definition::fargate_sizes::smallest;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T05",
@@ -23,13 +23,15 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // cpu is missing.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

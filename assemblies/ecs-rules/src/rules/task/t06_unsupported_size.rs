@@ -4,7 +4,7 @@ use task_definition::fargate_sizes::{
     Size, is_supported, parse_cpu, parse_memory, row, sizes, smallest,
 };
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T06",
@@ -25,14 +25,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // 1536 MiB is between two sizes.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "512",
-  "memory": "1536",
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
-}"#,
+    failing: Failing::Change(r#""memory": "2048""#, r#""memory": "1536""#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

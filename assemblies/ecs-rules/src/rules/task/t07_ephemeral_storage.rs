@@ -1,7 +1,7 @@
 use diagnostics::{Edit, Severity};
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T07",
@@ -22,15 +22,10 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // 20 GiB is the default, which cannot be requested.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "ephemeralStorage": { "sizeInGiB": 20 },
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
-}"#,
+    failing: Failing::Change(
+        r#""ephemeralStorage": { "sizeInGiB": 50 }"#,
+        r#""ephemeralStorage": { "sizeInGiB": 20 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::{Edit, Severity};
 use serde_json::json;
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T08",
@@ -24,15 +24,7 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // host would expose the processes of the host.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "pidMode": "host",
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
-}"#,
+    failing: Failing::Change(r#""pidMode": "task""#, r#""pidMode": "host""#),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::{Edit, Severity};
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T09",
@@ -20,15 +20,11 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // Fargate rejects any value.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "ipcMode": "task",
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
-}"#,
+    failing: Failing::Change(
+        r#""memory": "512""#,
+        r#""memory": "512",
+  "ipcMode": "task""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

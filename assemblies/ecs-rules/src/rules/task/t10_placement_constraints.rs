@@ -1,7 +1,7 @@
 use diagnostics::{Edit, Severity};
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T10",
@@ -22,15 +22,10 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // A constraint on container instances.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "placementConstraints": [{ "type": "memberOf", "expression": "attribute:ecs.os-type == linux" }],
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
-}"#,
+    failing: Failing::Change(
+        r#""placementConstraints": []"#,
+        r#""placementConstraints": [{ "type": "memberOf", "expression": "attribute:ecs.os-type == linux" }]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T11",
@@ -23,20 +23,16 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // A GPU on Fargate.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "containerDefinitions": [
+    failing: Failing::Change(
+        r#""containerDefinitions": [{ "name": "app", "image": "app:1" }]"#,
+        r#""containerDefinitions": [
     {
       "name": "app",
       "image": "app:1",
       "resourceRequirements": [{ "type": "GPU", "value": "1" }]
     }
-  ]
-}"#,
+  ]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T12",
@@ -22,15 +22,10 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // The architecture is in lower case.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "runtimePlatform": { "cpuArchitecture": "arm64", "operatingSystemFamily": "LINUX" },
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
-}"#,
+    failing: Failing::Change(
+        r#""cpuArchitecture": "ARM64""#,
+        r#""cpuArchitecture": "arm64""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use serde::Serialize;
 use task_definition::{LocatedDefinition, TaskDefinition};
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T13",
@@ -19,7 +19,8 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // The YAML aliases expand to 68 KB.
-    failing: r#"# YAML aliases stand for the same words again and again: 68 KB when written out.
+    failing: Failing::Document(
+        r#"# YAML aliases stand for the same words again and again: 68 KB when written out.
 family: web
 containerDefinitions:
   - name: one
@@ -38,6 +39,7 @@ containerDefinitions:
   - { name: nine, image: "app:1", memory: 128, command: *words, entryPoint: *words }
   - { name: ten, image: "app:1", memory: 128, command: *words, entryPoint: *words }
 "#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::{ContainerDefinition, LocatedDefinition};
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T14",
@@ -32,7 +32,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The container reads a secret.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -46,6 +47,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    ),
     check: Check::Definition(check),
     needs_whole_definition: true,
     ..Rule::DEFAULT

@@ -1,8 +1,8 @@
-use diagnostics::{Severity, find_placeholder};
-use task_definition::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::{LocatedDefinition, find_placeholder};
 
 use crate::rules::shared::is_platform_known;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T15",
@@ -23,12 +23,14 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // bridge on EC2.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "networkMode": "bridge",
   "enableFaultInjection": true,
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

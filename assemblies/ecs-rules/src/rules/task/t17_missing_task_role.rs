@@ -3,7 +3,7 @@ use task_definition::{ContainerDefinition, LocatedDefinition};
 
 use crate::images::{ImageFact, ImageFacts};
 use crate::rules::shared::{containers, logs};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T17",
@@ -28,7 +28,8 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "xray", "image": "aws-xray-daemon:3.3.12" }]
 }"#,
     // The X-Ray daemon calls AWS with the task role, which is missing.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -36,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "xray", "image": "aws-xray-daemon:3.3.12" }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
-use diagnostics::{Severity, find_placeholder};
-use task_definition::LocatedDefinition;
+use diagnostics::Severity;
+use task_definition::{LocatedDefinition, find_placeholder};
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T18",
@@ -19,7 +19,8 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // Fargate in place of Managed Instances.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -28,6 +29,7 @@ pub(super) const RULE: Rule = Rule {
   "trustedExecutionConfiguration": { "isolationMode": "ISOLATED_SANDBOX" },
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "T19",
@@ -18,11 +18,13 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // The mode is in upper case.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "networkMode": "AWSVPC",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{is_name, sanitize_name};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V01",
@@ -18,11 +18,13 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // Two volumes have the same name.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "volumes": [{ "name": "scratch" }, { "name": "scratch" }],
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,8 +1,8 @@
-use diagnostics::{Severity, find_placeholder, nearest};
-use task_definition::LocatedDefinition;
+use diagnostics::{Severity, nearest};
+use task_definition::{LocatedDefinition, find_placeholder};
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V02",
@@ -26,18 +26,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The names differ in the case of a letter.
-    failing: r#"{
-  "family": "web",
-  "volumes": [{ "name": "scratch" }],
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "mountPoints": [{ "sourceVolume": "Scratch", "containerPath": "/tmp" }],
-      "memory": 128
-    }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""sourceVolume": "scratch""#,
+        r#""sourceVolume": "Scratch""#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

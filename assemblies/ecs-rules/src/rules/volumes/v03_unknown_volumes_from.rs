@@ -2,7 +2,7 @@ use diagnostics::{Severity, nearest};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{container, containers, has_placeholder_names};
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V03",
@@ -25,18 +25,10 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // `date` in place of `data`.
-    failing: r#"{
-  "family": "web",
-  "containerDefinitions": [
-    {
-      "name": "app",
-      "image": "app:1",
-      "volumesFrom": [{ "sourceContainer": "date" }],
-      "memory": 128
-    },
-    { "name": "data", "image": "data:1", "memory": 128 }
-  ]
-}"#,
+    failing: Failing::Change(
+        r#""volumesFrom": [{ "sourceContainer": "data" }]"#,
+        r#""volumesFrom": [{ "sourceContainer": "date" }]"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

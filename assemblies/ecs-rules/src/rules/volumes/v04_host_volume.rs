@@ -1,7 +1,7 @@
 use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V04",
@@ -22,15 +22,10 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // A host folder.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "volumes": [{ "name": "data", "host": { "sourcePath": "/data" } }],
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
-}"#,
+    failing: Failing::Change(
+        r#""name": "scratch""#,
+        r#""name": "data", "host": { "sourcePath": "/data" }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -2,7 +2,7 @@ use diagnostics::Severity;
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V05",
@@ -29,7 +29,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // No container mounts the volume.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -38,6 +39,7 @@ pub(super) const RULE: Rule = Rule {
   "volumes": [{ "name": "data", "configuredAtLaunch": true }],
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

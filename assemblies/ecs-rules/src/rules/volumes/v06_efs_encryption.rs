@@ -1,7 +1,7 @@
-use diagnostics::{Edit, Severity, find_placeholder};
-use task_definition::LocatedDefinition;
+use diagnostics::{Edit, Severity};
+use task_definition::{LocatedDefinition, find_placeholder};
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V06",
@@ -33,21 +33,14 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // iam ENABLED without encryption.
-    failing: r#"{
-  "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "taskRoleArn": "arn:aws:iam::111122223333:role/web",
-  "volumes": [
-    {
-      "name": "data",
-      "efsVolumeConfiguration": { "fileSystemId": "fs-0123456789abcdef0", "authorizationConfig": { "iam": "ENABLED" } }
-    }
-  ],
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
-}"#,
+    failing: Failing::Change(
+        r#""efsVolumeConfiguration": {
+        "fileSystemId": "fs-0123456789abcdef0",
+        "transitEncryption": "ENABLED",
+        "authorizationConfig": { "iam": "ENABLED" }
+      }"#,
+        r#""efsVolumeConfiguration": { "fileSystemId": "fs-0123456789abcdef0", "authorizationConfig": { "iam": "ENABLED" } }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -1,7 +1,7 @@
 use diagnostics::{Edit, Severity};
 use task_definition::LocatedDefinition;
 
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V07",
@@ -27,7 +27,8 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // A file system id in place of an ARN.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -36,6 +37,7 @@ pub(super) const RULE: Rule = Rule {
   "volumes": [{ "name": "data", "s3filesVolumeConfiguration": { "fileSystemArn": "fs-0123" } }],
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -3,7 +3,7 @@ use task_definition::LocatedDefinition;
 
 use crate::images::ImageFact;
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V08",
@@ -34,7 +34,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // nginx writes to /var/cache/nginx at startup.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -42,6 +43,7 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "containerDefinitions": [{ "name": "web", "image": "nginx:1.29", "readonlyRootFilesystem": true }]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

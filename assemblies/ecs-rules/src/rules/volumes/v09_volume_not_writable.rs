@@ -1,9 +1,9 @@
 use diagnostics::Severity;
 use task_definition::{ContainerDefinition, LocatedDefinition, Volume};
 
-use crate::images::ImageFact;
+use crate::images::{ImageFact, ImageFacts};
 use crate::rules::shared::containers;
-use crate::rules::{Check, Report, Rule};
+use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
     id: "V09",
@@ -13,8 +13,8 @@ pub(super) const RULE: Rule = Rule {
     explanation: "On Fargate a bind mount volume belongs to root, and other users cannot write to \
                   it. Either the Dockerfile creates the folder, changes its owner and declares it \
                   with VOLUME, or a container that runs as root changes the owner first. The rule \
-                  detects the second; it cannot inspect images, and skips those that are known to \
-                  declare the folders they write to.",
+                  detects the second, and the first with `check --images`; without it images that are \
+                  known to declare the folders they write to are skipped.",
     source: "aws/containers-roadmap#938; ECS developer guide, bind mounts",
     hint: "Declare the folder with VOLUME in the image, use a tmpfs, or change its owner in a \
                   container that runs as root.",
@@ -42,7 +42,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // No container that may run as root mounts the volume.
-    failing: r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
@@ -58,6 +59,7 @@ pub(super) const RULE: Rule = Rule {
     }
   ]
 }"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };
@@ -83,19 +85,20 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
         // A container that may run as root can change the owner for the others.
         if containers(located)
-            .any(|(_, container)| mounts(container).is_some() && !is_not_root(container))
+            .any(|(_, container)| mounts(container).is_some() && !is_not_root(container, images))
         {
             continue;
         }
 
-        let mut writers = containers(located)
-            .filter(|(_, container)| !images.has(&container.image, ImageFact::OwnsVolumes));
-        let first =
-            writers.find_map(|(pointer, container)| Some((pointer, container, mounts(container)?)));
+        let first = containers(located).find_map(|(pointer, container)| {
+            let index = mounts(container)?;
+            let path = &container.mount_points[index].container_path;
+            (!owns(container, path, images)).then_some((pointer, container, index))
+        });
         let Some((pointer, container, index)) = first else {
             continue;
         };
-        let user = container.user.as_deref().unwrap_or_default();
+        let user = user_of(container, images).unwrap_or_default();
         let message = format!(
             "the volume `{}` belongs to root; user `{user}` of `{}` can only write to it if the image changes its owner",
             volume.name, container.name
@@ -105,14 +108,25 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
+/// Returns whether the image prepares the volume for the container's user.
+fn owns(container: &ContainerDefinition, path: &str, images: &ImageFacts) -> bool {
+    match images.find_inspected(container) {
+        Some(image) => image.owns_volume(path, image.user_of(container).unwrap_or("0")),
+        None => images.has(&container.image, ImageFact::OwnsVolumes),
+    }
+}
+
 /// Returns whether the container certainly does not run as root.
-fn is_not_root(container: &ContainerDefinition) -> bool {
-    let user = container
-        .user
-        .as_deref()
-        .and_then(|user| user.split(':').next());
-    // Without `user` the image decides, which is unknown here.
-    user.is_some_and(|user| !matches!(user, "root" | "0" | ""))
+fn is_not_root(container: &ContainerDefinition, images: &ImageFacts) -> bool {
+    // Without `user` the image decides, which is unknown unless it was read.
+    user_of(container, images).is_some_and(|user| !matches!(user, "root" | "0" | ""))
+}
+
+fn user_of<'c>(container: &'c ContainerDefinition, images: &'c ImageFacts) -> Option<&'c str> {
+    match images.find_inspected(container) {
+        Some(image) => Some(image.user_of(container).unwrap_or("0")),
+        None => container.user.as_deref()?.split(':').next(),
+    }
 }
 
 /// Returns whether the volume is a bind mount on ephemeral storage.

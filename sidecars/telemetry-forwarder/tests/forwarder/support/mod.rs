@@ -7,8 +7,7 @@ pub(crate) mod sink;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use chassis::http::client::ProxySettings;
-use chassis::{Common, HumanDuration, Process, Readiness, Shutdown, Trigger};
+use chassis::{HumanDuration, Readiness, Shutdown, Trigger};
 use telemetry_forwarder::{Config, Error, Listeners, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -28,33 +27,26 @@ impl TestForwarder {
     }
 
     pub(crate) async fn start_with(
-        config: Config,
-        metadata: Option<String>,
+        mut config: Config,
+        metadata_uri: Option<String>,
         drain_timeout: Duration,
     ) -> Self {
+        let (main, grpc) = (bind().await, bind().await);
+        let (http, grpc_address) = (main.local_addr(), grpc.local_addr());
         let listeners = Listeners {
-            http: bind().await,
-            grpc: bind().await,
+            main,
+            grpc: Some(grpc),
         };
-        let (http, grpc) = (listeners.http.local_addr(), listeners.grpc.local_addr());
         let (trigger, shutdown) = Shutdown::pair();
         let readiness = Readiness::new();
-        // Port 0 lets tests run in parallel.
-        let mut common = Common::with_admin_port(0);
 
-        common.drain_timeout = HumanDuration::from_millis(drain_timeout.as_millis() as u64);
-        let process = Process {
-            shutdown,
-            readiness: readiness.clone(),
-            common,
-            proxy: ProxySettings::none(),
-        };
-        let ready = readiness.latch("listeners");
-        let task = tokio::spawn(serve(config, listeners, metadata, process, ready));
+        config.limits.drain_timeout = HumanDuration::from_millis(drain_timeout.as_millis() as u64);
+        config.metadata_uri = metadata_uri;
+        let task = tokio::spawn(serve(config, listeners, shutdown, readiness.clone()));
 
         Self {
             http: http.unwrap(),
-            grpc: grpc.unwrap(),
+            grpc: grpc_address.unwrap(),
             readiness,
             trigger,
             task,

@@ -1,0 +1,23 @@
+//! `--base`: the image that a program is put on.
+
+use std::path::Path;
+
+use registry::layout::{Layout, import};
+
+use crate::error::CliError;
+
+/// Opens a base: the folder of a layout, or an archive, which is unpacked into `scratch`.
+pub(super) fn open(base: &str, scratch: &Path) -> Result<Layout, CliError> {
+    let path = Path::new(base);
+    let layout = if path.is_dir() {
+        Layout::open(path)
+    } else if path.is_file() {
+        import(path, scratch)
+    } else {
+        return Err(CliError::Usage(format!(
+            "the base `{base}` is no file or folder here; save the image first, for example \
+             `skopeo copy docker://{base} oci:base`, and use `--base base`"
+        )));
+    };
+    layout.map_err(|error| CliError::Usage(format!("cannot read the base `{base}`: {error}")))
+}

@@ -1,0 +1,200 @@
+//! `--binary`: the image of a program that was built elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use registry::layout::BaseImage;
+use registry::program::{Draft, Program, ProgramImage};
+
+use super::facts::{Facts, folder};
+use super::output::{BuiltImage, failure, write};
+use super::{Settings, base, certificates, source_date};
+use crate::error::CliError;
+use crate::project::Project;
+use crate::ui::Ui;
+
+/// The program and its image.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "An image of any program")]
+pub(super) struct BinaryArguments {
+    /// Make an image of this program; once for each platform.
+    #[arg(long = "binary", id = "binary", value_name = "FILE", requires = "name")]
+    programs: Vec<PathBuf>,
+    /// Name of the image and of the program in it. Facts of a component of this name are used.
+    #[arg(long, value_name = "NAME", requires = "binary")]
+    name: Option<String>,
+    /// Put the program on this image: an OCI layout, or an archive of `docker save` or `podman save`.
+    #[arg(long, value_name = "FOLDER|ARCHIVE", requires = "binary")]
+    base: Option<String>,
+    /// Declare a TCP port. Repeatable.
+    #[arg(long = "port", value_name = "PORT", requires = "binary", value_parser = clap::value_parser!(u16).range(1..))]
+    ports: Vec<u16>,
+    /// Add a writable directory, declared as a volume. Repeatable.
+    #[arg(long = "folder", value_name = "PATH", requires = "binary")]
+    folders: Vec<String>,
+    /// Add the public certificate authorities, for a program that reads them from /etc/ssl/certs.
+    #[arg(long, requires = "binary")]
+    ca_certificates: bool,
+    /// Default arguments of the program.
+    #[arg(last = true, value_name = "ARGUMENT", requires = "binary")]
+    command: Vec<String>,
+}
+
+impl BinaryArguments {
+    /// Returns whether a program was given.
+    pub(super) fn is_used(&self) -> bool {
+        !self.programs.is_empty()
+    }
+
+    /// Returns the facts of the component of this name, if there is one, with those of the command line.
+    fn facts(&self, name: &str, project: &Project) -> Result<Facts, CliError> {
+        let catalog = project.catalog()?;
+        let component = catalog.component(name).and_then(Result::ok);
+        let component = component.filter(|component| component.file().container.is_none());
+        let mut facts = component.map_or_else(Facts::default, |component| {
+            Facts::from_component(component.file())
+        });
+
+        facts.ports.extend(&self.ports);
+        facts
+            .folders
+            .extend(self.folders.iter().map(|path| folder(path)));
+        if !self.command.is_empty() {
+            facts.command.clone_from(&self.command);
+        }
+        Ok(facts)
+    }
+}
+
+/// Builds the image of the given programs.
+pub(super) fn build(
+    arguments: &BinaryArguments,
+    settings: &Settings,
+    project: &Project,
+    ui: &Ui,
+) -> Result<BuiltImage, CliError> {
+    let name = arguments.name.as_deref().unwrap_or_default();
+    check_name(name)?;
+    let facts = arguments.facts(name, project)?;
+    let programs = read(arguments)?;
+
+    // Next to the images and not in the temporary folder, which is often in memory: a base may be large.
+    let scratch = settings.folder.join(format!("{name}.base"));
+    let drafts = programs
+        .iter()
+        .map(|program| {
+            draft(
+                program.clone(),
+                arguments,
+                (name, &facts),
+                settings,
+                &scratch,
+            )
+        })
+        .collect::<Result<Vec<_>, _>>();
+    let written = drafts.and_then(|drafts| write(settings, name, "latest", drafts, ui));
+    // An archive of a base is unpacked there; its layers have been copied.
+    let _ = fs::remove_dir_all(&scratch);
+
+    let sizes: Vec<u64> = programs.iter().map(Program::size).collect();
+    Ok(written?.with_programs(&sizes, facts.budget))
+}
+
+/// Reads the programs, each for another platform, sorted by it.
+fn read(arguments: &BinaryArguments) -> Result<Vec<Program>, CliError> {
+    let mut programs = BTreeMap::new();
+    for path in &arguments.programs {
+        let content = fs::read(path).map_err(|source| CliError::File {
+            act: "read",
+            path: path.clone(),
+            source,
+        })?;
+        let program = if arguments.base.is_some() {
+            Program::read_for_base(content)
+        } else {
+            Program::read(content)
+        };
+
+        let program =
+            program.map_err(|error| CliError::Usage(format!("`{}`: {error}", path.display())))?;
+        let platform = program.platform();
+        if programs.insert(platform.clone(), program).is_some() {
+            return Err(CliError::Usage(format!(
+                "`{}` is a second program for {platform}; give one for each platform",
+                path.display()
+            )));
+        }
+    }
+
+    Ok(programs.into_values().collect())
+}
+
+fn draft(
+    program: Program,
+    arguments: &BinaryArguments,
+    (name, facts): (&str, &Facts),
+    settings: &Settings,
+    scratch: &Path,
+) -> Result<Draft, CliError> {
+    let mut files = BTreeMap::new();
+    if arguments.ca_certificates {
+        files.insert(certificates::PATH.to_owned(), certificates::pem());
+    }
+
+    let title = ("org.opencontainers.image.title".to_owned(), name.to_owned());
+    let summary = facts
+        .summary
+        .clone()
+        .map(|summary| ("org.opencontainers.image.description".to_owned(), summary));
+    let ports: BTreeSet<u16> = facts.ports.iter().copied().collect();
+    let platform = program.platform();
+    let image = ProgramImage {
+        name: name.to_owned(),
+        program,
+        command: facts.command.clone(),
+        environment: Vec::new(),
+        ports: ports.into_iter().collect(),
+        folders: facts.folders.clone(),
+        files,
+        labels: [title]
+            .into_iter()
+            .chain(summary)
+            .chain(settings.labels.clone())
+            .collect(),
+        modified: settings.source_date.unwrap_or_default(),
+        created: settings.source_date.map(source_date::rfc3339),
+    };
+
+    let draft = if let Some(base) = &arguments.base {
+        let layout = base::open(base, scratch)?;
+        BaseImage::read(&layout, &platform)
+            .and_then(|base| image.draft_on(base, settings.compression))
+    } else {
+        image.draft(settings.compression)
+    };
+    draft.map_err(|error| failure(name, &error))
+}
+
+/// The name becomes a folder, a file in the image and usually a repository: OCI's rules for repositories hold.
+fn check_name(name: &str) -> Result<(), CliError> {
+    let fits =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+    let is_edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let is_valid = name.len() <= 128
+        && name.chars().all(fits)
+        && is_edge(name.chars().next())
+        && is_edge(name.chars().last());
+    // The root of every image has these folders.
+    let is_reserved = matches!(name, "etc" | "licenses" | "run" | "tmp");
+
+    if is_valid && !is_reserved {
+        Ok(())
+    } else {
+        Err(CliError::Usage(format!(
+            "`{name}` cannot be the name of an image; use lower-case letters, digits, `-`, `_` and `.`, and none of \
+             etc, licenses, run and tmp"
+        )))
+    }
+}

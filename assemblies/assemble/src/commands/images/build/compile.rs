@@ -1,0 +1,212 @@
+//! Compiles a static program with cargo, so that the same sources give the same bytes in every folder.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use registry::program::Program;
+use serde::Deserialize;
+
+use super::metadata::{Package, Workspace, cargo};
+use super::target::{Target, Toolchain};
+use crate::error::CliError;
+use crate::ui::Ui;
+
+/// A compiled program.
+#[derive(Debug)]
+pub(super) struct Compiled<'w> {
+    pub(super) program: Program,
+    /// The packages that are linked into it, its own included, by name and version.
+    pub(super) linked: Vec<&'w Package>,
+}
+
+/// A line of `cargo build --message-format=json`.
+#[derive(Debug, Deserialize)]
+struct Message {
+    reason: String,
+    #[serde(default)]
+    package_id: String,
+    #[serde(default)]
+    target: Option<MessageTarget>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+    #[serde(default)]
+    executable: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct MessageTarget {
+    kind: Vec<String>,
+    name: String,
+}
+
+/// Compiles a binary of a package. Cargo's progress and messages go to stderr.
+pub(super) fn compile<'w>(
+    workspace: &'w Workspace,
+    (package, binary): (&Package, &str),
+    (toolchain, target): (&Toolchain, Target),
+    ui: &Ui,
+) -> Result<Compiled<'w>, CliError> {
+    let mut command = Command::new(cargo());
+    command
+        .args([
+            "build",
+            "--locked",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .args([
+            "--profile",
+            workspace.profile(),
+            "--target",
+            target.triple(),
+        ])
+        // One package at a time: cargo unites the features of packages that are built together, and the program
+        // would depend on which others were named.
+        .args(["--package", &package.id, "--bin", binary])
+        .current_dir(&workspace.workspace_root);
+    if ui.is_quiet() {
+        command.arg("--quiet");
+    }
+    set_flags(&mut command, workspace, toolchain, target);
+
+    let failed = |reason: String| {
+        CliError::Usage(format!(
+            "cannot compile `{binary}` for {}: {reason}",
+            target.platform()
+        ))
+    };
+    let messages = run(command).map_err(failed)?;
+    // The path depends on the profile and on the user's target folder, so cargo is asked for it.
+    let executable = messages.iter().find_map(|message| {
+        let is_binary = message.target.as_ref()?.name == binary;
+        message.executable.as_ref().filter(|_| is_binary)
+    });
+    let Some(executable) = executable else {
+        return Err(failed("cargo reported no executable".to_owned()));
+    };
+
+    let content = fs::read(executable).map_err(|source| CliError::File {
+        act: "read",
+        path: executable.clone(),
+        source,
+    })?;
+    let program = Program::read(content)
+        .map_err(|error| CliError::Usage(format!("cannot make an image of `{binary}`: {error}")))?;
+    Ok(Compiled {
+        program,
+        linked: linked_packages(workspace, &messages, target),
+    })
+}
+
+/// Sets the flags of a static program without paths of this machine in it.
+fn set_flags(command: &mut Command, workspace: &Workspace, toolchain: &Toolchain, target: Target) {
+    // Flags of the user come first, so that these win. Those in cargo's configuration files are not used: only the
+    // environment replaces them without changing a file.
+    let mut flags: Vec<String> = env::var("RUSTFLAGS")
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    flags.push("-Ctarget-feature=+crt-static".to_owned());
+    let options = toolchain.link_options(target).iter();
+    flags.extend(options.map(|option| (*option).to_owned()));
+
+    let prefixes = path_prefixes(workspace, toolchain);
+    for (from, to) in &prefixes {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    }
+    command
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+
+    // The `cc` crate takes the first of these variables that is set, so the user's flags are added.
+    let underscored = target.triple().replace('-', "_");
+    for name in ["CFLAGS", "CXXFLAGS"] {
+        let variable = format!("{name}_{underscored}");
+        let mut flags = env::var(&variable)
+            .or_else(|_| env::var(name))
+            .unwrap_or_default();
+        if name == "CFLAGS" {
+            // A panic of Rust does not pass through C, so that the tables to unwind C are never read.
+            flags += " -fno-asynchronous-unwind-tables";
+        }
+        for (from, to) in &prefixes {
+            let _ = write!(flags, " -ffile-prefix-map={}={to}", from.display());
+        }
+        command.env(variable, flags.trim_start());
+    }
+
+    command.envs(toolchain.cross_variables(target));
+}
+
+/// Returns the paths that a compiler may write into a program, and their replacements. The last one that
+/// matches counts, and the target folder is usually inside the workspace.
+fn path_prefixes(workspace: &Workspace, toolchain: &Toolchain) -> Vec<(PathBuf, &'static str)> {
+    let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    vec![
+        (cargo_home.unwrap_or_else(|| home.join(".cargo")), "/cargo"),
+        (toolchain.sysroot.clone(), "/rust"),
+        (workspace.workspace_root.clone(), "/src"),
+        (workspace.target_directory.clone(), "/target"),
+    ]
+}
+
+/// Runs cargo and returns its messages about compiled packages.
+fn run(mut command: Command) -> Result<Vec<Message>, String> {
+    let cannot = |error: std::io::Error| format!("cannot run cargo: {error}");
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(cannot)?;
+    let mut messages = Vec::new();
+
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line.map_err(cannot)?;
+            // Build scripts may print other lines.
+            if let Ok(message) = serde_json::from_str::<Message>(&line) {
+                messages.push(message);
+            }
+        }
+    }
+
+    let status = child.wait().map_err(cannot)?;
+    messages.retain(|message| message.reason == "compiler-artifact");
+    if status.success() {
+        Ok(messages)
+    } else {
+        Err("cargo's messages are above".to_owned())
+    }
+}
+
+/// Returns the packages in the program: libraries compiled for the target. Build scripts, procedural
+/// macros and their dependencies are compiled for the host, into another folder.
+fn linked_packages<'w>(
+    workspace: &'w Workspace,
+    messages: &[Message],
+    target: Target,
+) -> Vec<&'w Package> {
+    let folder = workspace.target_directory.join(target.triple());
+    let is_linked = |message: &&Message| {
+        let is_for_target = |file: &PathBuf| file.starts_with(Path::new(&folder));
+        let kinds = message.target.iter().flat_map(|target| &target.kind);
+        message.filenames.iter().any(is_for_target)
+            && kinds
+                .clone()
+                .all(|kind| kind != "proc-macro" && kind != "custom-build")
+    };
+
+    let ids: BTreeSet<&str> = messages
+        .iter()
+        .filter(is_linked)
+        .map(|message| message.package_id.as_str())
+        .collect();
+    let by_id = workspace.by_id();
+    let mut packages: Vec<&Package> = ids.iter().filter_map(|id| by_id.get(id).copied()).collect();
+    packages.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+
+    packages
+}

@@ -1,0 +1,86 @@
+//! `assemble permissions`: prints the smallest IAM policy with which a verb works.
+
+use clap::{Args, ValueEnum};
+use ecs_client::{AwsVerb, Resources};
+
+use super::remote::Target;
+use crate::arguments::ValueArguments;
+use crate::error::CliError;
+use crate::project::Project;
+use crate::ui::Ui;
+
+/// Arguments of `permissions`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Verb that calls AWS.
+    #[arg(value_enum)]
+    verb: Verb,
+    /// Assembly or task definition that the policy is limited to.
+    #[arg(value_name = "NAME|FILE")]
+    what: Option<String>,
+    /// Cluster that the policy is limited to, by name.
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    #[command(flatten)]
+    values: ValueArguments,
+}
+
+/// The verbs that call AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Verb {
+    Diff,
+    Register,
+    Run,
+    Why,
+}
+
+/// Prints the policy on stdout, and the reason of each permission on stderr.
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
+    let verb = match arguments.verb {
+        Verb::Diff => AwsVerb::Diff,
+        Verb::Register => AwsVerb::Register,
+        Verb::Run => AwsVerb::Run,
+        Verb::Why => AwsVerb::Why,
+    };
+    let resources = match &arguments.what {
+        Some(what) => resources(&Target::read(what, &arguments.values, project)?),
+        None => Resources::default(),
+    };
+    let resources = Resources {
+        cluster: arguments.cluster.clone(),
+        ..resources
+    };
+
+    let policy = serde_json::to_string_pretty(&verb.policy(&resources)).unwrap_or_default();
+    ui.data(&format!("{policy}\n"));
+    for permission in verb.permissions() {
+        ui.message(&format!("{}: {}", permission.action, permission.reason));
+    }
+    Ok(0)
+}
+
+/// Returns the resources that a definition uses.
+fn resources(target: &Target) -> Resources {
+    let definition = &target.definition;
+    let roles = [&definition.execution_role_arn, &definition.task_role_arn];
+    let groups = definition
+        .container_definitions
+        .iter()
+        .filter_map(|container| {
+            let logs = container.log_configuration.as_ref()?;
+            let group = logs.options.get("awslogs-group")?;
+            (logs.log_driver == "awslogs").then(|| group.clone())
+        });
+    let mut log_groups: Vec<_> = groups.collect();
+    log_groups.sort();
+    log_groups.dedup();
+
+    Resources {
+        account: target.expected.account.clone(),
+        region: target.expected.region.clone(),
+        cluster: None,
+        family: Some(definition.family.clone()),
+        roles: Some(roles.into_iter().flatten().cloned().collect()),
+        log_groups: Some(log_groups),
+    }
+}

@@ -1,0 +1,217 @@
+//! `assemble images` with a registry at an Amazon ECR host name: TLS, a login from AWS credentials, and a proxy.
+
+#![cfg(all(feature = "lock", feature = "aws"))]
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+mod support;
+use support::{CommandOutput, Project};
+
+#[path = "support/registries.rs"]
+mod registries;
+use registries::{ConnectProxy, Debian, FakeApi, assemble, project, write_layout};
+
+const HOST: &str = "111122223333.dkr.ecr.eu-central-1.amazonaws.com";
+/// `AWS` with the password `secret`; bcrypt is the only hash that docker-registry accepts.
+const USERS: &str = "AWS:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
+
+struct Ecr {
+    _debian: Debian,
+    api: FakeApi,
+    proxy: ConnectProxy,
+    project: Project,
+    /// The digests that the API lists.
+    listed: Arc<Mutex<Vec<String>>>,
+}
+
+impl Ecr {
+    fn start(test: &str) -> Option<Self> {
+        let project = project(HOST);
+        let names = vec![HOST.to_owned()];
+        let certified = rcgen::generate_simple_self_signed(names).unwrap();
+        let certificate = project.write("certificate.pem", certified.cert.pem());
+        let key = project.write("key.pem", certified.signing_key.serialize_pem());
+        let users = project.write("users", USERS);
+        let more = format!(
+            "  tls: {{ certificate: '{}', key: '{}' }}\nauth:\n  htpasswd: {{ realm: r, path: '{}' }}\n",
+            certificate.display(),
+            key.display(),
+            users.display()
+        );
+
+        let debian = Debian::start_with(test, &more)?;
+        let listed: Arc<Mutex<Vec<String>>> = Arc::default();
+        let digests = listed.clone();
+        let api = FakeApi::start(move |operation, input| match operation {
+            "GetAuthorizationToken" => {
+                let token = STANDARD.encode("AWS:secret");
+                let data = json!({ "authorizationData": [{ "authorizationToken": token }] });
+                (200, data.to_string())
+            }
+            "ListImages" => {
+                let digests = digests.lock().unwrap();
+                let images = digests
+                    .iter()
+                    .map(|digest| json!({ "imageDigest": digest }));
+                (
+                    200,
+                    json!({ "imageIds": images.collect::<Vec<_>>() }).to_string(),
+                )
+            }
+            "BatchDeleteImage" => (200, r#"{"imageIds":[],"failures":[]}"#.to_owned()),
+            "CreateRepository" if input["repositoryName"] == "web" => {
+                (200, r#"{"repository":{}}"#.to_owned())
+            }
+            "CreateRepository" => (
+                400,
+                r#"{"__type":"RepositoryAlreadyExistsException","message":"exists"}"#.to_owned(),
+            ),
+            _ => (400, r#"{"__type":"Unknown"}"#.to_owned()),
+        });
+        let proxy = ConnectProxy::start(debian.address.clone());
+        Some(Self {
+            _debian: debian,
+            api,
+            proxy,
+            project,
+            listed,
+        })
+    }
+
+    fn assemble(&self, arguments: &[&str], variables: &[(&str, &str)]) -> CommandOutput {
+        let certificate = self.project.root().join("certificate.pem");
+        let proxy = format!("http://me:pass@{}", self.proxy.address);
+        let environment = [
+            ("SSL_CERT_FILE", certificate.to_str().unwrap()),
+            ("HTTPS_PROXY", &proxy),
+            ("AWS_ENDPOINT_URL_ECR", &self.api.url),
+            ("AWS_ACCESS_KEY_ID", "x"),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+        ];
+        assemble(
+            &self.project,
+            arguments,
+            &[&environment, variables].concat(),
+        )
+    }
+}
+
+#[test]
+fn pushes_through_a_proxy_with_aws_credentials() {
+    let Some(ecr) = Ecr::start("images push to Amazon ECR") else {
+        return;
+    };
+    write_layout(&ecr.project.root().join(".assemble/images/cart"), "cart");
+    let arguments = [
+        "images",
+        "push",
+        "--create-repositories",
+        "--value",
+        "version=1",
+    ];
+    let pushed = ecr.assemble(&arguments, &[]);
+    assert_eq!(pushed.code, Some(0), "{}", pushed.err);
+    assert!(pushed.out.contains(&format!("{HOST}/web:1@sha256:")));
+    assert!(pushed.out.contains(&format!("{HOST}/cart:1@sha256:")));
+    assert!(
+        pushed.err.contains(&format!("created {HOST}/web")),
+        "{}",
+        pushed.err
+    );
+    assert!(!pushed.err.contains(&format!("created {HOST}/cart")));
+
+    let created = ecr.api.inputs("CreateRepository");
+    let web = created
+        .iter()
+        .find(|input| input["repositoryName"] == "web");
+    let web = web.unwrap();
+    assert_eq!(web["registryId"], "111122223333");
+    assert_eq!(web["imageTagMutability"], "IMMUTABLE");
+    assert_eq!(web["imageScanningConfiguration"]["scanOnPush"], true);
+    // One login for both images.
+    assert_eq!(ecr.api.inputs("GetAuthorizationToken").len(), 1);
+
+    let tunnels = ecr.proxy.requests.lock().unwrap().clone();
+    assert!(
+        tunnels[0].starts_with(&format!("CONNECT {HOST}:443 ")),
+        "{tunnels:?}"
+    );
+    let login = format!("Basic {}", STANDARD.encode("me:pass"));
+    assert!(tunnels[0].contains(&login), "{tunnels:?}");
+}
+
+#[test]
+fn prunes_untagged_images_with_the_api_of_ecr() {
+    let Some(ecr) = Ecr::start("images prune on Amazon ECR") else {
+        return;
+    };
+    let folder = ecr.project.root().join(".assemble/images/web");
+    let old = write_layout(&folder, "old");
+    assert_eq!(ecr.assemble(&["images", "push"], &[]).code, Some(0));
+    let new = write_layout(&folder, "new");
+    let moved = ecr.assemble(&["images", "push", "--move-tag"], &[]);
+    assert_eq!(moved.code, Some(0), "{}", moved.err);
+
+    // The old image has no tag any more, so the registry protocol does not list it.
+    ecr.listed.lock().unwrap().extend([old.clone(), new]);
+    let pruned = ecr.assemble(&["images", "prune", "--no-ecs", "--yes"], &[]);
+    assert_eq!(pruned.code, Some(0), "{}", pruned.err);
+    assert_eq!(pruned.out, format!("{HOST}/web@{old}\n"));
+    let deleted = ecr.api.inputs("BatchDeleteImage");
+    assert_eq!(deleted.len(), 1);
+    assert_eq!(deleted[0]["repositoryName"], "web");
+    assert_eq!(deleted[0]["imageIds"], json!([{ "imageDigest": old }]));
+}
+
+#[test]
+fn uses_the_login_of_docker_without_aws_credentials() {
+    let Some(ecr) = Ecr::start("docker's login to Amazon ECR") else {
+        return;
+    };
+    let none = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("HOME", "/nonexistent"),
+    ];
+    let denied = ecr.assemble(&["images", "push"], &none);
+    assert_eq!(denied.code, Some(3), "{}", denied.err);
+    assert!(
+        denied.err.contains("using docker's login"),
+        "{}",
+        denied.err
+    );
+    assert!(
+        denied
+            .err
+            .contains("aws ecr get-login-password --region eu-central-1")
+    );
+
+    let login = STANDARD.encode("AWS:secret");
+    let config = format!(r#"{{"auths":{{"{HOST}":{{"auth":"{login}"}}}}}}"#);
+    ecr.project.write("config.json", config);
+    let pushed = ecr.assemble(&["images", "push"], &none);
+    assert_eq!(pushed.code, Some(0), "{}", pushed.err);
+}
+
+#[test]
+fn reports_a_proxy_that_opens_no_tunnel() {
+    let Some(ecr) = Ecr::start("a broken proxy") else {
+        return;
+    };
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://me:pass@{}", closed.local_addr().unwrap());
+    drop(closed);
+    let failed = ecr.assemble(&["images", "push"], &[("HTTPS_PROXY", &proxy)]);
+    assert_eq!(failed.code, Some(3), "{}", failed.err);
+    assert!(
+        failed.err.contains("the proxy `127.0.0.1:"),
+        "{}",
+        failed.err
+    );
+    assert!(!failed.err.contains("pass@"), "{}", failed.err);
+}

@@ -1,0 +1,395 @@
+//! The store: blobs by digest, and unpacked images by the digest of their manifest, shared by all runs of a user.
+//!
+//! ```text
+//! blobs/sha256/HEX     manifests, configurations and layers, each verified before it gets this name
+//! partial/HEX          downloads that were interrupted; the next one goes on from there
+//! roots/HEX/           the unpacked layers of an image; never changed, runs write to overlays
+//! roots/HEX.lock       locked shared while a run uses the root; contains its size
+//! roots/HEX.unpacking  locked while one process unpacks and others wait
+//! ```
+//!
+//! Everything gets its name by a rename, so an interrupted process leaves nothing half done under a final name.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::digest::Digest;
+use crate::layout::{
+    Descriptor, ImageManifest, Index, Layout, LayoutError, OwnerMap, UnpackError, UnpackLimits,
+    Unpacker, remove_tree,
+};
+
+/// A store of images.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// An unpacked image; it is not removed while this value exists.
+#[derive(Debug)]
+pub struct UnpackedImage {
+    folder: PathBuf,
+    _lock: File,
+}
+
+/// An error of unpacking an image into the store.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackImageError {
+    /// A blob or a folder of the store could not be used.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A layer could not be unpacked.
+    #[error("layer {layer}: {source}")]
+    Layer {
+        /// The digest of the layer.
+        layer: String,
+        /// The cause.
+        source: UnpackError,
+    },
+}
+
+impl Store {
+    /// Opens a store, and creates its folders, which only the caller may read, if they are missing.
+    pub fn open(root: &Path) -> Result<Self, LayoutError> {
+        // Overlays and bind mounts need absolute paths.
+        let root = std::path::absolute(root).map_err(file("find", root))?;
+        for folder in ["blobs/sha256", "partial", "roots"] {
+            let folder = root.join(folder);
+            let created = DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&folder);
+            created.map_err(file("create", &folder))?;
+        }
+
+        Ok(Self { root })
+    }
+
+    /// Returns the directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns a layout that contains what a descriptor refers to.
+    pub fn layout(&self, descriptor: Descriptor) -> Layout {
+        Layout::with_index(self.root.clone(), Index::new(vec![descriptor]))
+    }
+
+    /// Returns whether a blob is present and intact. A damaged one is removed, so that it is fetched again.
+    pub(crate) fn has(&self, digest: &Digest, size: u64) -> bool {
+        let path = self.blob_path(digest);
+        let Ok(found) = Digest::from_file(&path) else {
+            return false;
+        };
+        if found == (digest.clone(), size) {
+            mark_used(&path);
+            return true;
+        }
+
+        let _ = fs::remove_file(&path);
+        false
+    }
+
+    /// Reads a small blob, if it is present and intact.
+    pub(crate) fn read(&self, digest: &Digest, limit: usize) -> Option<Vec<u8>> {
+        let file = File::open(self.blob_path(digest)).ok()?;
+        let mut content = Vec::new();
+        file.take(limit as u64).read_to_end(&mut content).ok()?;
+        (Digest::from_content(&content) == *digest).then_some(content)
+    }
+
+    /// Writes a small blob.
+    pub(crate) fn write(&self, content: &[u8]) -> Result<Digest, LayoutError> {
+        let digest = Digest::from_content(content);
+        let temporary = self.unique_partial(&digest);
+        let mut output = File::create_new(&temporary).map_err(file("create", &temporary))?;
+        let written = output.write_all(content).map_err(file("write", &temporary));
+        self.finish_blob(written, &temporary, &digest)?;
+        Ok(digest)
+    }
+
+    /// Moves a file of another folder of the same file system into the store, if it has this digest.
+    pub(crate) fn adopt(&self, path: &Path, digest: &Digest) -> Result<(), LayoutError> {
+        let (found, size) = Digest::from_file(path).map_err(file("read", path))?;
+        if found != *digest {
+            return Err(LayoutError::AlteredBlob {
+                path: path.parent().unwrap_or(path).to_owned(),
+                digest: digest.clone(),
+            });
+        }
+        if self.has(digest, size) {
+            return Ok(());
+        }
+        self.finish_blob(Ok(()), path, digest)
+    }
+
+    /// Gives a complete, verified file its final name, or removes it if writing it failed.
+    pub(crate) fn finish_blob(
+        &self,
+        written: Result<(), LayoutError>,
+        temporary: &Path,
+        digest: &Digest,
+    ) -> Result<(), LayoutError> {
+        let path = self.blob_path(digest);
+        let renamed =
+            written.and_then(|()| fs::rename(temporary, &path).map_err(file("write", &path)));
+        if renamed.is_err() {
+            let _ = fs::remove_file(temporary);
+        }
+        renamed
+    }
+
+    pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("blobs/sha256").join(digest.hex())
+    }
+
+    /// Returns the file of an interrupted download.
+    pub(crate) fn partial(&self, digest: &Digest) -> PathBuf {
+        self.root.join("partial").join(digest.hex())
+    }
+
+    /// Returns a file name that no other process and no other task of this one uses.
+    pub(crate) fn unique_partial(&self, digest: &Digest) -> PathBuf {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}.{}-{number}", digest.hex(), std::process::id());
+        self.root.join("partial").join(name)
+    }
+
+    /// Returns the unpacked image, if it is present.
+    pub fn find_unpacked(&self, manifest: &Digest) -> Result<Option<UnpackedImage>, LayoutError> {
+        let folder = self.root.join("roots").join(manifest.hex());
+        let lock = self.lock_file(manifest, "lock")?;
+        lock.lock_shared().map_err(file("lock", &folder))?;
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+
+        // The time of the last use decides what is removed first.
+        let _ = lock.set_modified(SystemTime::now());
+        Ok(Some(UnpackedImage {
+            folder,
+            _lock: lock,
+        }))
+    }
+
+    /// Unpacks an image, unless that was done. Of several callers at the same time one unpacks and the others wait.
+    ///
+    /// Every layer is verified while it is unpacked. `prepare` runs on the complete folder before it becomes visible.
+    pub fn unpack(
+        &self,
+        layout: &Layout,
+        manifest: (&Digest, &ImageManifest),
+        owners: OwnerMap<'_>,
+        limits: UnpackLimits,
+        prepare: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<UnpackedImage, UnpackImageError> {
+        let (digest, manifest) = manifest;
+        let folder = self.root.join("roots").join(digest.hex());
+        let turn = self.lock_file(digest, "unpacking")?;
+        turn.lock().map_err(file("lock", &folder))?;
+        if let Some(unpacked) = self.find_unpacked(digest)? {
+            return Ok(unpacked);
+        }
+
+        // Held from before the folder exists, so that it is never without a user.
+        let mut lock = self.lock_file(digest, "lock")?;
+        lock.lock_shared().map_err(file("lock", &folder))?;
+        let beside = folder.with_extension("new");
+        // Left by a process that was killed; the lock shows that it has ended.
+        remove_tree(&beside).map_err(file("remove", &beside))?;
+        fs::create_dir(&beside).map_err(file("create", &beside))?;
+
+        let unpacked = unpack_layers(layout, manifest, &beside, owners, limits);
+        let unpacked = unpacked.and_then(|bytes| {
+            prepare(&beside).map_err(file("prepare", &beside))?;
+            // Only the order of removal depends on the size.
+            let _ = lock.set_len(0).and_then(|()| write!(lock, "{bytes}"));
+            Ok(fs::rename(&beside, &folder).map_err(file("create", &folder))?)
+        });
+        if let Err(error) = unpacked {
+            let _ = remove_tree(&beside);
+            return Err(error);
+        }
+        Ok(UnpackedImage {
+            folder,
+            _lock: lock,
+        })
+    }
+
+    fn lock_file(&self, manifest: &Digest, extension: &str) -> Result<File, LayoutError> {
+        let path = self.root.join("roots").join(manifest.hex());
+        let path = path.with_extension(extension);
+        let mut options = File::options();
+        let options = options.read(true).append(true).create(true);
+        options.open(&path).map_err(file("create", &path))
+    }
+
+    /// Creates an empty folder in the store, on the same file system as the blobs.
+    pub(crate) fn scratch(&self) -> Result<tempdir::Folder, LayoutError> {
+        let folder = self.unique_partial(&Digest::from_content(b""));
+        fs::create_dir(&folder).map_err(file("create", &folder))?;
+        Ok(tempdir::Folder(folder))
+    }
+
+    /// Removes what was not used for the longest time until the store has at most `max_bytes`.
+    ///
+    /// An unpacked image in use stays, and so does everything that was used within `min_age`. Returns the number of
+    /// bytes that were removed. What cannot be removed is left for the next call.
+    pub fn clean(&self, max_bytes: u64, min_age: Duration) -> u64 {
+        let mut items = self.items();
+        items.sort_by_key(|item| item.used);
+        let mut excess: u64 = items.iter().map(|item| item.bytes).sum();
+        excess = excess.saturating_sub(max_bytes);
+        let now = SystemTime::now();
+        let mut removed = 0;
+
+        for item in items {
+            // A clock that went backwards makes everything young.
+            let age = now.duration_since(item.used).unwrap_or_default();
+            if removed >= excess || age < min_age {
+                break;
+            }
+            if item.remove() {
+                removed += item.bytes;
+            }
+        }
+
+        removed
+    }
+
+    fn items(&self) -> Vec<Item> {
+        let files = ["blobs/sha256", "partial", "roots"]
+            .into_iter()
+            .filter_map(|folder| fs::read_dir(self.root.join(folder)).ok())
+            .flatten();
+        files
+            .filter_map(|entry| Item::new(&entry.ok()?.path()))
+            .collect()
+    }
+}
+
+impl UnpackedImage {
+    /// Returns the folder with the files of the image.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// Something that can be removed from the store.
+struct Item {
+    path: PathBuf,
+    used: SystemTime,
+    bytes: u64,
+}
+
+impl Item {
+    fn new(path: &Path) -> Option<Self> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        // An unpacked image is represented by its lock file.
+        let bytes = match path.extension().and_then(|end| end.to_str()) {
+            Some("unpacking") => return None,
+            Some("lock") => fs::read_to_string(path).ok()?.trim().parse().ok()?,
+            _ if metadata.is_file() => metadata.len(),
+            _ => return None,
+        };
+
+        Some(Self {
+            path: path.to_owned(),
+            used: metadata.modified().ok()?,
+            bytes,
+        })
+    }
+
+    fn remove(&self) -> bool {
+        if self.path.extension().is_none_or(|end| end != "lock") {
+            return fs::remove_file(&self.path).is_ok();
+        }
+        let Ok(lock) = File::options().append(true).open(&self.path) else {
+            return false;
+        };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return false,
+        }
+
+        // The lock file stays: a process that waits for it must not hold a lock that others cannot see.
+        let root = self.path.with_extension("");
+        let old = self.path.with_extension("old");
+        let renamed = remove_tree(&old).is_ok() && fs::rename(&root, &old).is_ok();
+        renamed && lock.set_len(0).is_ok() && remove_tree(&old).is_ok()
+    }
+}
+
+fn unpack_layers(
+    layout: &Layout,
+    manifest: &ImageManifest,
+    folder: &Path,
+    owners: OwnerMap<'_>,
+    limits: UnpackLimits,
+) -> Result<u64, UnpackImageError> {
+    let mut unpacker = Unpacker::new(folder, owners, limits).map_err(file("open", folder))?;
+    for descriptor in &manifest.layers {
+        let layer_error = |source| UnpackImageError::Layer {
+            layer: descriptor.digest.clone(),
+            source,
+        };
+        let mut reader = layout.reader(descriptor)?;
+        unpacker.layer(&mut reader).map_err(layer_error)?;
+        // Also the end of the blob, which the archive does not cover, is part of the digest.
+        reader.finish()?;
+    }
+
+    let bytes = unpacker.bytes();
+    unpacker
+        .finish()
+        .map_err(|source| UnpackImageError::Layer {
+            layer: "directories".to_owned(),
+            source,
+        })?;
+    Ok(bytes)
+}
+
+fn mark_used(path: &Path) {
+    // Without the right to change the time, the blob is only removed earlier.
+    if let Ok(file) = File::options().append(true).open(path) {
+        let _ = file.set_modified(SystemTime::now());
+    }
+}
+
+fn file<'p>(
+    action: &'static str,
+    path: &'p Path,
+) -> impl FnOnce(io::Error) -> LayoutError + use<'p> {
+    move |source| LayoutError::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// A folder that is removed with its content.
+pub(crate) mod tempdir {
+    use std::path::{Path, PathBuf};
+
+    /// The folder.
+    #[derive(Debug)]
+    pub(crate) struct Folder(pub(super) PathBuf);
+
+    impl Folder {
+        /// Returns the path.
+        pub(crate) fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
