@@ -319,6 +319,19 @@ mod tests {
     }
 
     #[test]
+    fn only_legacy_variables_may_name_a_picture_without_a_known_extension() {
+        let legacy = &[
+            ("INPUT_VIDEO_FILE_URL", "a.mp4"),
+            ("OUTPUT_THUMBS_FILE_NAME", "a.thumb"),
+        ];
+        let job_of_old_task = job(&[], Config::default(), legacy).unwrap();
+        assert_eq!(job_of_old_task.request.format, Format::Jpeg);
+
+        let error = job(&["a.mp4", "a.thumb"], Config::default(), &[]).map(|_| ());
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Usage);
+    }
+
+    #[test]
     fn detects_legacy_variables() {
         assert!(has_legacy_variables(|name| name == "INPUT_VIDEO_FILE_URL"));
         assert!(!has_legacy_variables(|name| name == "AWS_REGION"));
