@@ -81,6 +81,11 @@ impl Component {
         self.0.file.prefix()
     }
 
+    /// Returns the name of its file, as it was passed to [`Self::read`].
+    pub fn file_name(&self) -> &str {
+        &self.0.source.name
+    }
+
     /// Returns the text of its file.
     pub fn text(&self) -> &str {
         &self.0.source.text

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! component.yaml ─▶ Facts ────────────────────────────┐
+//!   build.prepare ─▶ Prepared (variables, licences) ──┤
 //! cargo build ─▶ Compiled (program, linked packages) ─┴─▶ ProgramImage ─▶ Draft ─▶ layout folder ─▶ table
 //! --binary FILE ─▶ Program ───────────────────────────┘
 //! ```
@@ -30,6 +31,7 @@ mod git;
 mod licenses;
 mod metadata;
 mod output;
+mod prepare;
 mod selection;
 mod source_date;
 mod table;

@@ -1,5 +1,7 @@
 //! Builds the images of components of the workspace.
 
+use std::path::Path;
+
 use assembly::component::Component;
 use registry::program::ProgramImage;
 
@@ -7,6 +9,7 @@ use super::compile::{Compiled, compile};
 use super::facts::Facts;
 use super::metadata::{Package, Workspace};
 use super::output::{BuiltImage, write};
+use super::prepare::{Prepared, prepare};
 use super::selection::{Selection, program};
 use super::target::{Target, Toolchain};
 use super::{Settings, certificates, git, licenses, source_date};
@@ -28,6 +31,7 @@ pub(super) fn build(
 
     let builder = Builder {
         workspace: Workspace::read(project.root(), &selection.targets)?,
+        root: project.root(),
         toolchain,
         settings,
         ui,
@@ -40,6 +44,8 @@ pub(super) fn build(
 
 struct Builder<'s> {
     workspace: Workspace,
+    /// The folder that names of sources are relative to.
+    root: &'s Path,
     toolchain: Toolchain,
     settings: &'s Settings,
     ui: &'s Ui,
@@ -63,11 +69,12 @@ impl Builder<'_> {
         for target in targets {
             self.ui
                 .message(&format!("building {} for {}", file.name, target.platform()));
+            let prepared = prepare(component, self.root, *target)?;
             let from = (&self.toolchain, *target);
-            let compiled = compile(&self.workspace, (package, binary), from, self.ui)?;
+            let compiled = compile(&self.workspace, (package, binary), from, &prepared, self.ui)?;
             programs.push(compiled.program.size());
 
-            let image = self.program_image(&file.name, &facts, package, compiled);
+            let image = self.program_image((&file.name, &facts), package, compiled, prepared)?;
             let draft = image.draft(self.settings.compression);
             drafts.push(draft.map_err(|error| super::output::failure(&file.name, &error))?);
         }
@@ -79,17 +86,24 @@ impl Builder<'_> {
 
     fn program_image(
         &self,
-        name: &str,
-        facts: &Facts,
+        (name, facts): (&str, &Facts),
         package: &Package,
         compiled: Compiled<'_>,
-    ) -> ProgramImage {
-        let mut files = licenses::files(&self.workspace, &compiled.linked, &self.toolchain);
+        prepared: Prepared,
+    ) -> Result<ProgramImage, CliError> {
+        let more = prepared.licenses;
+        let files = licenses::files(&self.workspace, &compiled.linked, &self.toolchain, more);
+        let mut files = files.map_err(|file| {
+            CliError::Usage(format!(
+                "the licence texts that `build.prepare` of `{name}` names include `{file}`, which is a file of the \
+                 image already; rename it"
+            ))
+        })?;
         if certificates::are_needed(&compiled.linked) {
             files.insert(certificates::PATH.to_owned(), certificates::pem());
         }
 
-        ProgramImage {
+        Ok(ProgramImage {
             name: name.to_owned(),
             program: compiled.program,
             command: facts.command.clone(),
@@ -100,7 +114,7 @@ impl Builder<'_> {
             labels: self.labels(name, facts, package, &compiled.linked),
             modified: self.settings.source_date.unwrap_or_default(),
             created: self.settings.source_date.map(source_date::rfc3339),
-        }
+        })
     }
 
     /// Returns the labels of the OCI image specification (annotations.md) that are known; the user's come last.
@@ -119,7 +133,10 @@ impl Builder<'_> {
             ("title", Some(name.to_owned())),
             ("description", facts.summary.clone()),
             ("version", Some(package.version.clone())),
-            ("licenses", package.license.clone()),
+            (
+                "licenses",
+                facts.licenses.clone().or_else(|| package.license.clone()),
+            ),
             ("source", package.repository.clone()),
             (
                 "revision",

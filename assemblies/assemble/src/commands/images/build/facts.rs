@@ -10,6 +10,8 @@ pub(super) struct Facts {
     pub(super) command: Vec<String>,
     pub(super) ports: Vec<u16>,
     pub(super) folders: Vec<WritableFolder>,
+    /// The SPDX expression of everything in the image, if it is more than the package's.
+    pub(super) licenses: Option<String>,
     /// The most compressed bytes.
     pub(super) budget: Option<u64>,
 }
@@ -37,6 +39,7 @@ impl Facts {
             command: command.unwrap_or_else(|| vec!["serve".to_owned()]),
             ports,
             folders: file.files.iter().map(|path| folder(path)).collect(),
+            licenses: file.licenses.clone(),
             budget: file.image_budget.map(assembly::component::ByteSize::bytes),
         }
     }
