@@ -1,7 +1,7 @@
 //! Opens videos and stores pictures at any location.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -133,10 +133,39 @@ impl Access {
     }
 }
 
+/// Returns the file to replace for an output: the target of a link, so that the link stays.
+///
+/// A device, a FIFO, a socket or a folder is refused: renaming a picture over it would replace it.
+pub(crate) fn replaceable_file(path: &Path) -> Result<PathBuf, Error> {
+    let refuse = |what: &str| {
+        let message = format!("the output `{}` is {what}; use a file", path.display());
+        Error::new(ErrorKind::Usage, message)
+    };
+
+    let Ok(metadata) = path.symlink_metadata() else {
+        return Ok(path.to_owned());
+    };
+    let target = if metadata.is_symlink() {
+        // A link in a folder that others can write to may lead anywhere, but never to a new name.
+        path.canonicalize()
+            .map_err(|_| refuse("a link to a file that does not exist"))?
+    } else {
+        path.to_owned()
+    };
+
+    match target.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(target),
+        Ok(metadata) if metadata.is_dir() => Err(refuse("a folder")),
+        _ => Err(refuse("not a regular file")),
+    }
+}
+
 /// Writes a temporary file in the same folder and renames it, so that readers never see a partial
 /// picture.
 fn store_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
+
+    let path = &replaceable_file(path)?;
 
     let to_error = |error: std::io::Error| {
         let kind = match error.kind() {
@@ -201,6 +230,34 @@ mod tests {
         store_file(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn writes_through_a_link_and_keeps_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a.jpg"), folder.path().join("b.jpg"));
+        std::fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink("a.jpg", &link).unwrap();
+
+        store_file(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, socket) = (folder.path().join("link"), folder.path().join("socket"));
+        std::os::unix::fs::symlink("missing", &link).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+
+        for path in [&link, &socket, folder.path(), Path::new("/dev/null")] {
+            let before = path.symlink_metadata().unwrap().file_type();
+            let error = store_file(path, b"x").unwrap_err();
+
+            assert_eq!(error.kind(), ErrorKind::Usage, "{}", path.display());
+            assert_eq!(path.symlink_metadata().unwrap().file_type(), before);
+        }
     }
 
     #[test]

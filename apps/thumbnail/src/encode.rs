@@ -20,13 +20,24 @@ pub enum Format {
 }
 
 impl Format {
-    /// Returns the format for the extension of a file name.
-    pub fn from_file_name(name: &str) -> Option<Self> {
-        let (_, extension) = name.rsplit_once('.')?;
+    /// Returns the format for the extension of a file name, or `None` if it has none.
+    pub fn from_file_name(name: &str) -> Result<Option<Self>, Error> {
+        let file = name.rsplit('/').next().unwrap_or_default();
+        // The name of a hidden file begins with a dot and has no extension.
+        let Some((_, extension)) = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())
+        else {
+            return Ok(None);
+        };
+
         match extension.to_ascii_lowercase().as_str() {
-            "jpg" | "jpeg" => Some(Self::Jpeg),
-            "png" => Some(Self::Png),
-            _ => None,
+            "jpg" | "jpeg" => Ok(Some(Self::Jpeg)),
+            "png" => Ok(Some(Self::Png)),
+            _ => Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "unknown extension `.{extension}` of the output; use `.jpg` or `.png`, or set `format`"
+                ),
+            )),
         }
     }
 
@@ -109,8 +120,22 @@ mod tests {
 
     #[test]
     fn derives_the_format_from_the_extension() {
-        assert_eq!(Format::from_file_name("a/b.JPG"), Some(Format::Jpeg));
-        assert_eq!(Format::from_file_name("b.png"), Some(Format::Png));
-        assert_eq!(Format::from_file_name("png"), None);
+        for (name, format) in [
+            ("a/b.JPG", Some(Format::Jpeg)),
+            ("b.png", Some(Format::Png)),
+            ("png", None),
+            ("a.b/c", None),
+            (".hidden", None),
+        ] {
+            assert_eq!(Format::from_file_name(name).unwrap(), format, "{name}");
+        }
+    }
+
+    #[test]
+    fn refuses_an_unknown_extension() {
+        for name in ["a.webp", "a.jpg.tmp", "a."] {
+            let error = Format::from_file_name(name).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{name}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// An error with its kind and an optional cause.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ impl Error {
 }
 
 /// The kind of an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The request or a setting is invalid.

@@ -42,6 +42,7 @@ mod libav;
 mod location;
 mod pick;
 mod position;
+mod process;
 mod query;
 mod report;
 mod run;
@@ -67,6 +68,11 @@ pub use service::serve;
 pub use settings::Config;
 pub use source::{FileSource, MemorySource, RangeSource, Traffic};
 pub use worker::{Picture, PictureInfo, Request, StageTimings, picture};
+
+/// Runs the program, or decodes if it was started as a child of itself, and returns its exit code.
+pub fn main() -> std::process::ExitCode {
+    process::enter().unwrap_or_else(chassis::main::<Thumbnail>)
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,5 +1,5 @@
 //! The binary; all logic is in the library.
 
 fn main() -> std::process::ExitCode {
-    chassis::main::<thumbnail::Thumbnail>()
+    thumbnail::main()
 }

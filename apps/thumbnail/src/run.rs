@@ -7,13 +7,14 @@ use std::time::Instant;
 use chassis::{BoxError, Process, Shutdown};
 use tracing::Instrument as _;
 
-use crate::access::Access;
+use crate::access::{Access, replaceable_file};
 use crate::location::{Location, Object};
+use crate::process::ProcessLimits;
 use crate::report::Report;
 use crate::s3::Aws;
 use crate::settings::Config;
 use crate::source::Traffic;
-use crate::worker::{Request, picture_on_thread};
+use crate::worker::{Request, picture_in_background};
 use crate::{Error, ErrorKind, Format, Picture, telemetry};
 
 /// Makes the picture of `input`, stores it at `output`, and returns a report.
@@ -131,8 +132,16 @@ fn resolve(
         .unwrap_or_default();
     config.output = output
         .or_else(|| non_empty(config.output))
-        .or_else(|| legacy_output(&variable))
         .unwrap_or_default();
+    if config.output.is_empty()
+        && let Some(output) = legacy_output(&variable)
+    {
+        // The legacy task accepted any name.
+        let format = Format::from_file_name(&output).ok().flatten();
+        config.format = config.format.or(format).or(Some(Format::Jpeg));
+        config.output = output;
+    }
+
     config.at = non_empty(config.at)
         .or_else(|| variable("POSITION_TIME_DURATION"))
         .unwrap_or_default();
@@ -144,6 +153,7 @@ struct Job {
     input: Location,
     output: Location,
     request: Request,
+    limits: ProcessLimits,
     access: Access,
 }
 
@@ -163,13 +173,14 @@ impl Job {
         };
 
         // After `output` is resolved, since its extension is the fallback for the format.
-        config.format = config
-            .format
-            .or_else(|| Format::from_file_name(&output.name()));
+        if config.format.is_none() {
+            config.format = Format::from_file_name(&output.name())?;
+        }
         Ok(Self {
             input,
             output,
             request: config.request()?,
+            limits: config.process_limits(),
             access: config.access()?,
         })
     }
@@ -191,6 +202,11 @@ impl Job {
             return Err(Error::new(ErrorKind::Usage, message));
         }
 
+        // Also before: a picture that cannot be stored need not be made.
+        if let Location::File(path) = &self.output {
+            replaceable_file(path)?;
+        }
+
         let opening = self
             .access
             .open(&self.input, self.request.deadline, traffic);
@@ -198,7 +214,7 @@ impl Job {
             .instrument(tracing::info_span!("stage", otel.name = "connect"))
             .await
             .map_err(|_| Error::new(ErrorKind::Timeout, "timed out opening the video"))??;
-        let picture = picture_on_thread(source, self.request, ()).await?;
+        let picture = picture_in_background(source, self.request, self.limits, ()).await?;
         let storing = self.access.store(&self.output, &picture);
 
         storing
@@ -300,6 +316,19 @@ mod tests {
         assert_eq!(job.output.to_string(), "s3://pictures/small/a.png");
         assert_eq!(job.request.at, Position::After(5_000_000));
         assert_eq!(job.request.format, Format::Png);
+    }
+
+    #[test]
+    fn only_legacy_variables_may_name_a_picture_without_a_known_extension() {
+        let legacy = &[
+            ("INPUT_VIDEO_FILE_URL", "a.mp4"),
+            ("OUTPUT_THUMBS_FILE_NAME", "a.thumb"),
+        ];
+        let job_of_old_task = job(&[], Config::default(), legacy).unwrap();
+        assert_eq!(job_of_old_task.request.format, Format::Jpeg);
+
+        let error = job(&["a.mp4", "a.thumb"], Config::default(), &[]).map(|_| ());
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Usage);
     }
 
     #[test]

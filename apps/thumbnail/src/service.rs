@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A request first takes a slot (workers + queue), or is rejected with 503 before its body is read.
-//! Then it receives its body and waits for a worker. The decoding thread releases slot and worker
+//! Then it receives its body and waits for a worker. The decoder releases slot and worker
 //! when it ends, even if the client has disconnected.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::report::Report;
 use crate::settings::Config;
 use crate::source::spool::{SpoolBudget, spool};
 use crate::source::{RangeSource, Traffic};
-use crate::worker::picture_on_thread;
+use crate::worker::picture_in_background;
 use crate::{Error, ErrorKind, Picture, libav, telemetry};
 
 /// Serves pictures until the shutdown, then drains for at most `limits.drain_timeout`.
@@ -186,8 +186,9 @@ impl Service {
             }
         };
 
-        // Both permits move to the thread: a decoder that hangs keeps its worker occupied.
-        picture_on_thread(source, picture_request, (slot, worker)).await
+        // Both permits are released when the decoder has ended.
+        let limits = self.config.process_limits();
+        picture_in_background(source, picture_request, limits, (slot, worker)).await
     }
 
     async fn receive(

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Access;
 use crate::client::new_client;
 use crate::location::Location;
+use crate::process::ProcessLimits;
 use crate::s3::Aws;
 use crate::source::http::Redirects;
 use crate::source::spool::SpoolBudget;
@@ -47,6 +48,8 @@ pub struct Config {
     pub timeout: HumanDuration,
     /// Maximum number of pixels in a frame of the video.
     pub max_pixels: u64,
+    /// Maximum memory of the process that decodes a video, in bytes; a video that needs more is refused.
+    pub max_decoder_memory_bytes: u64,
     /// Maximum number of bytes to read from a remote video.
     pub max_fetch_bytes: u64,
     /// PEM file of certificate authorities to trust for https:// in addition to the built-in ones.
@@ -93,6 +96,7 @@ impl Default for Config {
             quality: 85,
             timeout: HumanDuration::from_secs(30),
             max_pixels: 8192 * 8192,
+            max_decoder_memory_bytes: 224 * MIB,
             max_fetch_bytes: 256 * MIB,
             ca_file: String::new(),
             max_body_bytes: 256 * MIB,
@@ -150,6 +154,15 @@ impl Settings for Config {
             );
         }
 
+        // Less does not even hold the program and its smallest frame.
+        if self.max_decoder_memory_bytes < 16 * MIB {
+            report(
+                "max_decoder_memory_bytes",
+                "is less than 16777216".to_owned(),
+                "set it to 234881024 (224 MiB)",
+            );
+        }
+
         for source in &self.sources {
             // A file would let clients read the file system of the host.
             if !matches!(source.parse(), Ok(Location::Http(_) | Location::S3(_))) {
@@ -177,6 +190,13 @@ impl Config {
             max_pixels: self.max_pixels,
             deadline: Instant::now() + self.timeout.duration(),
         })
+    }
+
+    /// Returns the limits of the process that decodes.
+    pub(crate) fn process_limits(&self) -> ProcessLimits {
+        ProcessLimits {
+            max_memory_bytes: self.max_decoder_memory_bytes,
+        }
     }
 
     /// Returns access to files, web servers and S3.

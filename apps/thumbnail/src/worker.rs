@@ -1,17 +1,18 @@
-//! Decodes untrusted data: makes a picture from a source and a request, on a dedicated thread.
+//! Decodes untrusted data: makes a picture from a source and a request.
 //!
-//! Nothing here depends on settings, networks or storage, so the decoder could move to a separate
-//! process without changes to the rest.
+//! Nothing here depends on settings, networks or storage. [`picture`] runs in the child of `process/`, and on a
+//! thread in programs that use the library.
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::encode::encode;
 use crate::frame::Orientation;
 use crate::libav::{Media, scale};
 use crate::pick::{PickedFrame, pick};
+use crate::process::{self, ProcessLimits};
 use crate::{Error, ErrorKind, Fit, Format, Position, RangeSource, Seek};
 
 /// The options of a picture.
@@ -55,7 +56,7 @@ impl std::fmt::Debug for Picture {
 }
 
 /// Information on a picture and its source.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PictureInfo {
     /// The presentation time of the frame, in seconds from the start.
     pub pts: f64,
@@ -97,22 +98,41 @@ pub struct StageTimings {
 
 /// Makes a picture on the current thread.
 pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Picture, Error> {
+    let mut span = None;
+    picture_in_stages(source, request, &mut |stage| {
+        // The previous span ends before the next one begins.
+        drop(span.take());
+        span = Some(stage_span(stage).entered());
+    })
+}
+
+/// Makes a picture and reports each of the [`STAGES`] when it begins.
+pub(crate) fn picture_in_stages(
+    source: Box<dyn RangeSource>,
+    request: &Request,
+    on_stage: &mut dyn FnMut(&'static str),
+) -> Result<Picture, Error> {
     if source.size() == 0 {
         return Err(Error::new(ErrorKind::Empty, "the video is empty"));
     }
 
+    let [open, pick_stage, scale_stage, encode_stage] = STAGES;
     let mut stages = StageTimings::default();
-    let mut media = stage("open", &mut stages.open, || {
+
+    on_stage(open);
+    let mut media = measure(&mut stages.open, || {
         let mut source = source;
         let head = head(&mut *source)?;
         Media::open(source, request.deadline).map_err(|error| explain_open_error(error, &head))
     })?;
+
+    on_stage(pick_stage);
     let PickedFrame {
         frame,
         stream,
         time,
         clamped,
-    } = stage("pick", &mut stages.pick, || {
+    } = measure(&mut stages.pick, || {
         pick(&mut media, request.at, request.seek, request.max_pixels)
     })?;
 
@@ -120,13 +140,16 @@ pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Pictur
         .matrix
         .as_ref()
         .map_or_else(Orientation::default, Orientation::from_matrix);
-    let pixels = stage("scale", &mut stages.scale, || {
+    on_stage(scale_stage);
+    let pixels = measure(&mut stages.scale, || {
         // The frame's own ratio is more reliable than the one of the container.
         let aspect = frame.pixel_aspect().or(stream.pixel_aspect);
         let (width, height) = request.fit.size(frame.size(), aspect, orientation);
         Ok(orientation.apply(scale(&frame, width, height)?))
     })?;
-    let bytes = stage("encode", &mut stages.encode, || {
+
+    on_stage(encode_stage);
+    let bytes = measure(&mut stages.encode, || {
         encode(&pixels, request.format, request.quality)
     })?;
 
@@ -151,19 +174,26 @@ pub fn picture(source: Box<dyn RangeSource>, request: &Request) -> Result<Pictur
     })
 }
 
-/// Makes a picture on a dedicated thread; drops `guard` when the thread ends.
+/// Makes a picture in a child if there is one, else on a thread; drops `guard` when either has ended.
 ///
-/// The caller gets a result at the deadline; the thread may run longer, since it checks the time
-/// only when it reads.
-pub(crate) async fn picture_on_thread<G: Send + 'static>(
+/// The caller gets a result at the deadline. A thread may run longer, since it checks the time only when it reads; a
+/// child is ended.
+pub(crate) async fn picture_in_background<G: Send + 'static>(
     source: Box<dyn RangeSource>,
     request: Request,
+    limits: ProcessLimits,
     guard: G,
 ) -> Result<Picture, Error> {
     let (sender, receiver) = oneshot::channel();
     let span = tracing::Span::current();
     let work = move || {
-        let result = span.in_scope(|| picture(source, &request));
+        let result = span.in_scope(|| {
+            if process::is_available() {
+                process::picture(source, &request, limits)
+            } else {
+                picture(source, &request)
+            }
+        });
         drop(span);
         drop(guard);
         // Fails if the caller stopped waiting at the deadline.
@@ -191,15 +221,16 @@ pub(crate) async fn picture_on_thread<G: Send + 'static>(
     }
 }
 
-fn stage<T>(
-    name: &'static str,
-    milliseconds: &mut f64,
-    work: impl FnOnce() -> Result<T, Error>,
-) -> Result<T, Error> {
+fn measure<T>(milliseconds: &mut f64, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let start = Instant::now();
-    let result = tracing::info_span!("stage", otel.name = name).in_scope(work);
+    let result = work();
     *milliseconds = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     result
+}
+
+/// Creates the span of a stage.
+pub(crate) fn stage_span(stage: &'static str) -> tracing::Span {
+    tracing::info_span!("stage", otel.name = stage)
 }
 
 /// Reads the first bytes of the video.
@@ -252,6 +283,8 @@ fn explain_open_error(error: Error, head: &[u8]) -> Error {
     error
 }
 
+/// The names of the stages, in their order.
+pub(crate) const STAGES: [&str; 4] = ["open", "pick", "scale", "encode"];
 /// The time after the deadline to wait for the thread's own error, which is more precise.
 const GRACE: Duration = Duration::from_millis(250);
 /// The stack size of the thread: decoders keep large tables on the stack.
@@ -261,6 +294,10 @@ const STACK: usize = 8 * 1024 * 1024;
 mod tests {
     use super::*;
     use crate::MemorySource;
+
+    const LIMITS: ProcessLimits = ProcessLimits {
+        max_memory_bytes: 1 << 28,
+    };
 
     fn request() -> Request {
         Request {
@@ -320,7 +357,7 @@ mod tests {
             }
         }
 
-        let error = picture_on_thread(Box::new(Broken), request(), ())
+        let error = picture_in_background(Box::new(Broken), request(), LIMITS, ())
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WorkerLost);
@@ -345,7 +382,7 @@ mod tests {
             deadline: Instant::now(),
             ..request()
         };
-        let error = picture_on_thread(Box::new(Hanging(ended)), request, ())
+        let error = picture_in_background(Box::new(Hanging(ended)), request, LIMITS, ())
             .await
             .unwrap_err();
 

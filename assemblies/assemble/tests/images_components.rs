@@ -10,6 +10,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -188,6 +189,76 @@ fn an_image_over_its_budget_is_written_and_exits_1() {
         output.err
     );
     assert!(layout(&project).image("linux/amd64").is_ok());
+}
+
+/// A component whose program contains what its `prepare` program printed.
+fn project_with_prepare(script: &str) -> (Project, Project) {
+    let (project, parent) = project("shop");
+    let prepared = "licenses: MIT AND Zlib # of the library\n\
+        build: { prepare: library/build, environment: { LIBRARY: fixed, LIBRARY_KIND: fixed } }\n";
+    let component = support::WEB.to_owned() + LOCAL + prepared;
+    project.write("apps/web/component.yaml", component);
+    project.write(
+        "src/main.rs",
+        "fn main() { println!(\"{} {}\", env!(\"LIBRARY\"), env!(\"LIBRARY_KIND\")); }\n",
+    );
+    project.write("apps/web/library/licenses/zlib", "The licence of zlib.\n");
+    project.write("apps/web/library/build", script);
+    let script = project.root().join("apps/web/library/build");
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+    (project, parent)
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_prepare_program_gives_variables_and_licence_texts() {
+    let (project, _parent) = project_with_prepare(
+        "#!/bin/sh\necho preparing >&2\necho LIBRARY=$1\necho licenses=library/licenses\n",
+    );
+    let output = build(&project, &["web"]);
+    digest(&output);
+    assert!(output.err.contains("preparing"), "{}", output.err);
+    let labels = config(&project).config.labels;
+    assert_eq!(labels["org.opencontainers.image.licenses"], "MIT AND Zlib");
+
+    let root = project.root().join("root");
+    unpack(&project, &root);
+    let program = Command::new(root.join("web")).output().unwrap();
+    assert_eq!(program.stdout, b"x86_64-unknown-linux-gnu fixed\n");
+    let text = fs::read_to_string(root.join("licenses/zlib")).unwrap();
+    assert_eq!(text, "The licence of zlib.\n");
+    let notice = fs::read_to_string(root.join("licenses/NOTICE")).unwrap();
+    assert!(notice.contains("licence in zlib"), "{notice}");
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_prepare_program_that_fails_is_explained() {
+    for (script, message) in [
+        ("exit 3", "exit status: 3; its messages are above"),
+        ("echo compiling", "line 1 of its output is `compiling`"),
+        ("yes A=1", "its output exceeds"),
+        ("echo licenses=none", "cannot read the licence texts in"),
+        ("mkdir empty; echo licenses=empty", "the folder is empty"),
+        (
+            "touch library/licenses/NOTICE; echo licenses=library/licenses",
+            "include `NOTICE`",
+        ),
+    ] {
+        let (project, _parent) = project_with_prepare(&format!("#!/bin/sh\n{script}\n"));
+        // Compiles only where the output is accepted.
+        project.write("src/main.rs", "fn main() {}\n");
+        let output = build(&project, &["web"]);
+        assert_eq!(output.code, Some(2), "{script}: {}", output.err);
+        assert!(output.err.contains(message), "{script}: {}", output.err);
+        assert!(output.err.contains("build.prepare"), "{}", output.err);
+    }
+
+    let (project, _parent) = project_with_prepare("#!/bin/sh\n");
+    fs::remove_file(project.root().join("apps/web/library/build")).unwrap();
+    let output = build(&project, &["web"]);
+    assert_eq!(output.code, Some(2));
+    assert!(output.err.contains("No such file"), "{}", output.err);
 }
 
 #[test]

@@ -1,16 +1,20 @@
 //! Decodes packets into frames.
 
-use std::ffi::c_int;
+use std::cell::Cell;
 use std::ptr::null;
 
 use super::media::pixel_aspect;
-use super::{CODECS, Media, Options, Packet, Stream, is_end, known_time, library, sys};
+use super::{
+    CODECS, Media, Options, Packet, Stream, is_end, known_time, library, out_of_memory, sys,
+};
 use crate::{Error, ErrorKind};
 
 /// The decoder of one stream.
 pub(crate) struct Decoder {
     context: *mut sys::AVCodecContext,
     library: &'static sys::Constants,
+    /// Set to 1 when an allocation has failed; libav then goes on with the next packet. It writes to this memory.
+    is_out_of_memory: Box<Cell<i32>>,
 }
 
 impl Decoder {
@@ -35,10 +39,16 @@ impl Decoder {
         // SAFETY: plain allocation; freed in `Drop`.
         let context = unsafe { sys::avcodec_alloc_context3(codec) };
         if context.is_null() {
-            return Err(Error::new(ErrorKind::WorkerLost, "out of memory"));
+            return Err(out_of_memory());
         }
 
-        let decoder = Self { context, library };
+        let decoder = Self {
+            context,
+            library,
+            is_out_of_memory: Box::default(),
+        };
+        // SAFETY: the context is ours and not open yet; the flag lives as long as the context.
+        unsafe { sys::tn_codec_watch_memory(context, decoder.is_out_of_memory.as_ptr()) };
         let max_pixels = max_pixels.to_string();
 
         // One thread: frame threading would delay the first frame until the pipeline is full.
@@ -83,6 +93,10 @@ impl Decoder {
         for _ in 0..MAX_DAMAGED_FRAMES {
             // SAFETY: the context is open, the frame is ours.
             let code = unsafe { sys::avcodec_receive_frame(self.context, frame.raw) };
+            // Also with a frame: the one before it may be missing, and then it is the wrong one.
+            if code == self.library.error_memory || self.is_out_of_memory.get() != 0 {
+                return Err(out_of_memory());
+            }
             if code >= 0 {
                 return Ok(Some(frame));
             }
@@ -100,9 +114,12 @@ impl Decoder {
         Ok(None)
     }
 
-    fn push(&mut self, packet: *const sys::AVPacket) -> c_int {
+    fn push(&mut self, packet: *const sys::AVPacket) {
         // SAFETY: the context is open; the packet is valid or null, which ends the stream.
-        unsafe { sys::avcodec_send_packet(self.context, packet) }
+        let code = unsafe { sys::avcodec_send_packet(self.context, packet) };
+        if code == self.library.error_memory {
+            self.is_out_of_memory.set(1);
+        }
     }
 }
 
@@ -123,7 +140,7 @@ impl Frame {
         // SAFETY: plain allocation.
         let raw = unsafe { sys::av_frame_alloc() };
         if raw.is_null() {
-            return Err(Error::new(ErrorKind::WorkerLost, "out of memory"));
+            return Err(out_of_memory());
         }
         Ok(Self { raw })
     }

@@ -21,7 +21,8 @@
 
 struct tn_constants {
     uint32_t avcodec_major, avformat_major, avutil_major, swscale_major;
-    int32_t error_eof, error_again, error_invalid_data, error_decoder_not_found, error_exit, error_io;
+    int32_t error_eof, error_again, error_invalid_data, error_decoder_not_found, error_exit, error_io,
+        error_memory;
     int32_t video, rgb24, bicubic, accurate, seek_backward, seek_byte;
     int32_t codec_id_none;
 };
@@ -38,6 +39,7 @@ void tn_constants(struct tn_constants *out) {
         .error_decoder_not_found = AVERROR_DECODER_NOT_FOUND,
         .error_exit = AVERROR_EXIT,
         .error_io = AVERROR(EIO),
+        .error_memory = AVERROR(ENOMEM),
         .video = AVMEDIA_TYPE_VIDEO,
         .rgb24 = AV_PIX_FMT_RGB24,
         .bicubic = SWS_BICUBIC,
@@ -69,6 +71,18 @@ void tn_io_free(AVIOContext *io) {
     if (!io) return;
     av_freep(&io->buffer);
     avio_context_free(&io);
+}
+
+/* Allocates a picture as usual, and notes a failure: decoders may skip such a picture silently. */
+static int allocate_picture(AVCodecContext *codec, AVFrame *frame, int flags) {
+    int code = avcodec_default_get_buffer2(codec, frame, flags);
+    if (code == AVERROR(ENOMEM)) *(int32_t *)codec->opaque = 1;
+    return code;
+}
+
+void tn_codec_watch_memory(AVCodecContext *codec, int32_t *is_out_of_memory) {
+    codec->opaque = is_out_of_memory;
+    codec->get_buffer2 = allocate_picture;
 }
 
 struct tn_format {

@@ -5,7 +5,9 @@ use std::ptr::{null, null_mut};
 use std::time::Instant;
 
 use super::reader::{self, Reader};
-use super::{CODECS, CONTAINERS, Options, is_end, known_time, library, static_name, sys};
+use super::{
+    CODECS, CONTAINERS, Options, is_end, known_time, library, out_of_memory, static_name, sys,
+};
 use crate::{Error, ErrorKind, RangeSource};
 
 /// An open container.
@@ -151,6 +153,9 @@ impl Media {
         // SAFETY: the context is open, the packet is ours and empty.
         let code = unsafe { sys::av_read_frame(self.context, packet.raw) };
         self.take_source_error()?;
+        if code == self.library.error_memory {
+            return Err(out_of_memory());
+        }
         Ok((code >= 0).then_some(packet))
     }
 
@@ -165,11 +170,10 @@ impl Media {
     }
 
     fn connect(&mut self) -> Result<(), Error> {
-        let memory = || Error::new(ErrorKind::WorkerLost, "out of memory");
         // SAFETY: plain allocation.
         let buffer = unsafe { sys::av_malloc(BUFFER as usize) }.cast::<u8>();
         if buffer.is_null() {
-            return Err(memory());
+            return Err(out_of_memory());
         }
 
         // SAFETY: the buffer has the size given and is owned by the context from here on; the
@@ -189,14 +193,14 @@ impl Media {
         if self.io.is_null() {
             // SAFETY: no context took the buffer over.
             unsafe { sys::av_free(buffer.cast()) };
-            return Err(memory());
+            return Err(out_of_memory());
         }
 
         // SAFETY: plain allocation, then fields of the new context are set.
         unsafe {
             self.context = sys::avformat_alloc_context();
             if self.context.is_null() {
-                return Err(memory());
+                return Err(out_of_memory());
             }
             sys::tn_format_prepare(self.context, self.io, reader::interrupt, self.reader.cast());
         }
@@ -286,6 +290,10 @@ impl Media {
             return Ok(());
         }
         self.check_deadline()?;
+        if code == self.library.error_memory {
+            return Err(out_of_memory());
+        }
+
         let cause = if is_end(code, self.library) {
             "the data ends too early"
         } else {
@@ -350,7 +358,7 @@ impl Packet {
         // SAFETY: plain allocation.
         let raw = unsafe { sys::av_packet_alloc() };
         if raw.is_null() {
-            return Err(Error::new(ErrorKind::WorkerLost, "out of memory"));
+            return Err(out_of_memory());
         }
         Ok(Self { raw })
     }

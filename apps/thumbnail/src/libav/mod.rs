@@ -134,6 +134,12 @@ fn known_time(time: i64) -> Option<i64> {
     (time != sys::NO_TIME).then_some(time)
 }
 
+/// The error for memory that libav or a picture cannot have: the limit of the decoding process, or the system's.
+fn out_of_memory() -> Error {
+    let message = "decoding the video needs more memory than `max_decoder_memory_bytes` allows";
+    Error::new(ErrorKind::Unsupported, message)
+}
+
 /// Returns whether a return code means the end of the stream.
 fn is_end(code: c_int, library: &sys::Constants) -> bool {
     code == library.error_eof
@@ -141,3 +147,54 @@ fn is_end(code: c_int, library: &sys::Constants) -> bool {
 
 const NO_FILTER: *mut sys::SwsFilter = null_mut();
 const NO_PARAMETERS: *const f64 = null();
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Returns the values of an option of the static build, such as `--enable-decoder=`.
+    fn option_values(option: &str) -> BTreeSet<&'static str> {
+        include_str!("../../libav/ffmpeg.options")
+            .lines()
+            .filter_map(|line| line.strip_prefix(option))
+            .flat_map(|values| values.split(','))
+            .collect()
+    }
+
+    #[test]
+    fn the_static_build_has_all_supported_decoders() {
+        let supported = CODECS
+            .split(',')
+            // One AV1 decoder is enough.
+            .filter(|name| *name != "libaom-av1")
+            // The name in `configure`.
+            .map(|name| if name == "msmpeg4" { "msmpeg4v3" } else { name });
+        assert_eq!(option_values("--enable-decoder="), supported.collect());
+    }
+
+    #[test]
+    fn the_static_build_has_all_supported_containers() {
+        // The names of a demuxer that has several, and those that `configure` names differently.
+        let containers = CONTAINERS.split(',').map(|name| match name {
+            "mp4" | "m4a" | "3gp" | "3g2" | "mj2" => "mov",
+            "webm" => "matroska",
+            "mpeg" => "mpegps",
+            name => name,
+        });
+        // Named by `set_codec_from_probe_data` of libavformat: they detect the codec of a stream.
+        let probes = "aac,ac3,dts,eac3,h264,hevc,loas,m4v,mp3,mpegvideo,truehd".split(',');
+        let supported = containers.chain(probes);
+        assert_eq!(option_values("--enable-demuxer="), supported.collect());
+    }
+
+    #[test]
+    fn the_static_build_has_no_parts_under_the_gpl() {
+        let options = include_str!("../../libav/ffmpeg.options");
+        let options = options.lines().filter(|line| !line.starts_with('#'));
+        let forbidden = ["--enable-gpl", "--enable-nonfree", "--enable-version3"];
+        assert!(options.clone().count() > 10);
+        assert!(!options.clone().any(|line| forbidden.contains(&line)));
+    }
+}

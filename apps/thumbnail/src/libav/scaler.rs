@@ -47,7 +47,8 @@ pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Er
     // Rows are padded, since swscale's vector code may write past the last pixel of a row.
     let row = width as usize * 3;
     let stride = row.next_multiple_of(64) + 64;
-    let mut padded = vec![0u8; stride * height as usize + 64];
+    let mut padded = allocate(stride * height as usize + 64)?;
+    padded.resize(padded.capacity(), 0);
     let planes = [padded.as_mut_ptr(), null_mut(), null_mut(), null_mut()];
     let strides = [stride as c_int, 0, 0, 0];
 
@@ -69,16 +70,21 @@ pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Er
         return Err(refuse());
     }
 
-    let rgb = padded
-        .chunks_exact(stride)
-        .take(height as usize)
-        .flat_map(|line| &line[..row]);
+    let mut rgb = allocate(row * height as usize)?;
+    for line in padded.chunks_exact(stride).take(height as usize) {
+        rgb.extend_from_slice(&line[..row]);
+    }
 
-    Ok(Pixels {
-        width,
-        height,
-        rgb: rgb.copied().collect(),
-    })
+    Ok(Pixels { width, height, rgb })
+}
+
+/// Reserves memory, which a limit of the process may refuse: `vec!` would end the process.
+fn allocate(bytes: usize) -> Result<Vec<u8>, Error> {
+    let mut buffer = Vec::new();
+    buffer
+        .try_reserve_exact(bytes)
+        .map_err(|_| super::out_of_memory())?;
+    Ok(buffer)
 }
 
 struct Context(*mut sys::SwsContext);

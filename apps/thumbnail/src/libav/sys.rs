@@ -50,6 +50,7 @@ pub(super) struct Constants {
     pub(super) error_decoder_not_found: c_int,
     pub(super) error_exit: c_int,
     pub(super) error_io: c_int,
+    pub(super) error_memory: c_int,
     pub(super) video: c_int,
     pub(super) rgb24: c_int,
     pub(super) bicubic: c_int,
@@ -124,6 +125,7 @@ unsafe extern "C" {
         interrupt: InterruptCallback,
         opaque: *mut c_void,
     );
+    pub(super) fn tn_codec_watch_memory(context: *mut AVCodecContext, is_out_of_memory: *mut i32);
     pub(super) fn tn_io_free(io: *mut AVIOContext);
     pub(super) fn tn_format_describe(format: *const AVFormatContext, out: *mut Format);
     pub(super) fn tn_stream_describe(

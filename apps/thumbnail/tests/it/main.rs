@@ -10,7 +10,9 @@
 mod clips;
 mod component;
 mod frames;
+mod process;
 mod remote;
 mod run;
 mod server;
 mod service;
+mod static_build;

@@ -229,6 +229,39 @@ fn refuses_to_overwrite_the_input() {
 }
 
 #[test]
+fn refuses_an_output_that_is_not_a_file() {
+    let Some(video) = clips::mp4() else { return };
+    let folder = clips::scratch();
+    let fifo = folder.path().join("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+
+    for output in [&fifo, Path::new("/dev/null"), folder.path()] {
+        let before = output.metadata().unwrap().file_type();
+        let arguments = [video.to_str().unwrap(), output.to_str().unwrap()];
+        let result = run(folder.path(), &arguments, &[]);
+
+        fails(&result, ErrorKind::Usage);
+        // Refused before anything is read.
+        assert_eq!(report(&result)["bytes_fetched"], 0);
+        assert_eq!(output.metadata().unwrap().file_type(), before);
+    }
+}
+
+#[test]
+fn refuses_an_unknown_extension_of_the_output() {
+    let Some(video) = clips::mp4() else { return };
+    let folder = clips::scratch();
+    let arguments = [video.to_str().unwrap(), "a.webp"];
+
+    fails(&run(folder.path(), &arguments, &[]), ErrorKind::Usage);
+    assert!(!folder.path().join("a.webp").exists());
+
+    let output = run(folder.path(), &arguments, &[("THUMBNAIL_FORMAT", "png")]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
 fn refuses_to_overwrite_the_input_object() {
     let server = Server::start();
     let endpoint = format!("http://{}", server.address);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::byte_size::ByteSize;
+use super::image_build::ImageBuild;
 use super::local::{Local, TokenSettings};
 
 /// A program that can run in a task, as its `component.yaml` describes it.
@@ -30,6 +31,12 @@ pub struct ComponentFile {
     /// The largest compressed size of the image that `assemble images build` accepts: `3.2 MB`.
     #[serde(default)]
     pub image_budget: Option<ByteSize>,
+    /// The licences of everything in the image, as an SPDX expression; by default those of the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licenses: Option<String>,
+    /// What building the image needs besides cargo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<ImageBuild>,
     /// The interfaces it provides.
     #[serde(default)]
     pub provides: BTreeMap<String, ProvidedInterface>,

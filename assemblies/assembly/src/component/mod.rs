@@ -23,6 +23,8 @@ pub use file::{
     ProvidedInterface, RequiredInterface, Router, SettingDeclaration, SettingFormat, SettingKind,
     Size, Stop,
 };
+mod image_build;
+pub use image_build::{ImageBuild, PrepareOutputError, PreparedBuild};
 mod local;
 pub use local::{Attempt, Local, LocalFallback, LocalProgram, TokenSettings};
 
@@ -77,6 +79,11 @@ impl Component {
     /// Returns the prefix of its environment variables: `MY_PROXY_`.
     pub fn prefix(&self) -> String {
         self.0.file.prefix()
+    }
+
+    /// Returns the name of its file, as it was passed to [`Self::read`].
+    pub fn file_name(&self) -> &str {
+        &self.0.source.name
     }
 
     /// Returns the text of its file.

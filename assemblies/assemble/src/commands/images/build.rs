@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! component.yaml, bundle.yaml ─▶ Facts ───────────────┐
+//!   build.prepare ─▶ Prepared (variables, licences) ──┤
 //! cargo build ─▶ Compiled (program, linked packages) ─┴─▶ ProgramImage ─▶ Draft ─▶ layout folder ─▶ table
 //! --binary FILE ─▶ Program ───────────────────────────┘
 //! ```
@@ -32,6 +33,7 @@ mod git;
 mod licenses;
 mod metadata;
 mod output;
+mod prepare;
 mod sbom;
 mod selection;
 mod source_date;

@@ -12,6 +12,7 @@ use registry::program::Program;
 use serde::Deserialize;
 
 use super::metadata::{Package, Workspace, cargo};
+use super::prepare::Prepared;
 use super::target::{Target, Toolchain};
 use crate::error::CliError;
 use crate::ui::Ui;
@@ -53,6 +54,7 @@ pub(super) fn compile<'w>(
     workspace: &'w Workspace,
     (package, binary): (&Package, &str),
     (toolchain, target): (&Toolchain, Target),
+    prepared: &Prepared,
     ui: &Ui,
 ) -> Result<Compiled<'w>, CliError> {
     let mut command = Command::new(cargo());
@@ -76,7 +78,8 @@ pub(super) fn compile<'w>(
     if ui.is_quiet() {
         command.arg("--quiet");
     }
-    set_flags(&mut command, workspace, toolchain, target);
+    command.envs(&prepared.environment);
+    set_flags(&mut command, workspace, (toolchain, target), prepared);
 
     let failed = |reason: String| {
         CliError::Usage(format!(
@@ -113,10 +116,20 @@ pub(super) fn compile<'w>(
 }
 
 /// Sets the flags of a static program without paths of this machine in it.
-fn set_flags(command: &mut Command, workspace: &Workspace, toolchain: &Toolchain, target: Target) {
+fn set_flags(
+    command: &mut Command,
+    workspace: &Workspace,
+    (toolchain, target): (&Toolchain, Target),
+    prepared: &Prepared,
+) {
+    let variable = |name: &str| {
+        let own = prepared.environment.get(name).cloned();
+        own.or_else(|| env::var(name).ok())
+    };
+
     // Flags of the user come first, so that these win. Those in cargo's configuration files are not used: only the
     // environment replaces them without changing a file.
-    let mut flags: Vec<String> = env::var("RUSTFLAGS")
+    let mut flags: Vec<String> = variable("RUSTFLAGS")
         .unwrap_or_default()
         .split_whitespace()
         .map(str::to_owned)
@@ -136,9 +149,9 @@ fn set_flags(command: &mut Command, workspace: &Workspace, toolchain: &Toolchain
     // The `cc` crate takes the first of these variables that is set, so the user's flags are added.
     let underscored = target.triple().replace('-', "_");
     for name in ["CFLAGS", "CXXFLAGS"] {
-        let variable = format!("{name}_{underscored}");
-        let mut flags = env::var(&variable)
-            .or_else(|_| env::var(name))
+        let for_target = format!("{name}_{underscored}");
+        let mut flags = variable(&for_target)
+            .or_else(|| variable(name))
             .unwrap_or_default();
         if name == "CFLAGS" {
             // A panic of Rust does not pass through C, so that the tables to unwind C are never read.
@@ -147,7 +160,7 @@ fn set_flags(command: &mut Command, workspace: &Workspace, toolchain: &Toolchain
         for (from, to) in &prefixes {
             let _ = write!(flags, " -ffile-prefix-map={}={to}", from.display());
         }
-        command.env(variable, flags.trim_start());
+        command.env(for_target, flags.trim_start());
     }
 
     command.envs(toolchain.cross_variables(target));

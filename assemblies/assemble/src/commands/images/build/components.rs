@@ -1,10 +1,14 @@
 //! Builds the images of components and bundles of the workspace.
 
+
+use std::path::Path;
+
 use registry::program::ProgramImage;
 
 use super::compile::{Compiled, compile};
 use super::metadata::{Package, Workspace};
 use super::output::{BuiltImage, Variant, failure, write};
+use super::prepare::{Prepared, prepare};
 use super::sbom::Inventory;
 use super::selection::{Buildable, Selection};
 use super::target::{Target, Toolchain};
@@ -27,6 +31,7 @@ pub(super) fn build(
 
     let builder = Builder {
         workspace: Workspace::read(project.root(), &selection.targets)?,
+        root: project.root(),
         toolchain,
         settings,
         ui,
@@ -39,6 +44,8 @@ pub(super) fn build(
 
 struct Builder<'s> {
     workspace: Workspace,
+    /// The folder that names of sources are relative to.
+    root: &'s Path,
     toolchain: Toolchain,
     settings: &'s Settings,
     ui: &'s Ui,
@@ -62,12 +69,13 @@ impl Builder<'_> {
         for target in targets {
             self.ui
                 .message(&format!("building {name} for {}", target.platform()));
+            let prepared = prepare(&wanted.components, self.root, *target)?;
             let from = (&self.toolchain, *target);
-            let compiled = compile(&self.workspace, (package, binary), from, self.ui)?;
+            let compiled = compile(&self.workspace, (package, binary), from, &prepared, self.ui)?;
             programs.push(compiled.program.size());
 
             let sbom = inventory.document(name, package, &compiled, *target);
-            let image = self.program_image(wanted, package, compiled);
+            let image = self.program_image(wanted, package, compiled, prepared)?;
             let draft = image.draft(self.settings.compression);
             let draft = draft.map_err(|error| failure(name, &error))?;
             variants.push(Variant { draft, sbom });
@@ -83,15 +91,23 @@ impl Builder<'_> {
         wanted: &Buildable,
         package: &Package,
         compiled: Compiled<'_>,
-    ) -> ProgramImage {
-        let facts = &wanted.facts;
-        let mut files = licenses::files(&self.workspace, &compiled.linked, &self.toolchain);
+        prepared: Prepared,
+    ) -> Result<ProgramImage, CliError> {
+        let (name, facts) = (&wanted.name, &wanted.facts);
+        let more = prepared.licenses;
+        let files = licenses::files(&self.workspace, &compiled.linked, &self.toolchain, more);
+        let mut files = files.map_err(|file| {
+            CliError::Usage(format!(
+                "the licence texts that `build.prepare` of `{name}` names include `{file}`, which is a file of the \
+                 image already; rename it"
+            ))
+        })?;
         if certificates::are_needed(&compiled.linked) {
             files.insert(certificates::PATH.to_owned(), certificates::pem());
         }
 
-        ProgramImage {
-            name: wanted.name.clone(),
+        Ok(ProgramImage {
+            name: name.clone(),
             program: compiled.program,
             links: facts.links.clone(),
             command: facts.command.clone(),
@@ -102,7 +118,7 @@ impl Builder<'_> {
             labels: self.labels(wanted, package, &compiled.linked),
             modified: self.settings.source_date.unwrap_or_default(),
             created: self.settings.source_date.map(source_date::rfc3339),
-        }
+        })
     }
 
     /// Returns the labels of the OCI image specification (annotations.md) that are known; the user's come last.
@@ -120,7 +136,10 @@ impl Builder<'_> {
             ("title", Some(wanted.name.clone())),
             ("description", wanted.facts.summary.clone()),
             ("version", Some(package.version.clone())),
-            ("licenses", package.license.clone()),
+            (
+                "licenses",
+                wanted.facts.licenses.clone().or_else(|| package.license.clone()),
+            ),
             ("source", package.repository.clone()),
             (
                 "revision",

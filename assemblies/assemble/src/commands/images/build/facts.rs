@@ -17,6 +17,8 @@ pub(super) struct Facts {
     pub(super) command: Vec<String>,
     pub(super) ports: Vec<u16>,
     pub(super) folders: Vec<WritableFolder>,
+    /// The SPDX expression of everything in the image, if it is more than the package's.
+    pub(super) licenses: Option<String>,
     /// The most compressed bytes.
     pub(super) budget: Option<u64>,
 }
@@ -63,6 +65,7 @@ impl Facts {
             command: Vec::new(),
             ports: ports.into_iter().collect(),
             folders: folders.into_iter().map(|path| folder(path)).collect(),
+            licenses: None,
             budget: file.image_budget.map(ByteSize::bytes),
         })
     }
@@ -90,6 +93,7 @@ impl Facts {
             command: command.unwrap_or_else(|| vec!["serve".to_owned()]),
             ports,
             folders: file.files.iter().map(|path| folder(path)).collect(),
+            licenses: file.licenses.clone(),
             budget: file.image_budget.map(ByteSize::bytes),
         }
     }

@@ -9,11 +9,13 @@ use super::metadata::{Package, Workspace};
 use super::target::Toolchain;
 
 /// Returns the files of `/licenses`: the project's own texts, the list of linked packages, and their texts.
+/// `native` are texts of libraries that are no packages of cargo. A name that two of them have is the error.
 pub(super) fn files(
     workspace: &Workspace,
     linked: &[&Package],
     toolchain: &Toolchain,
-) -> BTreeMap<String, Vec<u8>> {
+    native: BTreeMap<String, Vec<u8>>,
+) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let mut files = BTreeMap::new();
     for (name, text) in texts(&workspace.workspace_root) {
         files.insert(format!("/licenses/{name}"), text);
@@ -21,15 +23,25 @@ pub(super) fn files(
 
     files.insert(
         "/licenses/NOTICE".to_owned(),
-        notice(linked, toolchain).into_bytes(),
+        notice(linked, toolchain, native.keys()).into_bytes(),
     );
     let others = third_party(linked);
     files.insert("/licenses/THIRD-PARTY".to_owned(), others);
-    files
+
+    for (name, text) in native {
+        if files.insert(format!("/licenses/{name}"), text).is_some() {
+            return Err(name);
+        }
+    }
+    Ok(files)
 }
 
 /// Returns the list of linked packages with their licences.
-fn notice(linked: &[&Package], toolchain: &Toolchain) -> String {
+fn notice<'a>(
+    linked: &[&Package],
+    toolchain: &Toolchain,
+    native: impl Iterator<Item = &'a String>,
+) -> String {
     let mut text =
         String::from("This image contains a program that is linked statically from:\n\n");
     for package in linked {
@@ -43,7 +55,11 @@ fn notice(linked: &[&Package], toolchain: &Toolchain) -> String {
         "Rust standard library {} (MIT OR Apache-2.0), https://github.com/rust-lang/rust",
         toolchain.version
     );
-    text + "GNU C Library (LGPL-2.1-or-later), https://www.gnu.org/software/libc/\n"
+    text += "GNU C Library (LGPL-2.1-or-later), https://www.gnu.org/software/libc/\n";
+    for name in native {
+        let _ = writeln!(text, "C library under the licence in {name}");
+    }
+    text
 }
 
 /// Returns the texts of the packages that are not of this workspace, each distinct text once.

@@ -30,24 +30,31 @@ pub(super) struct Buildable {
     /// The field that names the binary, for errors.
     pub(super) declared_by: &'static str,
     pub(super) facts: Facts,
+    /// The component, or the members of the bundle.
+    pub(super) components: Vec<Component>,
 }
 
 impl Buildable {
-    fn from_component(file: &ComponentFile) -> Option<Self> {
+    fn from_component(component: &Component) -> Option<Self> {
+        let file = component.file();
         Some(Self {
             name: file.name.clone(),
             binary: program(file)?.binary.clone(),
             declared_by: "`local.binary` in its component.yaml",
             facts: Facts::from_component(file),
+            components: vec![component.clone()],
         })
     }
 
     fn from_bundle(bundle: &Bundle, catalog: &Catalog) -> Result<Self, CliError> {
+        let members = bundle.file().members.iter();
+        let components = members.filter_map(|name| catalog.component(name)?.ok().cloned());
         Ok(Self {
             name: bundle.name().to_owned(),
             binary: bundle.name().to_owned(),
             declared_by: "`name` in its bundle.yaml",
             facts: Facts::from_bundle(bundle, catalog)?,
+            components: components.collect(),
         })
     }
 }
@@ -138,7 +145,7 @@ fn image_of(
     let file = member.component().file();
     let declared = ImageReference::parse(&file.image).name();
     let is_own = declared.contains("${") || declared == ImageReference::parse(rendered).name();
-    Ok(is_own.then(|| Buildable::from_component(file)).flatten())
+    Ok(is_own.then(|| Buildable::from_component(member.component())).flatten())
 }
 
 /// Selects the images of all components with a program in this workspace, and of all bundles.
@@ -147,7 +154,7 @@ fn select_all(catalog: &Catalog) -> Result<Vec<Buildable>, CliError> {
     let components = find(catalog, &names)?;
     let own = components
         .iter()
-        .filter_map(|component| Buildable::from_component(component.file()));
+        .filter_map(|component| Buildable::from_component(component));
     let mut images: Vec<Buildable> = own.collect();
 
     let mut findings = Vec::new();
@@ -172,7 +179,7 @@ fn select_named(catalog: &Catalog, names: &[String]) -> Result<Vec<Buildable>, C
     let (mut images, mut failures) = (Vec::new(), Vec::new());
 
     for component in find(catalog, &others)? {
-        match Buildable::from_component(component.file()) {
+        match Buildable::from_component(component) {
             Some(image) => images.push(image),
             None => {
                 let reason = third_party(component.file());
