@@ -84,14 +84,14 @@ pub(super) static GROUPS: [Group; 23] = [
         "launch",
         "Services and RunTask",
         &[
-            "Q01", "Q02", "Q03", "Q04", "Q05", "Q06", "Q07", "Q08", "Q09", "Q10",
+            "Q01", "Q02", "Q03", "Q04", "Q05", "Q06", "Q07", "Q08", "Q09", "Q10", "Q21",
         ],
     ),
     Group::by_id(
         "deployments",
-        "Deployments and capacity of services",
+        "Deployments of services",
         &[
-            "Q11", "Q12", "Q13", "Q14", "Q15", "Q16", "Q17", "Q18", "Q19", "Q20", "Q21", "Q22",
+            "Q11", "Q12", "Q13", "Q14", "Q15", "Q16", "Q17", "Q18", "Q19", "Q20", "Q22",
         ],
     ),
     Group::by_letter("syntax", "Syntax", 'Y'),
