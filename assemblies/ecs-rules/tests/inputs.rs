@@ -399,7 +399,7 @@ fn a_conditional_resource_is_checked() {
 
 #[test]
 fn nulls_are_absent_fields() {
-    // Terraform, ecspresso and the deploy action of GitHub write null for what is not set.
+    // Terraform, ecspresso and the deploy action of GitHub write null for unset fields.
     let containers = r#"[{ "name": "web", "image": "nginx:1.29.5", "essential": true, "cpu": 0,
       "memory": null, "memoryReservation": 512, "environment": null, "command": null,
       "healthCheck": null, "portMappings": [{ "containerPort": 80, "name": null }] }]"#;
@@ -445,7 +445,7 @@ Resources:
     let found = check_input(&Source::new("stack.yaml", text));
     assert!(found.is_empty(), "{found:?}");
 
-    // What is in the file itself is judged.
+    // The rest of the file is judged.
     let found = check_input(&Source::new(
         "stack.yaml",
         text.replace("busybox:1.36", "Busy:1"),

@@ -60,9 +60,9 @@ fn remove_nulls(node: &mut Node) {
     match &mut node.value {
         NodeValue::Map(entries) => {
             entries.retain(|(_, value)| !matches!(value.value, NodeValue::Null));
-            entries
-                .iter_mut()
-                .for_each(|(_, value)| remove_nulls(value));
+            for (_, value) in entries {
+                remove_nulls(value);
+            }
         }
         NodeValue::List(items) => items.iter_mut().for_each(remove_nulls),
         _ => {}

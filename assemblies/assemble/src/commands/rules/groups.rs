@@ -37,7 +37,7 @@ impl Group {
 }
 
 /// All groups, in the order of the index. Every rule is in exactly one of them.
-pub(super) static GROUPS: [Group; 22] = [
+pub(super) static GROUPS: [Group; 23] = [
     Group::by_id(
         "manifest",
         "Manifest structure",
@@ -80,7 +80,20 @@ pub(super) static GROUPS: [Group; 22] = [
     Group::by_letter("secrets", "Secrets of containers", 'S'),
     Group::by_letter("volumes", "Volumes", 'V'),
     Group::by_letter("linux", "Linux and networking", 'X'),
-    Group::by_letter("launch", "Services and RunTask", 'Q'),
+    Group::by_id(
+        "launch",
+        "Services and RunTask",
+        &[
+            "Q01", "Q02", "Q03", "Q04", "Q05", "Q06", "Q07", "Q08", "Q09", "Q10", "Q21",
+        ],
+    ),
+    Group::by_id(
+        "deployments",
+        "Deployments of services",
+        &[
+            "Q11", "Q12", "Q13", "Q14", "Q15", "Q16", "Q17", "Q18", "Q19", "Q20", "Q22",
+        ],
+    ),
     Group::by_letter("syntax", "Syntax", 'Y'),
 ];
 

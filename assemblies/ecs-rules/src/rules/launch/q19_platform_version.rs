@@ -56,7 +56,7 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
 
     let windows = context
         .definition
-        .is_some_and(|definition| definition.is_windows());
+        .is_some_and(task_definition::TaskDefinition::is_windows);
     let known: &[&str] = if windows { &WINDOWS } else { &LINUX };
     let is_known =
         known.contains(&version) || (context.definition.is_none() && WINDOWS.contains(&version));

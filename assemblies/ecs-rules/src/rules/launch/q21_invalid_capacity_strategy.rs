@@ -60,7 +60,7 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
         check_item(item, &format!("{pointer}/{index}"), report);
         let windows = context
             .definition
-            .is_some_and(|definition| definition.is_windows());
+            .is_some_and(task_definition::TaskDefinition::is_windows);
         if windows && item.capacity_provider == "FARGATE_SPOT" {
             let message = "Fargate Spot does not run Windows containers";
             report.add(
