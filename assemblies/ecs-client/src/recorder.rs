@@ -50,8 +50,15 @@ impl Api for Offline {
     async fn call(&self, call: &Call) -> Result<Value, Error> {
         let body = &call.body;
         Ok(match call.operation {
-            // The account is unknown without a call.
-            Operation::GetCallerIdentity => json!({}),
+            // The account is unknown without a call, and every list is empty.
+            Operation::GetCallerIdentity
+            | Operation::ListTaskDefinitionFamilies
+            | Operation::ListTaskDefinitions
+            | Operation::ListClusters
+            | Operation::ListServices
+            | Operation::DescribeServices
+            | Operation::ListServiceDeployments
+            | Operation::DescribeServiceRevisions => json!({}),
             // As for a family that was never registered.
             Operation::DescribeTaskDefinition => {
                 return Err(Error::Refused {
@@ -82,14 +89,6 @@ impl Api for Offline {
             }
             Operation::StopTask => json!({ "task": { "taskArn": body["task"] } }),
             Operation::GetLogEvents => json!({ "events": [] }),
-            // As in an account without tasks: every list is empty.
-            Operation::ListTaskDefinitionFamilies
-            | Operation::ListTaskDefinitions
-            | Operation::ListClusters
-            | Operation::ListServices
-            | Operation::DescribeServices
-            | Operation::ListServiceDeployments
-            | Operation::DescribeServiceRevisions => json!({}),
         })
     }
 }

@@ -59,10 +59,10 @@ impl Download {
             let PullErrorKind::Registry(kind) = &error else {
                 return Err(error);
             };
-            let Some(requested) = requested_wait(kind) else {
+            if !is_temporary(kind) {
                 return Err(error);
-            };
-            let Some(wait) = self.session.retry_wait(retries, requested) else {
+            }
+            let Some(wait) = self.session.retry_wait(retries, requested_wait(kind)) else {
                 return Err(error);
             };
             retries += 1;
@@ -235,14 +235,22 @@ fn write_error(path: &std::path::Path, source: io::Error) -> PullErrorKind {
     .into()
 }
 
-/// Returns whether a later attempt may succeed, and the wait that the registry requests.
-fn requested_wait(kind: &ErrorKind) -> Option<Option<Duration>> {
+/// Returns whether a later attempt may succeed.
+fn is_temporary(kind: &ErrorKind) -> bool {
     match kind {
-        ErrorKind::RateLimited { wait, .. } => Some(*wait),
-        ErrorKind::Status { status, .. } => (*status >= 500).then_some(None),
-        ErrorKind::Interrupted { .. } | ErrorKind::Timeout { .. } | ErrorKind::Connect { .. } => {
-            Some(None)
-        }
+        ErrorKind::Status { status, .. } => *status >= 500,
+        ErrorKind::RateLimited { .. }
+        | ErrorKind::Interrupted { .. }
+        | ErrorKind::Timeout { .. }
+        | ErrorKind::Connect { .. } => true,
+        _ => false,
+    }
+}
+
+/// Returns the wait that the registry requests before the next attempt.
+fn requested_wait(kind: &ErrorKind) -> Option<Duration> {
+    match kind {
+        ErrorKind::RateLimited { wait, .. } => *wait,
         _ => None,
     }
 }

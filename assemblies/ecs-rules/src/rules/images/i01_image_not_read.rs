@@ -21,10 +21,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // The registry has no tag `2`.
-    failing: Failing::Document(r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:2", "memory": 128 }]
-}"#),
+}"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -20,10 +20,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "base:1", "command": ["/app"], "memory": 128 }]
 }"#,
     // A base image has no command.
-    failing: Failing::Document(r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "base:1", "memory": 128 }]
-}"#),
+}"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -21,10 +21,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "command": ["serve"], "memory": 128 }]
 }"#,
     // The program is `/app`.
-    failing: Failing::Document(r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "entryPoint": ["/bin/app"], "memory": 128 }]
-}"#),
+}"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -28,7 +28,8 @@ pub(super) const RULE: Rule = Rule {
   ]
 }"#,
     // The image contains nothing but `/app`.
-    failing: Failing::Document(r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [
     {
@@ -38,7 +39,8 @@ pub(super) const RULE: Rule = Rule {
       "memory": 128
     }
   ]
-}"#),
+}"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

@@ -25,14 +25,16 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
 }"#,
     // Built on a laptop with an ARM processor.
-    failing: Failing::Document(r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
   "cpu": "256",
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1" }]
-}"#),
+}"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

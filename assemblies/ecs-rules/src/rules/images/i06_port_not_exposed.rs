@@ -27,14 +27,16 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 8080 }] }]
 }"#,
     // The program listens on 8080.
-    failing: Failing::Document(r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "requiresCompatibilities": ["FARGATE"],
   "networkMode": "awsvpc",
   "cpu": "256",
   "memory": "512",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "portMappings": [{ "containerPort": 80 }] }]
-}"#),
+}"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

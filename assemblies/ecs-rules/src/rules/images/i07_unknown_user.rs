@@ -20,10 +20,12 @@ pub(super) const RULE: Rule = Rule {
   "containerDefinitions": [{ "name": "app", "image": "app:1", "user": "app", "memory": 128 }]
 }"#,
     // The image only has `app`.
-    failing: Failing::Document(r#"{
+    failing: Failing::Document(
+        r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "user": "web", "memory": 128 }]
-}"#),
+}"#,
+    ),
     check: Check::Definition(check),
     ..Rule::DEFAULT
 };

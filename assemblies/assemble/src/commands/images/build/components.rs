@@ -1,6 +1,5 @@
 //! Builds the images of components and bundles of the workspace.
 
-
 use std::path::Path;
 
 use registry::program::ProgramImage;
@@ -138,7 +137,11 @@ impl Builder<'_> {
             ("version", Some(package.version.clone())),
             (
                 "licenses",
-                wanted.facts.licenses.clone().or_else(|| package.license.clone()),
+                wanted
+                    .facts
+                    .licenses
+                    .clone()
+                    .or_else(|| package.license.clone()),
             ),
             ("source", package.repository.clone()),
             (

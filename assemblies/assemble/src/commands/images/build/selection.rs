@@ -145,7 +145,9 @@ fn image_of(
     let file = member.component().file();
     let declared = ImageReference::parse(&file.image).name();
     let is_own = declared.contains("${") || declared == ImageReference::parse(rendered).name();
-    Ok(is_own.then(|| Buildable::from_component(member.component())).flatten())
+    Ok(is_own
+        .then(|| Buildable::from_component(member.component()))
+        .flatten())
 }
 
 /// Selects the images of all components with a program in this workspace, and of all bundles.
@@ -179,7 +181,7 @@ fn select_named(catalog: &Catalog, names: &[String]) -> Result<Vec<Buildable>, C
     let (mut images, mut failures) = (Vec::new(), Vec::new());
 
     for component in find(catalog, &others)? {
-        match Buildable::from_component(component) {
+        match Buildable::from_component(&component) {
             Some(image) => images.push(image),
             None => {
                 let reason = third_party(component.file());
