@@ -250,7 +250,9 @@ fn drop_nulls(node: &mut Node) {
     match &mut node.value {
         NodeValue::Map(entries) => {
             entries.retain(|(_, value)| value.value != NodeValue::Null);
-            entries.iter_mut().for_each(|(_, value)| drop_nulls(value));
+            for (_, value) in entries {
+                drop_nulls(value);
+            }
         }
         NodeValue::List(items) => items.iter_mut().for_each(drop_nulls),
         _ => {}
