@@ -258,11 +258,11 @@ const COMMON_VALUES: [&str; 6] = [
     "version",
 ];
 
+/// A file and its text, or the reason why it is not checked.
+type ReadFile = (PathBuf, Result<Source, CliError>);
+
 /// Reads every file once. A file of another tool is an error that says what it is.
-fn read_files(
-    arguments: &Arguments,
-    project: &Project,
-) -> Result<Vec<(PathBuf, Result<Source, CliError>)>, CliError> {
+fn read_files(arguments: &Arguments, project: &Project) -> Result<Vec<ReadFile>, CliError> {
     let from_stdin = arguments
         .files
         .iter()

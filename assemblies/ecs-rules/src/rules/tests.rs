@@ -387,13 +387,15 @@ fn a_placeholder_for_a_number_or_condition_is_not_a_wrong_type() {
         messages,
         [
             ("Y03", "`<memory>` is a placeholder: fill it in"),
+            // The placeholder beside it does not hide that the container is missing.
+            ("D01", "`app` depends on `a`, which does not exist"),
             ("Y03", "`{{condition}}` is a placeholder: fill it in"),
         ]
     );
     assert!(
         found
             .iter()
-            .all(|finding| finding.severity == Severity::Warning)
+            .all(|finding| finding.rule == "D01" || finding.severity == Severity::Warning)
     );
 }
 
