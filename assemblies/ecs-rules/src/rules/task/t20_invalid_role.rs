@@ -8,9 +8,7 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-role",
     severity: Severity::Error,
     title: "task or execution role is not a role",
-    explanation: "taskRoleArn and executionRoleArn are the name of a role or its ARN: \
-                  arn:aws:iam::ACCOUNT:role/NAME with an account of 12 digits and no region. The ARN \
-                  of an instance profile, a user, a policy or an assumed role is rejected.",
+    explanation: "ECS takes the name or the ARN of a role, with an account of 12 digits and no region.",
     source: "ECS API, RegisterTaskDefinition; IAM user guide, IAM identifiers",
     hint: "Copy the whole ARN of the role.",
     passing: r#"{

@@ -9,9 +9,7 @@ pub(super) const RULE: Rule = Rule {
     name: "unsupported-on-windows",
     severity: Severity::Error,
     title: "Windows containers do not support a setting",
-    explanation: "Windows containers have no EFS volumes, no read-only root file system, no Linux \
-                  parameters and no ulimits. On Fargate the size of their ephemeral storage cannot be \
-                  set.",
+    explanation: "Windows has no EFS, read-only root, Linux parameters or ulimits; on Fargate its storage has a fixed size.",
     source: "ECS API, ContainerDefinition; ECS developer guide, task definition differences for Windows",
     hint: "Remove the setting.",
     passing: r#"{
