@@ -8,9 +8,9 @@ pub(super) const RULE: Rule = Rule {
     id: "T21",
     name: "unsupported-on-windows",
     severity: Severity::Error,
-    title: "Windows containers do not support a setting",
+    title: "setting that Windows lacks",
     explanation: "Windows has no EFS, read-only root, Linux parameters or ulimits; on Fargate its storage has a fixed size.",
-    source: "ECS API, ContainerDefinition; ECS developer guide, task definition differences for Windows",
+    source: "ECS API, ContainerDefinition; ECS developer guide, Windows",
     hint: "Remove the setting.",
     passing: r#"{
   "family": "web",

@@ -7,7 +7,7 @@ pub(super) const RULE: Rule = Rule {
     id: "T22",
     name: "unsupported-on-external",
     severity: Severity::Error,
-    title: "servers outside AWS do not support a setting",
+    title: "setting that EXTERNAL lacks",
     explanation: "Servers outside AWS (ECS Anywhere) have neither awsvpc nor EFS.",
     source: "ECS developer guide, ECS Anywhere, considerations",
     hint: "Remove EXTERNAL, or the setting.",
