@@ -8,20 +8,13 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-role",
     severity: Severity::Error,
     title: "task or execution role is not a role",
-    explanation: "taskRoleArn and executionRoleArn are the name of a role or its ARN: \
-                  arn:aws:iam::ACCOUNT:role/NAME with an account of 12 digits and no region. The ARN \
-                  of an instance profile, a user, a policy or an assumed role is rejected.",
-    source: "ECS API, RegisterTaskDefinition, fields taskRoleArn and executionRoleArn; IAM user \
-             guide, IAM identifiers",
+    explanation: "ECS takes the name or the ARN of a role, with an account of 12 digits and no region.",
+    source: "ECS API, RegisterTaskDefinition; IAM user guide, IAM identifiers",
     hint: "Copy the whole ARN of the role.",
     passing: r#"{
   "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "256",
-  "memory": "512",
-  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs-execution",
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+  "executionRoleArn": "arn:aws:iam::111122223333:role/ecs",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
     // One digit of the account is missing.
     failing: Failing::Change("111122223333", "11112222333"),

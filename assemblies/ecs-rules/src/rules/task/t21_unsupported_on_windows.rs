@@ -8,28 +8,19 @@ pub(super) const RULE: Rule = Rule {
     id: "T21",
     name: "unsupported-on-windows",
     severity: Severity::Error,
-    title: "Windows containers do not support a setting",
-    explanation: "Windows containers have no EFS volumes, no read-only root file system, no Linux \
-                  parameters and no ulimits. On Fargate the size of their ephemeral storage cannot be \
-                  set.",
-    source: "ECS API, ContainerDefinition, fields readonlyRootFilesystem, linuxParameters and \
-             ulimits; RegisterTaskDefinition, field ephemeralStorage; ECS developer guide, task \
-             definition differences for Windows",
+    title: "setting that Windows lacks",
+    explanation: "Windows has no EFS, read-only root, Linux parameters or ulimits; on Fargate its storage has a fixed size.",
+    source: "ECS API, ContainerDefinition; ECS developer guide, Windows",
     hint: "Remove the setting.",
     passing: r#"{
   "family": "web",
-  "requiresCompatibilities": ["FARGATE"],
-  "networkMode": "awsvpc",
-  "cpu": "1024",
-  "memory": "2048",
-  "runtimePlatform": { "operatingSystemFamily": "WINDOWS_SERVER_2022_CORE", "cpuArchitecture": "X86_64" },
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+  "runtimePlatform": { "operatingSystemFamily": "WINDOWS_SERVER_2022_CORE" },
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
 }"#,
-    // The size of the ephemeral storage.
+    // A read-only root.
     failing: Failing::Change(
-        r#""memory": "2048","#,
-        r#""memory": "2048",
-  "ephemeralStorage": { "sizeInGiB": 50 },"#,
+        r#""memory": 128"#,
+        r#""memory": 128, "readonlyRootFilesystem": true"#,
     ),
     check: Check::Definition(check),
     ..Rule::DEFAULT

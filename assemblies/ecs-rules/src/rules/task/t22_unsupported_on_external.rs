@@ -7,9 +7,8 @@ pub(super) const RULE: Rule = Rule {
     id: "T22",
     name: "unsupported-on-external",
     severity: Severity::Error,
-    title: "servers outside AWS do not support a setting",
-    explanation: "Tasks with compatibility EXTERNAL run on servers outside AWS (ECS Anywhere). Their \
-                  network mode is bridge, host or none, and they cannot mount EFS volumes.",
+    title: "setting that EXTERNAL lacks",
+    explanation: "Servers outside AWS (ECS Anywhere) have neither awsvpc nor EFS.",
     source: "ECS developer guide, ECS Anywhere, considerations",
     hint: "Remove EXTERNAL, or the setting.",
     passing: r#"{
