@@ -49,7 +49,7 @@ fn workspace() -> Project {
             "[package]\nname = \"{name}\"\nversion = \"{version}\"\nedition = \"2024\"\nlicense = \"ISC\"\n"
         );
         project.write(&format!("{name}/Cargo.toml"), manifest);
-        project.write(&format!("{name}/src/lib.rs"), code.to_owned());
+        project.write(&format!("{name}/src/lib.rs"), code);
     };
     library("helper", "0.2.0", "pub fn greet() { println!(\"hi\"); }\n");
     library("builder", "0.1.0", "pub fn nothing() {}\n");

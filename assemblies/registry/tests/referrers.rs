@@ -1,6 +1,10 @@
 //! Pushes and reads what describes an image: with the referrers API, and with the tag that replaces it.
 
-#![allow(clippy::unwrap_used, reason = "a failing helper fails the test")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failing helper fails the test"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -248,9 +252,12 @@ async fn rejects_a_tag_without_an_index_and_an_altered_document() {
     client().push_referrers(&layout, &image).await.unwrap();
     let digest = Digest::from_content(b"sbom of 0").to_string();
     let altered = ("web".to_owned(), digest);
-    let mut content = store.content.lock().unwrap();
-    content.blobs.insert(altered, "sbom of 1".into());
-    drop(content);
+    store
+        .content
+        .lock()
+        .unwrap()
+        .blobs
+        .insert(altered, "sbom of 1".into());
     let error = client().read_artifact(&image, None, SBOM).await;
     let kind = error.unwrap_err().kind;
     assert!(matches!(kind, ErrorKind::DigestMismatch { .. }), "{kind}");

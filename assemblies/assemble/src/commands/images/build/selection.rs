@@ -154,9 +154,7 @@ fn image_of(
 fn select_all(catalog: &Catalog) -> Result<Vec<Buildable>, CliError> {
     let names: Vec<String> = catalog.names().map(str::to_owned).collect();
     let components = find(catalog, &names)?;
-    let own = components
-        .iter()
-        .filter_map(|component| Buildable::from_component(component));
+    let own = components.iter().filter_map(Buildable::from_component);
     let mut images: Vec<Buildable> = own.collect();
 
     let mut findings = Vec::new();
@@ -181,14 +179,13 @@ fn select_named(catalog: &Catalog, names: &[String]) -> Result<Vec<Buildable>, C
     let (mut images, mut failures) = (Vec::new(), Vec::new());
 
     for component in find(catalog, &others)? {
-        match Buildable::from_component(&component) {
-            Some(image) => images.push(image),
-            None => {
-                let reason = third_party(component.file());
-                failures.push(CliError::Usage(format!(
-                    "{reason}: there is nothing to build"
-                )));
-            }
+        if let Some(image) = Buildable::from_component(&component) {
+            images.push(image);
+        } else {
+            let reason = third_party(component.file());
+            failures.push(CliError::Usage(format!(
+                "{reason}: there is nothing to build"
+            )));
         }
     }
     for bundle in bundles.into_iter().filter_map(|name| catalog.bundle(name)) {
