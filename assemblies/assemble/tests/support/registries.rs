@@ -259,6 +259,8 @@ pub(crate) fn assemble(
         .env("NO_COLOR", "1")
         .env("DOCKER_CONFIG", project.root())
         .env("AWS_EC2_METADATA_DISABLED", "true")
+        // A workspace of a test is built in its own `target`.
+        .env_remove("CARGO_TARGET_DIR")
         .env_remove("HTTPS_PROXY")
         .env_remove("https_proxy")
         .envs(variables.iter().copied())
