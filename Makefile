@@ -42,7 +42,7 @@ up: ## run an assembly locally, as Fargate would: make up A=coins-secure
 # ARGS are further arguments: make images ARGS="--compression gzip".
 images: require-rust ## build the image of every component; fails if one is over its budget
 	@tests/setup images
-	@$(CARGO) build --locked --quiet -p assemble --no-default-features --features lock
+	@$(CARGO) build --locked --quiet -p assemble
 	@target/debug/assemble images build $(ARGS)
 
 # Fetches the crates of all platforms: a test reads the dependency graph from cargo, offline.
