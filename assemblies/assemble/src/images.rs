@@ -7,6 +7,7 @@ use registry::{
 
 use crate::error::CliError;
 use crate::project::Project;
+use crate::runtime;
 use crate::ui::Ui;
 
 /// Reads images through the user's store.
@@ -23,14 +24,10 @@ impl Images {
         // Without a home directory, as in some build systems, the store is the project's.
         let folder = folder.unwrap_or_else(|| project.root().join(".assemble/cache/images"));
         let store = Store::open(&folder).map_err(|error| CliError::Usage(error.to_string()))?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CliError::Usage(format!("cannot start the async runtime: {error}")))?;
 
         Ok(Self {
             reader: ImageReader::new(store),
-            runtime,
+            runtime: runtime::new()?,
             ui: ui.clone(),
         })
     }

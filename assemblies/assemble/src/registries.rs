@@ -1,7 +1,6 @@
 //! The client for registries, with docker's logins and the proxy of the environment.
 
 use std::env;
-use std::path::PathBuf;
 
 use registry::{Client, Credentials, Limits, ProxySettings};
 
@@ -17,16 +16,11 @@ pub(crate) fn client() -> Result<Client, CliError> {
         .map_err(|error| CliError::Usage(format!("cannot set up TLS: {error}")))
 }
 
-/// Reads Docker's credentials: `$DOCKER_CONFIG/config.json`, or `~/.docker/config.json`.
+/// Reads docker's credentials; without a home directory there are none.
 fn credentials() -> Result<Credentials, CliError> {
-    let folder = env::var_os("DOCKER_CONFIG")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker")));
-    let Some(folder) = folder else {
+    let Some(file) = Credentials::user_file() else {
         return Ok(Credentials::default());
     };
-    let file = folder.join("config.json");
 
     Credentials::read(&file).map_err(|source| CliError::File {
         act: "read",

@@ -410,7 +410,7 @@ fn nulls_are_absent_fields() {
         assert!(found.is_empty(), "{found:?}");
     }
 
-    // The rules still judge the rest.
+    // The rules still check the rest.
     let wrong = definition.replace("app:1", "App:1");
     let found = check_input(&Source::new("case.json", wrong));
     assert_eq!(found[0].rule, "C03", "{found:?}");

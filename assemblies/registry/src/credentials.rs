@@ -1,7 +1,8 @@
 //! Credentials in docker's `config.json`: passwords, identity tokens, and credential helpers.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -89,6 +90,15 @@ impl Login {
 }
 
 impl Credentials {
+    /// Returns docker's file for this user: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+    pub fn user_file() -> Option<PathBuf> {
+        let folder = env::var_os("DOCKER_CONFIG")
+            .filter(|folder| !folder.is_empty())
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker")));
+        Some(folder?.join("config.json"))
+    }
+
     /// Reads a `config.json`; a missing file has no credentials.
     pub fn read(path: &Path) -> std::io::Result<Self> {
         match std::fs::read(path) {

@@ -14,6 +14,7 @@ use crate::layout::{
     import,
 };
 use crate::manifest::Platform;
+use crate::proxy::ProxySettings;
 use crate::pull::{OnProgress, PullError, PullLimits, PullProgress, RemoteImage};
 use crate::source::ImageSource;
 use crate::store::{Store, UnpackImageError, UnpackedImage};
@@ -228,7 +229,9 @@ impl ImageReader {
             return Ok(client);
         }
         let credentials = docker_credentials()?;
-        let client = Client::new(credentials, Limits::default());
+        let proxy = ProxySettings::from_variables(|name| env::var(name).ok())
+            .map_err(|error| ReadImageError::Setup(error.to_string()))?;
+        let client = Client::with_proxy(credentials, Limits::default(), &proxy);
         let client =
             client.map_err(|error| ReadImageError::Setup(format!("cannot set up TLS: {error}")))?;
         Ok(self.client.get_or_init(|| client))
@@ -361,17 +364,12 @@ fn existing(path: &Path) -> Result<&Path, ReadImageError> {
 
 const REPORT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Reads docker's logins: `$DOCKER_CONFIG/config.json`, or `~/.docker/config.json`.
+/// Reads docker's logins; without a home directory there are none.
 fn docker_credentials() -> Result<Credentials, ReadImageError> {
-    let folder = env::var_os("DOCKER_CONFIG")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker")));
-    let Some(folder) = folder else {
+    let Some(file) = Credentials::user_file() else {
         return Ok(Credentials::default());
     };
 
-    let file = folder.join("config.json");
     Credentials::read(&file).map_err(|error| {
         let file = file.display();
         ReadImageError::Setup(format!(

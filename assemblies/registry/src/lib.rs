@@ -1,4 +1,4 @@
-//! Resolves image references in registries to digests and platforms, and pushes images.
+//! A client for OCI registries, and readers and writers of images: resolves, pulls, pushes, lists and deletes.
 //!
 //! ```text
 //! "web:1.2" ─▶ Reference ┐                    ┌ 401 ─▶ challenge ─▶ token ┐

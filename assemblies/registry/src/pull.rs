@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::client::Client;
 use crate::digest::Digest;
@@ -261,15 +261,14 @@ impl Client {
 
 /// Waits for one download. Dropping the set cancels the others, which continue in the next pull.
 async fn join(tasks: &mut JoinSet<Result<(), PullErrorKind>>) -> Result<(), PullErrorKind> {
-    match tasks.join_next().await {
-        Some(Ok(outcome)) => outcome,
-        // No task is cancelled here, and the runtime reports a panic itself.
-        Some(Err(error)) => Err(ErrorKind::Interrupted {
-            host: "the download".to_owned(),
-            cause: error.to_string(),
-        }
-        .into()),
-        None => Ok(()),
+    let Some(outcome) = tasks.join_next().await else {
+        return Ok(());
+    };
+    match outcome.map_err(JoinError::try_into_panic) {
+        Ok(outcome) => outcome,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // Cancelled, which only dropping the set does.
+        Err(Err(_)) => Ok(()),
     }
 }
 

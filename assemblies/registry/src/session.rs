@@ -88,7 +88,7 @@ impl Session {
 
         // A manifest behind a redirect would not be authenticated by the registry's certificate.
         if response.status.is_redirection() && path.starts_with("blobs/") {
-            return self.follow_redirects(response, accept).await;
+            return self.follow_redirects(response, call.url, accept).await;
         }
         if response.status != StatusCode::OK {
             return Err(self.status(&response));
@@ -164,7 +164,7 @@ impl Session {
                     let location = response.headers().get(LOCATION);
                     let location = location.and_then(|text| text.to_str().ok());
                     let Some(location) = location else { break };
-                    url = absolute(&url, location);
+                    url = self.resolve_location(&url, location)?;
                 }
                 _ => {
                     let response = self.check_status(read_start(response).await).await?;
@@ -219,16 +219,18 @@ impl Session {
     async fn follow_redirects(
         &self,
         mut response: Response,
+        mut url: String,
         accept: &str,
     ) -> Result<Response, ErrorKind> {
         // Storage backends redirect once or twice; the limit ends a loop.
         for _ in 0..MAX_REDIRECTS {
-            let Some(url) = response.header("location").map(str::to_owned) else {
+            let Some(location) = response.header("location") else {
                 break;
             };
+            url = self.resolve_location(&url, location)?;
 
             // Storage URLs are presigned, and their hosts must not see the credentials.
-            let call = Call::new(Method::GET, url).with(ACCEPT, accept);
+            let call = Call::new(Method::GET, url.clone()).with(ACCEPT, accept);
             response = self.send(&call, None).await?;
             if response.status == StatusCode::OK {
                 return Ok(response);
@@ -391,17 +393,6 @@ async fn read_start(response: http::Response<Incoming>) -> Response {
             Ok(Ok(body)) => body.to_bytes(),
             _ => Bytes::new(),
         },
-    }
-}
-
-/// Resolves a `Location` that is only a path.
-fn absolute(url: &str, location: &str) -> String {
-    let mut slashes = url.match_indices('/');
-    let origin = slashes.nth(2).map_or(url, |(end, _)| &url[..end]);
-    if location.starts_with('/') {
-        format!("{origin}{location}")
-    } else {
-        location.to_owned()
     }
 }
 

@@ -554,7 +554,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the value that a scalar of another type stands for, if there is only one.
+    /// Converts a scalar of another type to the expected one, if only one value is possible.
     fn certain_value(&self, node: &Node, schema: Schema) -> Option<Value> {
         match (schema, &node.value) {
             (Schema::Text, NodeValue::Number(number)) => Some(json!(self.as_written(node, number))),

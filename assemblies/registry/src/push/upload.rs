@@ -180,12 +180,13 @@ impl Session {
         let scheme = base.scheme_str().unwrap_or("https");
         let authority = base.authority().map_or("", |authority| authority.as_str());
 
-        let url = if location.contains("://") {
-            location.to_owned()
-        } else if let Some(rest) = location.strip_prefix("//") {
+        let url = if let Some(rest) = location.strip_prefix("//") {
             format!("{scheme}://{rest}")
         } else if location.starts_with('/') {
+            // Before the next case: the query of a path may contain a URL.
             format!("{scheme}://{authority}{location}")
+        } else if location.contains("://") {
+            location.to_owned()
         } else {
             let folder = base
                 .path()

@@ -188,7 +188,7 @@ async fn connect(connector: &Connector, permit: ConnectionPermit) -> Result<Conn
 
 /// Detects an upstream that vanished without closing the connection.
 const PING: Duration = Duration::from_secs(20);
-/// Stands for the limit until the upstream has sent its own; a value that no server sends.
+/// The limit until the upstream has sent its own; a value that no server sends.
 const UNKNOWN_MAX_STREAMS: usize = 99;
 /// After this time [`UNKNOWN_MAX_STREAMS`] applies.
 const SETTINGS_TIMEOUT: Duration = Duration::from_millis(500);

@@ -138,7 +138,7 @@ pub(super) fn record_refused(limit: &'static str) {
 
 /// A request that waits holds little more than its header section.
 const WAITING_PER_SLOT: usize = 4;
-/// Long enough for a burst of short requests; a client that waits longer is better told to retry.
+/// Long enough for a burst of short requests; after that the client should retry instead.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

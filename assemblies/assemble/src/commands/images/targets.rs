@@ -18,7 +18,7 @@ use crate::project::Project;
 /// Arguments that choose images.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TargetArguments {
-    /// Images, by name [default: all that were built].
+    /// Images, by name [default: all that were built; `prune`: of all components and bundles, too].
     #[arg(value_name = "IMAGE", conflicts_with = "assemblies")]
     names: Vec<String>,
     /// The images of an assembly, by name or path. Repeatable.

@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     explanation: "The alpine variants of official images have BusyBox's wget but no curl; the slim \
                   variants, debian and ubuntu have neither. The check then always fails, and ECS \
                   replaces a healthy container. The rule recognizes official images by name; with \
-                  --registry, I04 looks into the image itself.",
+                  `check --images`, I04 looks into the image itself.",
     source: "Dockerfiles of the official images on Docker Hub",
     hint: "Install the tool in the image, or use one that it has.",
     passing: r#"{

@@ -8,6 +8,8 @@ use crate::error::CliError;
 
 /// Opens a base: the folder of a layout, or an archive, which is unpacked into `scratch`.
 pub(super) fn open(base: &str, scratch: &Path) -> Result<Layout, CliError> {
+    // The other commands name a layout with this prefix.
+    let base = base.strip_prefix("oci:").unwrap_or(base);
     let path = Path::new(base);
     let layout = if path.is_dir() {
         Layout::open(path)
