@@ -38,7 +38,7 @@ pub async fn wait(
         };
         match polled {
             Ok(tasks) => {
-                update_all(&mut watched, api, &tasks, wait.until, &mut on_progress).await?
+                update_all(&mut watched, api, &tasks, wait.until, &mut on_progress).await?;
             }
             // The tasks run on, so a fault or a limit of ECS must not end the wait.
             Err(error) if error.is_transient() => on_progress(Progress::Retry {
