@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::encode::encode;
-use crate::frame::Orientation;
-use crate::libav::{Media, scale};
+use crate::frame::{Orientation, Pixels};
+use crate::libav::{Frame, Media, Stream, scale};
 use crate::pick::{PickedFrame, pick};
 use crate::process::{self, ProcessLimits};
 use crate::{Error, ErrorKind, Fit, Format, Position, RangeSource, Seek};
@@ -120,11 +120,7 @@ pub(crate) fn picture_in_stages(
     let mut stages = StageTimings::default();
 
     on_stage(open);
-    let mut media = measure(&mut stages.open, || {
-        let mut source = source;
-        let head = head(&mut *source)?;
-        Media::open(source, request.deadline).map_err(|error| explain_open_error(error, &head))
-    })?;
+    let mut media = measure(&mut stages.open, || open_media(source, request.deadline))?;
 
     on_stage(pick_stage);
     let PickedFrame {
@@ -142,10 +138,7 @@ pub(crate) fn picture_in_stages(
         .map_or_else(Orientation::default, Orientation::from_matrix);
     on_stage(scale_stage);
     let pixels = measure(&mut stages.scale, || {
-        // The frame's own ratio is more reliable than the one of the container.
-        let aspect = frame.pixel_aspect().or(stream.pixel_aspect);
-        let (width, height) = request.fit.size(frame.size(), aspect, orientation);
-        Ok(orientation.apply(scale(&frame, width, height)?))
+        scale_to_fit(&frame, &stream, orientation, request.fit)
     })?;
 
     on_stage(encode_stage);
@@ -219,6 +212,25 @@ pub(crate) async fn picture_in_background<G: Send + 'static>(
             "timed out making the picture",
         )),
     }
+}
+
+/// Opens the video; an error names a playlist or another kind of file that is not a video.
+fn open_media(mut source: Box<dyn RangeSource>, deadline: Instant) -> Result<Media, Error> {
+    let head = head(&mut *source)?;
+    Media::open(source, deadline).map_err(|error| explain_open_error(error, &head))
+}
+
+/// Scales a frame to the requested size, converts it to RGB and rotates it.
+fn scale_to_fit(
+    frame: &Frame,
+    stream: &Stream,
+    orientation: Orientation,
+    fit: Fit,
+) -> Result<Pixels, Error> {
+    // The frame's own ratio is more reliable than the one of the container.
+    let aspect = frame.pixel_aspect().or(stream.pixel_aspect);
+    let (width, height) = fit.size(frame.size(), aspect, orientation);
+    Ok(orientation.apply(scale(frame, width, height)?))
 }
 
 fn measure<T>(milliseconds: &mut f64, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {

@@ -15,6 +15,7 @@ mod candidates;
 mod check;
 mod convert;
 mod detect;
+mod document;
 mod ecspresso;
 mod evaluate;
 mod for_each;
@@ -27,7 +28,6 @@ mod template;
 mod terraform;
 
 pub use check::{check_input, check_input_with, check_inputs};
+pub use document::{Document, DocumentKind, NotEvaluated, ParsedInput};
 pub use foreign::{ForeignFile, foreign_file};
-pub use read::{
-    Document, DocumentKind, NotEvaluated, ParsedInput, has_documents, parse_input, read_input,
-};
+pub use read::{has_documents, parse_input, read_input};

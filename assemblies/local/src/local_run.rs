@@ -13,6 +13,7 @@ use task_runner::metadata::CredentialsSource;
 use task_runner::sandbox::Sandbox;
 
 use crate::dev_keys::private_folder;
+use crate::image::ImagePrograms;
 use crate::run_dir::Binding;
 use crate::run_folder::claim_folder;
 use crate::runtime::new_runtime;
@@ -52,11 +53,8 @@ impl LocalRun {
         image::choose_all(&mut options, &target.definition);
         let local = LocalDefinition::new(&target, &options, ui)?;
         let environment = environment::read_overrides(&options, &local.definition)?;
-        let mut programs =
-            programs::find(&local.definition, &local.stubs, &target, &options, &project)?;
-        let sandboxed = local.sandbox.is_some();
-        let from_images = image::programs(&local.definition, &options, sandboxed, &project, ui)?;
-        programs.extend(from_images.programs);
+        let ImagePrograms { programs, images } =
+            local.find_programs(&target, &options, &project, ui)?;
         let secrets = secrets::read_all(&local.definition, &project)?;
         let ports = local.bind_ports(&options)?;
         let bindings = network::bindings(&ports);
@@ -102,7 +100,7 @@ impl LocalRun {
             bindings,
             reaches,
             lock,
-            images: from_images.images,
+            images,
         })
     }
 
@@ -175,6 +173,25 @@ impl LocalDefinition {
     fn has_own_network(&self) -> bool {
         let sandbox = self.sandbox.as_ref();
         sandbox.is_some_and(|sandbox| sandbox.isolation().network)
+    }
+
+    /// Finds the programs of all containers: on this machine, or in the chosen images.
+    fn find_programs(
+        &self,
+        target: &Target,
+        options: &Options,
+        project: &Project,
+        ui: &dyn Messages,
+    ) -> Result<ImagePrograms, Error> {
+        let mut programs = programs::find(&self.definition, &self.stubs, target, options, project)?;
+        let sandboxed = self.sandbox.is_some();
+        let from_images = image::programs(&self.definition, options, sandboxed, project, ui)?;
+        programs.extend(from_images.programs);
+
+        Ok(ImagePrograms {
+            programs,
+            images: from_images.images,
+        })
     }
 
     /// Binds the published ports, each with its port in the task. In its own network the task's ports cannot collide

@@ -1,10 +1,10 @@
 //! The requests to one repository, which share a token.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, LOCATION, RANGE};
-use http::{Method, Request, StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
@@ -17,6 +17,10 @@ use crate::digest::Digest;
 use crate::error::ErrorKind;
 use crate::reference::Reference;
 use crate::transport::{Body, Response};
+
+mod retry;
+
+pub(crate) use retry::is_retryable;
 
 /// What a session may do in its repository; the scope of its token.
 #[derive(Clone, Debug)]
@@ -244,60 +248,6 @@ impl Session {
         Err(self.status(&response))
     }
 
-    /// Sends a request and retries within the limits while the registry is busy or failing.
-    pub(crate) async fn send_with_retries(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response, ErrorKind> {
-        let mut attempt = 0;
-        loop {
-            let outcome = self.client.transport.send(request.clone()).await;
-            let (error, requested) = match outcome {
-                Ok(response) if is_retryable(response.status) => self.busy(&response),
-                // Every request of this client can be repeated: uploads that were started twice expire.
-                Err(error @ ErrorKind::Interrupted { .. }) => (error, None),
-                outcome => return outcome,
-            };
-
-            let Some(wait) = self.retry_wait(attempt, requested) else {
-                return Err(error);
-            };
-            attempt += 1;
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// Returns the error of a busy or failing registry, and the wait that it requests.
-    pub(crate) fn busy(&self, response: &Response) -> (ErrorKind, Option<Duration>) {
-        let wait = response.header("retry-after").and_then(retry_after);
-        let error = if response.status == StatusCode::TOO_MANY_REQUESTS {
-            let host = self.host();
-            ErrorKind::RateLimited { host, wait }
-        } else {
-            self.status(response)
-        };
-
-        (error, wait)
-    }
-
-    /// Returns the wait before the next attempt; `None` if the limits allow no more.
-    pub(crate) fn retry_wait(&self, attempt: u32, requested: Option<Duration>) -> Option<Duration> {
-        let limits = self.client.limits;
-        if attempt >= limits.max_retries {
-            return None;
-        }
-
-        if let Some(wait) = requested {
-            // A longer wait is reported instead, so that the command does not seem to hang.
-            return (wait <= limits.max_retry_wait).then_some(wait);
-        }
-
-        // Random, so that clients that failed together do not come back together.
-        let wait = INITIAL_RETRY_WAIT * 2_u32.pow(attempt.min(6));
-        let wait = wait.mul_f64(0.5 + fastrand::f64() / 2.0);
-        Some(wait.min(limits.max_retry_wait))
-    }
-
     /// Logs in for the challenge of a response, unless another request has done so since `generation`.
     async fn renew(
         &self,
@@ -396,11 +346,6 @@ async fn read_start(response: http::Response<Incoming>) -> Response {
     }
 }
 
-/// Returns whether a request with this status may succeed later.
-pub(crate) fn is_retryable(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
-}
-
 /// Returns the first error message in a response, safe for display.
 pub(crate) fn error_message(response: &Response) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(&response.body).ok()?;
@@ -409,17 +354,7 @@ pub(crate) fn error_message(response: &Response) -> Option<String> {
     Some(plain.take(200).collect())
 }
 
-/// Parses `Retry-After`: seconds or an HTTP date.
-fn retry_after(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
 const MAX_REDIRECTS: usize = 5;
-const INITIAL_RETRY_WAIT: Duration = Duration::from_millis(500);
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 const ERROR_TIMEOUT: Duration = Duration::from_secs(10);
 

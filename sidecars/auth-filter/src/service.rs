@@ -20,7 +20,7 @@ use crate::filter::{
 };
 use crate::identity_token::IdentityTokens;
 use crate::issuers::{IssuerVerifier, Issuers};
-use crate::keys::Keys;
+use crate::keys::{Fetcher, Keys};
 
 /// The error of serving the filter.
 #[derive(Debug, thiserror::Error)]
@@ -97,17 +97,7 @@ fn build_credentials(
     let fetcher = config
         .fetcher()
         .map_err(|error| invalid("jwks_ca_file", &error))?;
-    let mut verifiers = Vec::new();
-
-    for issuer in config.all_issuers() {
-        let origin = config
-            .origin(&issuer, fetcher.clone())
-            .map_err(|error| invalid("jwks", &error))?;
-        let (keys, refresher) = Keys::new(origin, config.timing());
-        tasks.spawn(refresher.run());
-        let policy = config.policy(&issuer);
-        verifiers.push(IssuerVerifier { policy, keys });
-    }
+    let verifiers = build_verifiers(config, &fetcher, tasks)?;
 
     let all_keys = verifiers
         .iter()
@@ -118,18 +108,7 @@ fn build_credentials(
     }
 
     if config.has_api_keys() {
-        let header = config
-            .api_key_header
-            .parse()
-            .map_err(|error: InvalidHeaderName| invalid("api_key_header", &error))?;
-        let fixed = config
-            .static_api_keys()
-            .map_err(|error| invalid("api_keys_secret", &error))?;
-        // Fails at startup if the file is unreadable; later errors keep the loaded keys.
-        let (keys, reloader) = ApiKeys::new(header, &fixed, config.api_keys_file.clone())
-            .map_err(|error| invalid("api_keys_file", &error))?;
-        tasks.spawn(reloader.run());
-        credentials.api_keys = Some(keys);
+        credentials.api_keys = Some(build_api_keys(config, tasks)?);
     }
 
     // Load balancers rotate keys too: the same limits apply to their fetches.
@@ -159,6 +138,43 @@ fn build_credentials(
     }
 
     Ok((credentials, all_keys))
+}
+
+/// Builds the verifiers of the issuers; the tasks that refresh their keys go to `tasks`.
+fn build_verifiers(
+    config: &Config,
+    fetcher: &Fetcher,
+    tasks: &mut JoinSet<Infallible>,
+) -> Result<Vec<IssuerVerifier>, Error> {
+    let mut verifiers = Vec::new();
+    for issuer in config.all_issuers() {
+        let origin = config
+            .origin(&issuer, fetcher.clone())
+            .map_err(|error| invalid("jwks", &error))?;
+        let (keys, refresher) = Keys::new(origin, config.timing());
+        tasks.spawn(refresher.run());
+        let policy = config.policy(&issuer);
+        verifiers.push(IssuerVerifier { policy, keys });
+    }
+
+    Ok(verifiers)
+}
+
+/// Builds the API keys; the task that reloads their file goes to `tasks`.
+fn build_api_keys(config: &Config, tasks: &mut JoinSet<Infallible>) -> Result<ApiKeys, Error> {
+    let header = config
+        .api_key_header
+        .parse()
+        .map_err(|error: InvalidHeaderName| invalid("api_key_header", &error))?;
+    let fixed = config
+        .static_api_keys()
+        .map_err(|error| invalid("api_keys_secret", &error))?;
+
+    // Fails at startup if the file is unreadable; later errors keep the loaded keys.
+    let (keys, reloader) = ApiKeys::new(header, &fixed, config.api_keys_file.clone())
+        .map_err(|error| invalid("api_keys_file", &error))?;
+    tasks.spawn(reloader.run());
+    Ok(keys)
 }
 
 fn build_filter(

@@ -19,6 +19,7 @@
 
 mod decoder;
 mod media;
+mod packet;
 mod reader;
 mod scaler;
 mod sys;
@@ -28,7 +29,8 @@ use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
 pub(crate) use decoder::{Decoder, Frame};
-pub(crate) use media::{Media, Packet, Stream};
+pub(crate) use media::{Media, Stream};
+pub(crate) use packet::Packet;
 pub(crate) use scaler::scale;
 
 use crate::{Error, ErrorKind};

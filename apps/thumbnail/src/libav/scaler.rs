@@ -21,27 +21,7 @@ pub(crate) fn scale(frame: &Frame, width: u32, height: u32) -> Result<Pixels, Er
         return Err(refuse());
     }
 
-    // SAFETY: plain allocation; the sizes are positive, unknown formats give null.
-    let context = unsafe {
-        sys::sws_getContext(
-            raw.width,
-            raw.height,
-            raw.format,
-            c_int::try_from(width).map_err(|_| refuse())?,
-            c_int::try_from(height).map_err(|_| refuse())?,
-            library.rgb24,
-            library.bicubic | library.accurate,
-            NO_FILTER,
-            NO_FILTER,
-            NO_PARAMETERS,
-        )
-    };
-
-    if context.is_null() {
-        return Err(refuse());
-    }
-
-    let context = Context(context);
+    let context = Context::new(library, &raw, width, height).ok_or_else(refuse)?;
     context.set_colours(&raw);
 
     // Rows are padded, since swscale's vector code may write past the last pixel of a row.
@@ -90,6 +70,29 @@ fn allocate(bytes: usize) -> Result<Vec<u8>, Error> {
 struct Context(*mut sys::SwsContext);
 
 impl Context {
+    /// Allocates a context; `None` if libav cannot convert the format or the size. All sizes must be positive.
+    fn new(library: &sys::Constants, frame: &sys::Frame, width: u32, height: u32) -> Option<Self> {
+        let width = c_int::try_from(width).ok()?;
+        let height = c_int::try_from(height).ok()?;
+
+        // SAFETY: plain allocation; the sizes are positive, unknown formats give null.
+        let context = unsafe {
+            sys::sws_getContext(
+                frame.width,
+                frame.height,
+                frame.format,
+                width,
+                height,
+                library.rgb24,
+                library.bicubic | library.accurate,
+                NO_FILTER,
+                NO_FILTER,
+                NO_PARAMETERS,
+            )
+        };
+        (!context.is_null()).then_some(Self(context))
+    }
+
     /// Sets the colour matrix; the default is the one of standard definition.
     fn set_colours(&self, frame: &sys::Frame) {
         let source = if frame.is_bt709 != 0 {

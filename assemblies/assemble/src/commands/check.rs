@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `fix` | applies automatic fixes |
 //! | `images` | reads the images of definitions |
+//! | `inspector` | adds what the images contain, if this program can read images |
 //! | `inputs` | separates task definitions, templates and services from manifests |
 //! | `report` | collects findings and suppressions |
 //! | `strict` | finds JSON that only a YAML parser accepts |
@@ -20,8 +21,7 @@ use clap::{Args, ValueEnum};
 use diagnostics::source::{self, Source};
 use diagnostics::{Finding, Outcome, RuleConfig};
 use ecs_rules::ImageFacts;
-use ecs_rules::inputs::{Document, DocumentKind, ParsedInput, check_input_with, read_input};
-use task_definition::TaskDefinition;
+use ecs_rules::inputs::{Document, ParsedInput, check_input_with, read_input};
 
 use crate::arguments::ValueArguments;
 use crate::error::CliError;
@@ -34,6 +34,7 @@ mod github;
 #[cfg(feature = "lock")]
 mod images;
 mod inputs;
+mod inspector;
 mod json;
 mod report;
 mod sarif;
@@ -43,6 +44,7 @@ mod text;
 mod timeline;
 
 use fix::FixMode;
+use inspector::Inspector;
 use report::Report;
 
 /// Arguments of `check`.
@@ -173,21 +175,11 @@ fn gather(
     let mut inspector = Inspector::new(arguments, project, ui)?;
     let catalog_images = catalog.image_facts();
     let mut report = Report::default();
-    let mut unreadable = Vec::new();
     let mut values = None;
-    let files = read_files(arguments, project)?;
-    let readable = files.iter().filter_map(|(_, source)| source.as_ref().ok());
-    let related = inputs::related_documents(readable);
+    let (files, unreadable) = read_files(arguments, project)?;
+    let related = inputs::related_documents(files.iter().map(|(_, source)| source));
 
     for (file, source) in files {
-        let source = match source {
-            Ok(source) => source,
-            Err(failure) => {
-                unreadable.push(failure);
-                continue;
-            }
-        };
-
         let levels = rule_config.for_file(&file)?;
         // Warnings about JSON syntax apply to any kind of file and can all be suppressed.
         report.add(levels.apply(strict::findings(&source), |_| true));
@@ -258,11 +250,11 @@ const COMMON_VALUES: [&str; 6] = [
     "version",
 ];
 
-/// A file and its text, or the reason why it is not checked.
-type ReadFile = (PathBuf, Result<Source, CliError>);
+/// The files that can be checked with their texts, and the reasons why others are not.
+type ReadFiles = (Vec<(PathBuf, Source)>, Vec<CliError>);
 
 /// Reads every file once. A file of another tool is an error that says what it is.
-fn read_files(arguments: &Arguments, project: &Project) -> Result<Vec<ReadFile>, CliError> {
+fn read_files(arguments: &Arguments, project: &Project) -> Result<ReadFiles, CliError> {
     let from_stdin = arguments
         .files
         .iter()
@@ -272,12 +264,15 @@ fn read_files(arguments: &Arguments, project: &Project) -> Result<Vec<ReadFile>,
         return Err(CliError::Usage(message.to_owned()));
     }
 
-    let read = |file: PathBuf| {
+    let (mut readable, mut unreadable) = (Vec::new(), Vec::new());
+    for file in files(arguments, project)? {
         let source = inputs::read(&file, project);
-        let source = source.and_then(|source| inputs::foreign(&source).map_or(Ok(source), Err));
-        (file, source)
-    };
-    Ok(files(arguments, project)?.into_iter().map(read).collect())
+        match source.and_then(|source| inputs::foreign(&source).map_or(Ok(source), Err)) {
+            Ok(source) => readable.push((file, source)),
+            Err(failure) => unreadable.push(failure),
+        }
+    }
+    Ok((readable, unreadable))
 }
 
 fn files(arguments: &Arguments, project: &Project) -> Result<Vec<PathBuf>, CliError> {
@@ -353,53 +348,6 @@ fn manifest(
     match planned {
         Ok(plan) => plan.outcome().clone(),
         Err(outcome) => outcome,
-    }
-}
-
-/// Reads images if that is asked for, and if this program was built with it.
-struct Inspector<'a> {
-    #[cfg(feature = "lock")]
-    images: Option<images::ImageInspector<'a>>,
-    #[cfg(not(feature = "lock"))]
-    nothing: std::marker::PhantomData<&'a ()>,
-}
-
-impl<'a> Inspector<'a> {
-    #[cfg(feature = "lock")]
-    fn new(arguments: &'a Arguments, project: &Project, ui: &Ui) -> Result<Self, CliError> {
-        let images = images::ImageInspector::new(&arguments.images, project, ui)?;
-        Ok(Self { images })
-    }
-
-    #[cfg(not(feature = "lock"))]
-    #[expect(clippy::unnecessary_wraps, reason = "reading images can fail")]
-    fn new(_: &'a Arguments, _: &Project, _: &Ui) -> Result<Self, CliError> {
-        let nothing = std::marker::PhantomData;
-        Ok(Self { nothing })
-    }
-
-    /// Adds what the images of all definitions in a text contain.
-    fn add_documents(&mut self, input: &ParsedInput, facts: &mut ImageFacts) {
-        for document in input.documents() {
-            if let DocumentKind::Definition(located) = &document.kind {
-                self.add(&located.definition, facts);
-            }
-        }
-    }
-
-    /// Adds what the images of a definition contain, and returns whether there is anything to add.
-    #[cfg(feature = "lock")]
-    fn add(&mut self, definition: &TaskDefinition, facts: &mut ImageFacts) -> bool {
-        if let Some(images) = &mut self.images {
-            images.add(definition, facts);
-        }
-        self.images.is_some()
-    }
-
-    #[cfg(not(feature = "lock"))]
-    #[expect(clippy::unused_self, reason = "the same call as with the feature")]
-    fn add(&mut self, _: &TaskDefinition, _: &mut ImageFacts) -> bool {
-        false
     }
 }
 

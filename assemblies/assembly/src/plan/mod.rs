@@ -76,23 +76,7 @@ pub fn plan(
     let mut findings = environment::check(&wiring, &located);
     findings.extend(lock::pin(&mut located, wiring.assembly.values.lock()));
 
-    // M22 knows the outermost hop; P09 guesses it for any definition. Where both report one address, M22 stays.
-    let is_duplicate = |finding: &Finding| {
-        finding.rule == "P09"
-            && findings
-                .iter()
-                .any(|known| known.rule == "M22" && known.location == finding.location)
-    };
-    let members = wiring.assembly.members.iter();
-    let images = members.map(|member| {
-        let bundle = member.bundle.as_ref();
-        (&member.component, member.image.as_str(), bundle)
-    });
-    let mut facts = image_facts(images);
-    facts.merge(inspected);
-    let mut definition_findings = ecs_rules::check_with(&located, &facts);
-
-    definition_findings.retain(|finding| !is_duplicate(finding));
+    let definition_findings = check_definition(&wiring, &located, inspected, &findings);
     findings.extend(definition_findings);
     findings.extend(wildcards);
     findings.extend(running::check(&wiring));
@@ -119,6 +103,33 @@ pub fn plan(
     };
 
     Ok(plan.with_prices(Prices::built_in()))
+}
+
+/// Checks the task definition against the rules for any definition, except where one of `known` reports the same.
+fn check_definition(
+    wiring: &Wiring,
+    located: &LocatedDefinition,
+    inspected: &ImageFacts,
+    known: &[Finding],
+) -> Vec<Finding> {
+    let members = wiring.assembly.members.iter();
+    let images = members.map(|member| {
+        let bundle = member.bundle.as_ref();
+        (&member.component, member.image.as_str(), bundle)
+    });
+    let mut facts = image_facts(images);
+    facts.merge(inspected);
+
+    // M22 knows the outermost hop; P09 guesses it for any definition. Where both report one address, M22 stays.
+    let is_duplicate = |finding: &Finding| {
+        finding.rule == "P09"
+            && known
+                .iter()
+                .any(|known| known.rule == "M22" && known.location == finding.location)
+    };
+    let mut findings = ecs_rules::check_with(located, &facts);
+    findings.retain(|finding| !is_duplicate(finding));
+    findings
 }
 
 /// Returns the task definition alone, without checking the rules.

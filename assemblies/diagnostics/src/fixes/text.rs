@@ -3,7 +3,11 @@
 use serde_json::Value;
 
 use super::{Change, MemberChanges};
-use crate::source::{Node, NodeValue, is_word};
+use crate::source::{Node, NodeValue};
+
+mod format;
+
+use format::Style;
 
 /// Returns the text after the changes.
 pub(super) fn rewrite(text: &str, root: &Node, change: &Change) -> String {
@@ -321,99 +325,9 @@ impl Writer<'_> {
             is_multiline,
         }
     }
-
-    fn format_key(&self, name: &str, beside: usize) -> String {
-        let quoted = self.json || self.text[beside..].starts_with('"');
-        if !quoted && is_plain(name) {
-            name.to_owned()
-        } else {
-            Value::from(name).to_string()
-        }
-    }
-
-    fn format_value(&self, value: &Value, style: &Style) -> String {
-        let compact = self.format_compact(value);
-        match &style.indent {
-            Some(indent) if style.is_multiline || compact.len() > 60 => {
-                self.format_lines(value, indent, &style.unit)
-            }
-            _ => compact,
-        }
-    }
-
-    fn format_compact(&self, value: &Value) -> String {
-        match value {
-            Value::Array(items) => {
-                let items: Vec<_> = items.iter().map(|item| self.format_compact(item)).collect();
-                format!("[{}]", items.join(", "))
-            }
-            Value::Object(members) if members.is_empty() => "{}".to_owned(),
-            Value::Object(members) => {
-                let members: Vec<_> = members
-                    .iter()
-                    .map(|(key, member)| {
-                        format!(
-                            "{}: {}",
-                            self.format_key(key, 0),
-                            self.format_compact(member)
-                        )
-                    })
-                    .collect();
-                format!("{{ {} }}", members.join(", "))
-            }
-            Value::String(word) if !self.json && is_plain(word) => word.clone(),
-            _ => value.to_string(),
-        }
-    }
-
-    /// Formats a collection in brackets with one member per line.
-    fn format_lines(&self, value: &Value, indent: &str, unit: &str) -> String {
-        let inner = format!("{indent}{unit}");
-        let (open, lines, close): (_, Vec<_>, _) = match value {
-            Value::Array(items) if items.iter().any(|item| item.is_array() || item.is_object()) => {
-                let each = items
-                    .iter()
-                    .map(|item| self.format_lines(item, &inner, unit));
-                ('[', each.collect(), ']')
-            }
-            Value::Object(members) if !members.is_empty() => {
-                let each = members.iter().map(|(key, member)| {
-                    format!(
-                        "{}: {}",
-                        self.format_key(key, 0),
-                        self.format_lines(member, &inner, unit)
-                    )
-                });
-                ('{', each.collect(), '}')
-            }
-            _ => return self.format_compact(value),
-        };
-
-        let newline = self.newline;
-        let lines = lines.join(&format!(",{newline}{inner}"));
-        format!("{open}{newline}{inner}{lines}{newline}{indent}{close}")
-    }
-}
-
-/// The layout of the members of a collection.
-#[derive(Default)]
-struct Style {
-    /// The indentation of each member, if each has its own line.
-    indent: Option<String>,
-    /// The additional indentation of a nested line.
-    unit: String,
-    /// Whether the values beside it span several lines.
-    is_multiline: bool,
 }
 
 fn children(node: &Node) -> impl Iterator<Item = &Node> {
     let entries = node.entries().iter().map(|(_, child)| child);
     node.items().iter().chain(entries)
-}
-
-/// Returns whether the text needs no quotes in YAML, neither in a block nor in a flow collection.
-fn is_plain(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-./@".contains(c);
-    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/' || c == '_');
-    begins && text.chars().all(allowed) && is_word(text)
 }

@@ -38,10 +38,7 @@ pub async fn wait(
         };
         match polled {
             Ok(tasks) => {
-                for task in watched.iter_mut().filter(|task| task.outcome.is_none()) {
-                    task.update(api, &tasks, wait.until, &mut on_progress)
-                        .await?;
-                }
+                update_all(&mut watched, api, &tasks, wait.until, &mut on_progress).await?;
             }
             // The tasks run on, so a fault or a limit of ECS must not end the wait.
             Err(error) if error.is_transient() => on_progress(Progress::Retry {
@@ -143,6 +140,20 @@ impl<'a> Watched<'a> {
         }
         Ok(())
     }
+}
+
+/// Updates the tasks that are still waited for.
+async fn update_all(
+    watched: &mut [Watched<'_>],
+    api: &impl Api,
+    tasks: &[Value],
+    until: WaitUntil,
+    on_progress: &mut impl FnMut(Progress<'_>),
+) -> Result<(), Error> {
+    for task in watched.iter_mut().filter(|task| task.outcome.is_none()) {
+        task.update(api, tasks, until, on_progress).await?;
+    }
+    Ok(())
 }
 
 async fn describe(

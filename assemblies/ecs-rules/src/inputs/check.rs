@@ -14,7 +14,8 @@ use crate::rules::{check_launch_selected, check_selected};
 
 use super::candidates::{Literals, candidates, format_as_sub};
 use super::convert::UnknownValue;
-use super::read::{Document, DocumentKind, ParsedInput, read_input};
+use super::document::{Document, DocumentKind, ParsedInput};
+use super::read::read_input;
 
 /// Checks every document of a text, in any input format.
 pub fn check_input(source: &Source) -> Vec<Finding> {

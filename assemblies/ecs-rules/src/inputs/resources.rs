@@ -6,9 +6,10 @@ use task_definition::{HasSchema, Service, TaskDefinition};
 
 use super::convert::{Conversion, Converter, UnknownValue};
 use super::detect::{TASK_DEFINITION, supported_resource};
+use super::document::{Document, NotEvaluated, ParsedInput};
 use super::evaluate::{Evaluator, Piece};
 use super::for_each::{Resource, expand};
-use super::read::{Document, NotEvaluated, ParsedInput, Reading, definition, service};
+use super::read::{Reading, definition, service};
 use super::source_map::{Naming, SourceMap};
 use super::template::{Assignment, Questions, Template, assignments};
 

@@ -81,13 +81,10 @@ pub(super) fn resource(source: &Source, root: &Node, resource: &Node, pointer: &
             source_map.pointers.insert(api.clone(), at);
         }
 
-        let value = match written {
-            Some((key, value)) if key.name == "container_definitions" => {
-                containers(source, value, &mut findings)
-            }
-            Some((_, value)) => convert(value, field.schema),
-            None => None,
-        };
+        let value = written.and_then(|(key, value)| match key.name.as_str() {
+            "container_definitions" => containers(source, value, &mut findings),
+            _ => convert(value, field.schema),
+        });
         let is_unknown = unknown.iter().any(|name| attribute(name));
         if is_unknown || (value.is_none() && written.is_some_and(|(_, value)| has_content(value))) {
             unknowns.push(unknown_value(api, field.schema, field.name));

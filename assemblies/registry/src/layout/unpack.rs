@@ -7,16 +7,21 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, chmodat, chownat, fchmod, fchown,
-    linkat, mkdirat, openat, openat2, statat, symlinkat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, chownat, fchmod, fchown, linkat, mkdirat,
+    openat, openat2, statat, symlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use tar::{Archive, Entry, EntryType};
+
+mod remove;
+
+pub(crate) use remove::remove_tree;
+use remove::{children, remove};
 
 /// Limits of unpacking one image.
 #[derive(Clone, Copy, Debug)]
@@ -301,51 +306,6 @@ fn open_directory(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
 fn reopen(folder: &OwnedFd) -> io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     Ok(openat(folder, ".", flags, Mode::empty())?)
-}
-
-/// Removes a file, link or directory tree, if it exists.
-fn remove(parent: &OwnedFd, name: &Path) -> io::Result<()> {
-    match unlinkat(parent, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => remove_folder(parent, name),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// Removes a directory tree, if it exists, with the read-only directories that images have.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-    let parent = openat(
-        CWD,
-        path.parent().unwrap_or(Path::new("/")),
-        flags,
-        Mode::empty(),
-    )?;
-    remove(&parent, path.file_name().unwrap_or_default().as_ref())
-}
-
-fn remove_folder(parent: &OwnedFd, name: &Path) -> io::Result<()> {
-    // Layers may have made the directory read-only.
-    chmodat(parent, name, Mode::from(0o700), AtFlags::empty())?;
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = openat(parent, name, flags, Mode::empty())?;
-
-    for child in children(&folder)? {
-        remove(&folder, &child)?;
-    }
-    Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?)
-}
-
-fn children(folder: &OwnedFd) -> io::Result<Vec<PathBuf>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder.as_fd())? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name != "." && name != ".." {
-            names.push(PathBuf::from(name));
-        }
-    }
-    Ok(names)
 }
 
 /// Applies `.wh.NAME`, or `.wh..wh..opq`, which hides everything that lower layers have put into a directory.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::report::Report;
 use crate::claims::{TokenPolicy, unverified_issuer};
-use crate::config::Config;
+use crate::config::{Config, TrustedIssuer};
 use crate::json::{lookup, parse_object};
 use crate::jws::{Algorithm, Header, Jws, JwsError, Key};
 use crate::keys::KeySet;
@@ -37,26 +37,13 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
     report.pass("form", "three parts, no unsupported extension");
 
     let issuers = config.all_issuers();
-    let issuer = match &issuers[..] {
-        [] => return Err("no `issuer` is configured, so no token is accepted".into()),
-        [only] => only,
-        several => {
-            let name = unverified_issuer(jws.unverified_payload());
-            let selected = several
-                .iter()
-                .find(|issuer| Some(&issuer.issuer) == name.as_ref());
-            let Some(selected) = selected else {
-                let name = name.unwrap_or_else(|| "no issuer".to_owned());
-                report.fail(
-                    "issuer",
-                    format!("{name} is not one of the {} trusted issuers", several.len()),
-                );
-                return Ok(report);
-            };
-            selected
-        }
-    };
+    if issuers.is_empty() {
+        return Err("no `issuer` is configured, so no token is accepted".into());
+    }
 
+    let Some(issuer) = select_issuer(&issuers, &jws, &mut report) else {
+        return Ok(report);
+    };
     let origin = config.origin(issuer, config.fetcher()?)?;
     let set = match origin.load().await {
         Ok(set) => set,
@@ -73,6 +60,29 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
     check_signature(jws, &set, &config.policy(issuer), &mut report);
 
     Ok(report)
+}
+
+/// Returns the issuer to check the token against, or reports that it is none of several.
+fn select_issuer<'i>(
+    issuers: &'i [TrustedIssuer],
+    jws: &Jws<'_>,
+    report: &mut Report,
+) -> Option<&'i TrustedIssuer> {
+    if let [only] = issuers {
+        return Some(only);
+    }
+
+    let name = unverified_issuer(jws.unverified_payload());
+    let selected = issuers
+        .iter()
+        .find(|issuer| Some(&issuer.issuer) == name.as_ref());
+    if selected.is_none() {
+        let name = name.unwrap_or_else(|| "no issuer".to_owned());
+        let count = issuers.len();
+        let found = format!("{name} is not one of the {count} trusted issuers");
+        report.fail("issuer", found);
+    }
+    selected
 }
 
 fn check_signature(jws: Jws<'_>, set: &KeySet, policy: &TokenPolicy, report: &mut Report) {

@@ -1,7 +1,6 @@
 //! One connection: opened, served and closed within its limits.
 
 use std::{
-    convert::Infallible,
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
@@ -13,9 +12,8 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, header::CONNECTION};
+use http::{Request, Response};
 use hyper::{
-    body::Incoming,
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -28,16 +26,12 @@ use tokio::{
 use super::{
     Body, Limits, OpenConnection, Peer, Protocol,
     activity::{Activity, CloseReason, TimeoutKind},
-    answer::{Answer, is_chunked_only},
-    box_body,
-    drain_on_drop::DrainOnDrop,
     graceful::{GracefulConnection, Http2Connection},
     metered_io::MeteredIo,
+    request_handler::RequestHandler,
     request_slots::RequestSlots,
-    stream_executor::{StreamExecutor, StreamProgress},
-    strip_hop_by_hop,
-    tracked_body::{InFlightRequest, TrackedBody},
-    upgrade::{Tunnel, TunnelSlot, UpgradeWithBody},
+    stream_executor::StreamExecutor,
+    upgrade::{Tunnel, TunnelSlot},
     write_coalescer::WriteCoalescer,
 };
 use crate::{BoxError, Shutdown, error::format_chain};
@@ -114,57 +108,24 @@ impl Connection {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let slot = TunnelSlot::default();
-        let upgrade_slot = slot.clone();
-        // The service needs the address the connection was opened with, after any PROXY protocol header.
-        let peer = Peer {
-            address: self.address,
-            protocol,
-        };
-        let activity = self.activity.clone();
-        let slots = self.slots.for_client(self.address.ip().to_canonical());
-        let executor = StreamExecutor::new(activity.clone(), self.limits.stall_timeout.duration());
-        let streams = (protocol == Protocol::Http2).then(|| executor.clone());
+        let executor =
+            StreamExecutor::new(self.activity.clone(), self.limits.stall_timeout.duration());
         let closing = Arc::new(AtomicBool::new(false));
 
-        // Only ever set for HTTP/1.1: HTTP/2 forbids the `Connection` header and has GOAWAY.
-        let is_closing = Arc::clone(&closing);
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer);
-            let marked = upgrade_slot.mark_upgrade_request(&mut request);
-            let is_chunked_only = is_chunked_only(request.headers());
-
-            // First, so that a client's `Connection` header cannot name one that a component adds later.
-            strip_hop_by_hop(request.headers_mut());
-            // In flight from the complete header section until the last byte of the response body is sent.
-            let in_flight = activity.begin();
-            if protocol != Protocol::Http2 {
-                // An HTTP/1.1 client can give up a request only with its connection, so none is counted.
-                in_flight.finish();
-            }
-            let progress = streams.as_ref().map(StreamExecutor::prepare);
-            let request = drain_body_on_drop(request, progress.clone());
-            let answer = match marked {
-                Err(UpgradeWithBody) => Answer::upgrade_with_body(),
-                Ok(()) if !is_chunked_only => Answer::unsupported_coding(),
-                Ok(()) if activity.has_too_many_aborts() => Answer::busy(),
-                Ok(()) => Answer::new(&service, &slots, request),
-            };
-            let (is_closing, upgrade_slot) = (Arc::clone(&is_closing), upgrade_slot.clone());
-
-            async move {
-                let (response, slot) = answer.wait().await;
-                let is_closing = is_closing.load(Ordering::Relaxed);
-                let slot = match slot {
-                    Some(slot) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                        upgrade_slot.hold(slot);
-                        None
-                    }
-                    slot => slot,
-                };
-                let in_flight = InFlightRequest::new(in_flight, slot, progress);
-                Ok::<_, Infallible>(finish_response(response, is_closing, in_flight))
-            }
-        });
+        let handler = RequestHandler {
+            service,
+            // The service needs the address the connection was opened with, after any PROXY protocol header.
+            peer: Peer {
+                address: self.address,
+                protocol,
+            },
+            activity: self.activity.clone(),
+            slots: self.slots.for_client(self.address.ip().to_canonical()),
+            upgrade_slot: slot.clone(),
+            streams: (protocol == Protocol::Http2).then(|| executor.clone()),
+            is_closing: Arc::clone(&closing),
+        };
+        let service = service_fn(move |request| handler.handle(request));
 
         let ended = if protocol == Protocol::Http2 {
             let coalescer = WriteCoalescer::new(io);
@@ -282,29 +243,6 @@ impl From<TimeoutKind> for io::Error {
         };
         Self::new(io::ErrorKind::TimedOut, message)
     }
-}
-
-fn drain_body_on_drop(
-    request: Request<Incoming>,
-    progress: Option<StreamProgress>,
-) -> Request<Body> {
-    let (head, body) = request.into_parts();
-    let body = DrainOnDrop::new(body, &head.headers, progress);
-    Request::from_parts(head, box_body(body))
-}
-
-fn finish_response(
-    mut response: Response<Body>,
-    is_closing: bool,
-    in_flight: InFlightRequest,
-) -> Response<TrackedBody> {
-    // A 101 response has `Connection: upgrade`, and its connection becomes the tunnel.
-    if is_closing && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-    }
-
-    response.map(|body| TrackedBody::new(body, in_flight))
 }
 
 fn h1(limits: &Limits) -> http1::Builder {

@@ -22,6 +22,7 @@ mod limits;
 mod metered_io;
 mod open_connections;
 mod pool;
+mod request_handler;
 mod request_slots;
 mod server;
 mod stream_executor;

@@ -79,20 +79,7 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let encoding = headers
-        .get(ENCODING)
-        .map_or(&b"identity"[..], HeaderValue::as_bytes);
-    let gzip = match encoding {
-        b"identity" => false,
-        b"gzip" => true,
-        _ => {
-            return Err(Status::new(
-                Code::Unimplemented,
-                "unsupported `grpc-encoding`, use gzip or identity",
-            ));
-        }
-    };
-
+    let encoding = Encoding::from_headers(headers)?;
     let limits = intake.limits();
     let (limit, timeout) = (limits.max_body_bytes, limits.body_timeout);
     let mut reservation = limits.budget.reserve();
@@ -123,10 +110,10 @@ where
     }
 
     // The flag is per message: with `grpc-encoding: gzip`, a sender may still send plain ones.
-    let message = match (flag, gzip) {
+    let message = match (flag, encoding) {
         (0, _) => bytes,
-        (1, true) => gunzip(&bytes, limit, &mut reservation)?.into(),
-        (1, false) => {
+        (1, Encoding::Gzip) => gunzip(&bytes, limit, &mut reservation)?.into(),
+        (1, Encoding::Identity) => {
             return Err(Status::new(
                 Code::Internal,
                 "the message is compressed, but `grpc-encoding` is missing",
@@ -141,6 +128,29 @@ where
     };
 
     intake.accept(signal, message).await
+}
+
+/// The encoding of the compressed messages of a request.
+#[derive(Debug, Clone, Copy)]
+enum Encoding {
+    Identity,
+    Gzip,
+}
+
+impl Encoding {
+    fn from_headers(headers: &HeaderMap) -> Result<Self, Status> {
+        let encoding = headers
+            .get(ENCODING)
+            .map_or(&b"identity"[..], HeaderValue::as_bytes);
+        match encoding {
+            b"identity" => Ok(Self::Identity),
+            b"gzip" => Ok(Self::Gzip),
+            _ => Err(Status::new(
+                Code::Unimplemented,
+                "unsupported `grpc-encoding`, use gzip or identity",
+            )),
+        }
+    }
 }
 
 /// Parses the compressed flag and the length of the message that follows.

@@ -57,24 +57,7 @@ pub(super) fn compile<'w>(
     prepared: &Prepared,
     ui: &Ui,
 ) -> Result<Compiled<'w>, CliError> {
-    let mut command = Command::new(cargo());
-    command
-        .args([
-            "build",
-            "--locked",
-            "--message-format",
-            "json-render-diagnostics",
-        ])
-        .args([
-            "--profile",
-            workspace.profile(),
-            "--target",
-            target.triple(),
-        ])
-        // One package at a time: cargo unites the features of packages that are built together, and the program
-        // would depend on which others were named.
-        .args(["--package", &package.id, "--bin", binary])
-        .current_dir(&workspace.workspace_root);
+    let mut command = cargo_build(workspace, &package.id, binary, target);
     if ui.is_quiet() {
         command.arg("--quiet");
     }
@@ -113,6 +96,29 @@ pub(super) fn compile<'w>(
             .map(|message| (message.package_id.clone(), message.features.clone()))
             .collect(),
     })
+}
+
+/// Returns the command that compiles a binary of a package and writes messages as JSON.
+fn cargo_build(workspace: &Workspace, package: &str, binary: &str, target: Target) -> Command {
+    let mut command = Command::new(cargo());
+    command
+        .args([
+            "build",
+            "--locked",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .args([
+            "--profile",
+            workspace.profile(),
+            "--target",
+            target.triple(),
+        ])
+        // One package at a time: cargo unites the features of packages that are built together, and the program
+        // would depend on which others were named.
+        .args(["--package", package, "--bin", binary])
+        .current_dir(&workspace.workspace_root);
+    command
 }
 
 /// Sets the flags of a static program without paths of this machine in it.
