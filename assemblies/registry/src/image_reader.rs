@@ -64,6 +64,14 @@ pub enum ReadImageError {
         /// Their names.
         names: Vec<String>,
     },
+    /// An archive has several images.
+    #[error("{} has several images; save one alone, or unpack the archive and choose with `oci:FOLDER:NAME`: {}", archive.display(), names.join(", "))]
+    SeveralInArchive {
+        /// The archive.
+        archive: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
     /// Reading or verifying a layout or an archive failed.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -106,7 +114,8 @@ impl ImageReader {
         match source {
             ImageSource::Registry(reference) => self.open_remote(source, reference, platform).await,
             ImageSource::Layout { folder, name } => {
-                let layout = Layout::open(existing(folder)?)?;
+                let (folder, name) = split_name(folder, name.as_deref());
+                let layout = Layout::open(existing(&folder)?)?;
                 open_layout(source, select(layout, name.as_deref())?, platform)
             }
             ImageSource::Path(path) if path.is_dir() => {
@@ -114,7 +123,17 @@ impl ImageReader {
             }
             ImageSource::Path(path) | ImageSource::Archive(path) => {
                 let layout = self.import(existing(path)?)?;
-                open_layout(source, select(layout, None)?, platform)
+                // The layout is the store, which is not what was given.
+                let layout = select(layout, None).map_err(|error| match error {
+                    ReadImageError::SeveralImages { names, .. } => {
+                        ReadImageError::SeveralInArchive {
+                            archive: path.clone(),
+                            names,
+                        }
+                    }
+                    error => error,
+                })?;
+                open_layout(source, layout, platform)
             }
         }
     }
@@ -352,6 +371,19 @@ fn open_layout(
 fn parse(descriptor: &Descriptor) -> Result<Digest, LayoutError> {
     let digest = descriptor.digest.parse();
     digest.map_err(|_| LayoutError::Path(descriptor.digest.chars().take(100).collect()))
+}
+
+/// Moves to the name what podman puts there (`oci:FOLDER:localhost/web:1`), if there is no such folder.
+fn split_name(folder: &Path, name: Option<&str>) -> (PathBuf, Option<String>) {
+    let name = name.map(str::to_owned);
+    let text = folder.to_string_lossy();
+    match text.split_once(':') {
+        Some((shorter, start)) if !folder.exists() && Path::new(shorter).is_dir() => {
+            let rest = name.map_or(String::new(), |name| format!(":{name}"));
+            (shorter.into(), Some(format!("{start}{rest}")))
+        }
+        _ => (folder.to_owned(), name),
+    }
 }
 
 fn existing(path: &Path) -> Result<&Path, ReadImageError> {

@@ -3,6 +3,7 @@
 //! An archive becomes a layout directory, so that everything else reads one form only. Docker's format is
 //! described in the Docker Engine API ("Image tarball format"): `manifest.json` names a configuration and layers.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -15,8 +16,8 @@ use super::LayoutError;
 use super::config::ImageConfig;
 use super::descriptor::{Descriptor, ImageManifest, Index, media_type};
 use super::image::to_json;
-use super::read::{Layout, parse};
-use super::unpack::decompress;
+use super::read::{Layout, parse, read_document};
+use super::unpack::{HeaderLimit, MAX_HEADER_BYTES, bytes_until_next, decompress};
 use super::write::{file, write_blob, write_index};
 use crate::digest::Digest;
 
@@ -42,7 +43,7 @@ pub fn import(archive: &Path, folder: &Path) -> Result<Layout, LayoutError> {
     if files.path("oci-layout").is_some() {
         files.move_into_layout(folder)?;
     } else if let Some(manifest) = files.path("manifest.json") {
-        let text = fs::read(manifest).map_err(file("read", manifest))?;
+        let text = read_document(manifest)?;
         let images: Vec<SavedImage> = parse(manifest, &text)?;
         files.convert(&images, folder)?;
     } else {
@@ -76,8 +77,14 @@ impl Files {
         };
 
         let input = File::open(archive).map_err(unreadable)?;
-        let mut tar = Archive::new(decompress(input).map_err(unreadable)?);
+        let left = Cell::new(MAX_HEADER_BYTES);
+        let mut tar = Archive::new(HeaderLimit {
+            content: decompress(input).map_err(unreadable)?,
+            left: &left,
+        });
         let mut remaining = MAX_BYTES;
+        // Counts files and not names: a name that occurs twice must not give two files the same number.
+        let mut count = 0;
 
         for entry in tar.entries().map_err(unreadable)? {
             let is_first = files.by_name.is_empty() && files.links.is_empty();
@@ -89,9 +96,11 @@ impl Files {
                     unreadable(source)
                 }
             })?;
+            left.set(bytes_until_next(&entry));
             let name = entry.path().map_err(unreadable)?;
             let name = name.to_string_lossy().trim_start_matches("./").to_owned();
-            let path = files.folder.join(files.by_name.len().to_string());
+            let path = files.folder.join(count.to_string());
+            count += 1;
 
             match entry.header().entry_type() {
                 EntryType::Regular => {
@@ -112,7 +121,7 @@ impl Files {
                 _ => {}
             }
 
-            if files.by_name.len() + files.links.len() > MAX_FILES {
+            if count > MAX_FILES {
                 return Err(LayoutError::ArchiveTooLarge(archive.to_owned()));
             }
         }
@@ -156,7 +165,7 @@ impl Files {
 
         for image in images {
             let config_path = self.require(&image.config)?;
-            let text = fs::read(config_path).map_err(file("read", config_path))?;
+            let text = read_document(config_path)?;
             let config: ImageConfig = parse(config_path, &text)?;
             let layers = image
                 .layers

@@ -10,7 +10,10 @@ use tar::{Archive, Entry, EntryType};
 
 use super::descriptor::ImageManifest;
 use super::read::Layout;
-use super::unpack::{UnpackError, UnpackLimits, decompress, inside, relative};
+use super::unpack::{
+    HeaderLimit, MAX_HEADER_BYTES, UnpackError, UnpackLimits, bytes_until_next, decompress, inside,
+    relative,
+};
 use crate::store::UnpackImageError;
 
 /// The files of an image: those of all layers, with whiteouts applied.
@@ -122,9 +125,13 @@ impl FileList {
         limits: UnpackLimits,
     ) -> Result<(), UnpackError> {
         let remaining = Cell::new(budget.max_bytes);
-        let content = Budget {
-            content: decompress(compressed).map_err(UnpackError::Archive)?,
-            remaining: &remaining,
+        let left = Cell::new(MAX_HEADER_BYTES);
+        let content = HeaderLimit {
+            content: Budget {
+                content: decompress(compressed).map_err(UnpackError::Archive)?,
+                remaining: &remaining,
+            },
+            left: &left,
         };
         // The limit cuts the archive, so any error behind it is that of the limit.
         let failed = |source| match remaining.get() {
@@ -137,6 +144,7 @@ impl FileList {
 
         for entry in archive.entries().map_err(failed)? {
             let mut entry = entry.map_err(failed)?;
+            left.set(bytes_until_next(&entry));
             budget.max_entries = budget
                 .max_entries
                 .checked_sub(1)

@@ -240,7 +240,7 @@ impl PlatformFields {
 }
 
 /// Reads a document that is not addressed by digest, within the size limit.
-fn read_document(path: &Path) -> Result<Vec<u8>, LayoutError> {
+pub(super) fn read_document(path: &Path) -> Result<Vec<u8>, LayoutError> {
     let mut text = Vec::new();
     let opened = File::open(path).map_err(file("read", path))?;
     let read = opened.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut text);

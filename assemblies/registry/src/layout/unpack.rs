@@ -4,10 +4,13 @@
 //! would in a chroot (`openat2` with `RESOLVE_IN_ROOT`), devices are left out, and bytes and entries are limited.
 //! Whiteouts: OCI image specification 1.1, layer.md, "Representing Changes".
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
@@ -108,12 +111,17 @@ impl<'m> Unpacker<'m> {
 
     /// Unpacks one layer. The compression is recognized by its first bytes.
     pub fn layer(&mut self, compressed: impl Read) -> Result<(), UnpackError> {
-        let mut archive = Archive::new(decompress(compressed).map_err(UnpackError::Archive)?);
+        let left = Cell::new(MAX_HEADER_BYTES);
+        let mut archive = Archive::new(HeaderLimit {
+            content: decompress(compressed).map_err(UnpackError::Archive)?,
+            left: &left,
+        });
         // Opaque whiteouts hide lower layers only, not what this layer has created already.
         let mut created = HashSet::new();
 
         for entry in archive.entries().map_err(UnpackError::Archive)? {
             let mut entry = entry.map_err(UnpackError::Archive)?;
+            left.set(bytes_until_next(&entry));
             self.entries += 1;
             if self.entries > self.limits.max_entries {
                 return Err(UnpackError::TooManyEntries(self.limits.max_entries));
@@ -169,7 +177,7 @@ impl<'m> Unpacker<'m> {
         let parent = self.create_parents(parent_path).map_err(error)?;
         let name = path.file_name().unwrap_or_default();
 
-        if let Some(hidden) = name.to_str().and_then(|name| name.strip_prefix(".wh.")) {
+        if let Some(hidden) = name.as_bytes().strip_prefix(b".wh.") {
             return whiteout(&parent, parent_path, hidden, created).map_err(error);
         }
 
@@ -312,11 +320,11 @@ fn reopen(folder: &OwnedFd) -> io::Result<OwnedFd> {
 fn whiteout(
     parent: &OwnedFd,
     parent_path: &Path,
-    hidden: &str,
+    hidden: &[u8],
     created: &HashSet<PathBuf>,
 ) -> io::Result<()> {
     match hidden {
-        ".wh..opq" => {
+        b".wh..opq" => {
             for child in children(&reopen(parent)?)? {
                 if !created.contains(&parent_path.join(&child)) {
                     remove(parent, &child)?;
@@ -324,10 +332,10 @@ fn whiteout(
             }
             Ok(())
         }
-        "" | "." | ".." => Err(io::ErrorKind::InvalidInput.into()),
+        b"" | b"." | b".." => Err(io::ErrorKind::InvalidInput.into()),
         // `.wh..wh.plnk` and the like are notes of aufs.
-        _ if hidden.starts_with(".wh.") => Ok(()),
-        _ => remove(parent, Path::new(hidden)),
+        _ if hidden.starts_with(b".wh.") => Ok(()),
+        _ => remove(parent, Path::new(OsStr::from_bytes(hidden))),
     }
 }
 
@@ -366,9 +374,43 @@ pub(super) fn decompress<'r>(compressed: impl Read + 'r) -> io::Result<Box<dyn R
     })
 }
 
+/// Limits what the tar crate reads before it returns an entry: it keeps long names and extended headers in memory,
+/// however large they are.
+pub(super) struct HeaderLimit<'l, R> {
+    pub(super) content: R,
+    pub(super) left: &'l Cell<u64>,
+}
+
+impl<R: Read> Read for HeaderLimit<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.left.get()).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        if length == 0 && !buffer.is_empty() {
+            let message = "the name or another header of an entry is larger than 4 MiB";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        let count = self.content.read(&mut buffer[..length])?;
+        self.left.set(self.left.get() - count as u64);
+        Ok(count)
+    }
+}
+
+/// Returns how much may be read until the next entry: the content of this one, and the headers of the next.
+pub(super) fn bytes_until_next(entry: &Entry<'_, impl Read>) -> u64 {
+    let size = match entry.header().entry_type() {
+        // The size of the file with its holes is not that in the archive.
+        EntryType::GNUSparse => entry.header().entry_size().unwrap_or_default(),
+        _ => entry.size(),
+    };
+    size.saturating_add(MAX_HEADER_BYTES)
+}
+
+/// Linux limits a path to 4 KiB and an extended attribute to 64 KiB.
+pub(super) const MAX_HEADER_BYTES: u64 = 4 << 20;
+
 fn entry_error(path: &Path, source: io::Error) -> UnpackError {
     UnpackError::Entry {
-        path: path.to_string_lossy().into_owned(),
+        path: path.to_string_lossy().chars().take(300).collect(),
         source,
     }
 }

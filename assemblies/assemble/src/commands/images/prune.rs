@@ -117,7 +117,10 @@ fn locked_images(project: &Project) -> Result<BTreeSet<String>, CliError> {
             continue;
         }
         let lock = Lock::read(&project.source(&path)?).map_err(CliError::Findings)?;
-        images.extend(lock.images().map(|(_, locked)| locked.digest.clone()));
+        // Also by tag, which may have moved since: documents that are not rendered with the lock name it.
+        for (image, locked) in lock.images() {
+            images.extend([image.to_string(), locked.digest.clone()]);
+        }
     }
 
     Ok(images)

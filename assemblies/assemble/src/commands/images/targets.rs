@@ -218,6 +218,8 @@ pub(super) fn built_images(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = entries
         .filter(|entry| entry.path().join("oci-layout").is_file())
         .filter_map(|entry| entry.file_name().into_string().ok())
+        // Left of an interrupted build with `--base`.
+        .filter(|name| !name.starts_with('.'))
         .collect();
     names.sort();
     names

@@ -1,7 +1,9 @@
 //! Removes files and directory trees of an unpacked image.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, chmodat, openat, unlinkat};
@@ -45,7 +47,8 @@ pub(super) fn children(folder: &OwnedFd) -> io::Result<Vec<PathBuf>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder.as_fd())? {
         let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+        // The bytes themselves: a name that is not UTF-8 would otherwise be looked for under another name.
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." {
             names.push(PathBuf::from(name));
         }

@@ -21,5 +21,17 @@ pub(super) fn open(base: &str, scratch: &Path) -> Result<Layout, CliError> {
              `skopeo copy docker://{base} oci:base`, and use `--base base`"
         )));
     };
-    layout.map_err(|error| CliError::Usage(format!("cannot read the base `{base}`: {error}")))
+    let layout = layout
+        .map_err(|error| CliError::Usage(format!("cannot read the base `{base}`: {error}")))?;
+
+    let mut names = layout.names();
+    names.sort();
+    names.dedup();
+    if names.len() > 1 {
+        return Err(CliError::Usage(format!(
+            "the base `{base}` has several images: {}; save one alone",
+            names.join(", ")
+        )));
+    }
+    Ok(layout)
 }

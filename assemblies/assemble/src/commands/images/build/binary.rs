@@ -50,6 +50,15 @@ impl BinaryArguments {
 
     /// Returns the facts of the component or bundle of this name, if there is one, with those of the command line.
     fn facts(&self, name: &str, project: &Project) -> Result<Facts, CliError> {
+        let is_taken = |path: &&String| {
+            let top = path.trim_start_matches('/').split('/').next();
+            top.is_some_and(|top| top == name || matches!(top, "etc" | "licenses"))
+        };
+        if let Some(path) = self.folders.iter().find(is_taken) {
+            return Err(CliError::Usage(format!(
+                "`--folder {path}`: the image has the program or files of its own there; choose another folder"
+            )));
+        }
         let catalog = project.catalog()?;
         let mut facts = Facts::find(&catalog, name)?.unwrap_or_default();
         facts.ports.extend(&self.ports);
@@ -76,7 +85,9 @@ pub(super) fn build(
     let programs = read(arguments)?;
 
     // Next to the images and not in the temporary folder, which is often in memory: a base may be large.
-    let scratch = settings.folder.join(format!("{name}.base"));
+    // No name of an image begins with a dot, so this is nobody's folder.
+    let scratch = format!(".{name}.base-{}", std::process::id());
+    let scratch = settings.folder.join(scratch);
     let variants = programs
         .iter()
         .map(|program| {
