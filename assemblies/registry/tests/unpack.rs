@@ -36,15 +36,16 @@ impl Archive {
 
     fn entry(
         mut self,
-        path: &str,
+        path: impl AsRef<[u8]>,
         kind: EntryType,
         mode: u32,
         target: &str,
         content: &str,
     ) -> Self {
         let mut header = Header::new_gnu();
+        let path = path.as_ref();
         // Written directly: `set_path` refuses `..` and absolute paths.
-        header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path);
         header.as_gnu_mut().unwrap().linkname[..target.len()].copy_from_slice(target.as_bytes());
         header.set_entry_type(kind);
         header.set_mode(mode);
@@ -264,6 +265,25 @@ fn bytes_and_entries_are_limited() {
         .fold(Archive::new(), |archive, path| archive.file(path, ""));
     let error = unpack_within(&root, vec![many], limits).unwrap_err();
     assert!(matches!(error, UnpackError::TooManyEntries(3)), "{error}");
+}
+
+#[test]
+fn a_name_without_end_is_an_error() {
+    let (_folder, root) = roots();
+    // The tar crate keeps a long name in memory before it returns the entry, so the limits on bytes come too late.
+    let name = "a".repeat(8 << 20);
+    let bomb = Archive::new().entry("././@LongLink", EntryType::GNULongName, 0, "", &name);
+    let error = unpack(&root, vec![bomb.file("a", "")]).unwrap_err();
+    assert!(error.to_string().contains("4 MiB"), "{error}");
+}
+
+#[test]
+fn a_name_that_is_not_text_is_removed_like_any_other() {
+    let (_folder, root) = roots();
+    let lower = Archive::new().entry(b"folder/\xff", EntryType::Regular, 0o644, "", "old");
+    let upper = Archive::new().entry(b"folder/.wh.\xff", EntryType::Regular, 0o644, "", "");
+    unpack(&root, vec![lower, upper]).unwrap();
+    assert_eq!(fs::read_dir(root.join("folder")).unwrap().count(), 0);
 }
 
 #[test]
