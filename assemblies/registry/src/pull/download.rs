@@ -46,13 +46,14 @@ impl Download {
         let mut partial = Partial::open(&self.store, &self.digest, self.size)?;
         self.counter.add(partial.length);
         let mut retries = 0;
+        let mut furthest = partial.length;
         while partial.length < self.size {
-            let before = partial.length;
             let Err(error) = self.receive(&mut partial).await else {
                 continue;
             };
-            if partial.length > before {
-                // Some bytes arrived, so the registry works.
+            if partial.length > furthest {
+                // Further than ever, so the registry works. The same bytes again after a restart are no progress.
+                furthest = partial.length;
                 retries = 0;
             }
 
