@@ -240,6 +240,18 @@ fn image_sources_need_the_flag() {
 }
 
 #[test]
+fn a_misspelt_container_is_not_silently_left_out() {
+    let project = Project::empty();
+    write_app(&project.root().join("out"));
+    project.write("task.json", definition(json!({})));
+    let images = ["--images", "--image", "app=./out", "--image", "ap=./out"];
+    let output = assemble(&project, &[&["check", "task.json"], &images[..]].concat());
+    assert_eq!(output.code, Some(2), "{output:?}");
+    let expected = "--image names `ap`, but the containers are `app`";
+    assert!(output.err.contains(expected), "{output:?}");
+}
+
+#[test]
 fn inspect_shows_an_image_of_a_layout_and_of_a_registry() {
     let project = Project::empty();
     let layout = project.root().join("out");

@@ -12,6 +12,7 @@ mod archive;
 mod base;
 mod config;
 mod descriptor;
+mod header_limit;
 mod image;
 mod layer;
 mod listing;

@@ -176,7 +176,7 @@ fn gather(
     let catalog_images = catalog.image_facts();
     let mut report = Report::default();
     let mut values = None;
-    let (files, unreadable) = read_files(arguments, project)?;
+    let (files, mut unreadable) = read_files(arguments, project)?;
     let related = inputs::related_documents(files.iter().map(|(_, source)| source));
 
     for (file, source) in files {
@@ -213,6 +213,7 @@ fn gather(
     if unreadable.is_empty() {
         report.add_findings(rule_config.unused_entries(arguments.files.is_empty()));
     }
+    unreadable.extend(inspector.unknown_containers());
 
     Ok((report, CliError::all(unreadable)))
 }

@@ -10,14 +10,15 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tar::{Archive, EntryType};
+use tar::{Archive, Entry, EntryType};
 
 use super::LayoutError;
 use super::config::ImageConfig;
 use super::descriptor::{Descriptor, ImageManifest, Index, media_type};
+use super::header_limit::{HeaderLimit, MAX_HEADER_BYTES, bytes_until_next};
 use super::image::to_json;
 use super::read::{Layout, parse, read_document};
-use super::unpack::{HeaderLimit, MAX_HEADER_BYTES, bytes_until_next, decompress};
+use super::unpack::decompress;
 use super::write::{file, write_blob, write_index};
 use crate::digest::Digest;
 
@@ -102,31 +103,48 @@ impl Files {
             let path = files.folder.join(count.to_string());
             count += 1;
 
-            match entry.header().entry_type() {
-                EntryType::Regular => {
-                    let mut output = File::create(&path).map_err(file("create", &path))?;
-                    let copied = io::copy(&mut (&mut entry).take(remaining + 1), &mut output);
-                    let copied = copied.map_err(unreadable)?;
-                    remaining = remaining
-                        .checked_sub(copied)
-                        .ok_or_else(|| LayoutError::ArchiveTooLarge(archive.to_owned()))?;
-                    files.by_name.insert(name, path);
-                }
-                // podman saves a layer that occurs twice as a link to the first one.
-                EntryType::Symlink | EntryType::Link => {
-                    let target = entry.link_name().map_err(unreadable)?.unwrap_or_default();
-                    let target = target.to_string_lossy().into_owned();
-                    files.links.insert(name, target);
-                }
-                _ => {}
-            }
-
+            files.add(&mut entry, name, path, &mut remaining, archive)?;
             if count > MAX_FILES {
                 return Err(LayoutError::ArchiveTooLarge(archive.to_owned()));
             }
         }
 
         Ok(files)
+    }
+
+    /// Adds an entry; the content of a file is written to `path`.
+    fn add(
+        &mut self,
+        entry: &mut Entry<'_, impl Read>,
+        name: String,
+        path: PathBuf,
+        remaining: &mut u64,
+        archive: &Path,
+    ) -> Result<(), LayoutError> {
+        let unreadable = |source| LayoutError::File {
+            action: "read",
+            path: archive.to_owned(),
+            source,
+        };
+        match entry.header().entry_type() {
+            EntryType::Regular => {
+                let mut output = File::create(&path).map_err(file("create", &path))?;
+                let copied = io::copy(&mut entry.take(*remaining + 1), &mut output);
+                *remaining = remaining
+                    .checked_sub(copied.map_err(unreadable)?)
+                    .ok_or_else(|| LayoutError::ArchiveTooLarge(archive.to_owned()))?;
+                self.by_name.insert(name, path);
+            }
+            // podman saves a layer that occurs twice as a link to the first one.
+            EntryType::Symlink | EntryType::Link => {
+                let target = entry.link_name().map_err(unreadable)?.unwrap_or_default();
+                let target = target.to_string_lossy().into_owned();
+                self.links.insert(name, target);
+            }
+            _ => {}
+        }
+
+        Ok(())
     }
 
     /// Returns the extracted file; follows one link, since nothing saves links to links.

@@ -9,11 +9,9 @@ use std::path::{Component, Path, PathBuf};
 use tar::{Archive, Entry, EntryType};
 
 use super::descriptor::ImageManifest;
+use super::header_limit::{HeaderLimit, MAX_HEADER_BYTES, bytes_until_next};
 use super::read::Layout;
-use super::unpack::{
-    HeaderLimit, MAX_HEADER_BYTES, UnpackError, UnpackLimits, bytes_until_next, decompress, inside,
-    relative,
-};
+use super::unpack::{UnpackError, UnpackLimits, decompress, inside, relative};
 use crate::store::UnpackImageError;
 
 /// The files of an image: those of all layers, with whiteouts applied.

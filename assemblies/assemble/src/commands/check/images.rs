@@ -1,6 +1,6 @@
 //! `check --images`: reads the images of a definition, for the rules about their content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ecs_rules::{FolderOwner, ImageFacts, ImageFiles, InspectedImage, Inspection, platform_of};
@@ -35,6 +35,8 @@ pub(super) struct ImageInspector<'a> {
     layouts: PathBuf,
     images: Images,
     known: BTreeMap<(String, String), Inspection>,
+    /// The names of all containers that were seen.
+    containers: BTreeSet<String>,
 }
 
 impl<'a> ImageInspector<'a> {
@@ -53,13 +55,37 @@ impl<'a> ImageInspector<'a> {
             layouts: arguments.images_from.clone().unwrap_or_else(default),
             images: Images::new(project, ui)?,
             known: BTreeMap::new(),
+            containers: BTreeSet::new(),
         }))
+    }
+
+    /// Returns an error if `--image` names containers that no definition has: their images were not read.
+    pub(super) fn unknown_containers(&self) -> Option<CliError> {
+        let chosen = self.arguments.image.iter().map(|(name, _)| name);
+        let unknown: BTreeSet<&str> = chosen
+            .filter(|name| !self.containers.contains(*name))
+            .map(String::as_str)
+            .collect();
+        if unknown.is_empty() {
+            return None;
+        }
+
+        let list = |names: &mut dyn Iterator<Item = &str>| {
+            let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+            names.join(", ")
+        };
+        Some(CliError::Usage(format!(
+            "--image names {}, but the containers are {}",
+            list(&mut unknown.into_iter()),
+            list(&mut self.containers.iter().map(String::as_str))
+        )))
     }
 
     /// Adds what the images of a definition contain.
     pub(super) fn add(&mut self, definition: &TaskDefinition, facts: &mut ImageFacts) {
         let platform = platform_of(definition);
         for container in &definition.container_definitions {
+            self.containers.insert(container.name.clone());
             if container.image.is_empty() {
                 continue;
             }

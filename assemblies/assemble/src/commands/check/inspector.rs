@@ -37,6 +37,18 @@ impl<'a> Inspector<'a> {
         Ok(Self { nothing })
     }
 
+    /// Returns an error if the arguments name containers that no definition has.
+    #[cfg(feature = "lock")]
+    pub(super) fn unknown_containers(&self) -> Option<CliError> {
+        self.images.as_ref()?.unknown_containers()
+    }
+
+    #[cfg(not(feature = "lock"))]
+    #[expect(clippy::unused_self, reason = "the same call as with the feature")]
+    pub(super) fn unknown_containers(&self) -> Option<CliError> {
+        None
+    }
+
     /// Adds what the images of all definitions in a text contain.
     pub(super) fn add_documents(&mut self, input: &ParsedInput, facts: &mut ImageFacts) {
         for document in input.documents() {
