@@ -148,7 +148,7 @@ fn rejects_every_invalid_form() {
 
         let standard = STANDARD.encode(&signature);
         // Without `+` and `/` both alphabets produce the same text, which is valid.
-        vectors.retain(|(name, _)| name != "form: standard base64" || standard != encoded);
+        vectors.retain(|(name, _)| name != "form: standard base64" || standard != b64(&signature));
         // One flipped bit in every byte.
         for at in 0..signature.len() {
             let mut modified = signature.clone();
