@@ -20,10 +20,8 @@ pub(crate) struct Images {
 
 impl Images {
     pub(crate) fn new(project: &Project, ui: &Ui) -> Result<Self, CliError> {
-        let folder = registry::user_store();
-        // Without a home directory, as in some build systems, the store is the project's.
-        let folder = folder.unwrap_or_else(|| project.root().join(".assemble/cache/images"));
-        let store = Store::open(&folder).map_err(|error| CliError::Usage(error.to_string()))?;
+        let store = Store::open_for_user(project.root());
+        let store = store.map_err(|error| CliError::Usage(error.to_string()))?;
 
         Ok(Self {
             reader: ImageReader::new(store),

@@ -137,12 +137,7 @@ fn source_of(
     }
     let name = ImageReference::parse(&container.image).name();
     let folder = project.root().join(".assemble/images").join(name);
-    if folder.join("oci-layout").is_file() {
-        return Ok(ImageSource::Layout { folder, name: None });
-    }
-    // With a prefix: a name that begins with a dot must not become a path of this host.
-    let source = format!("docker://{}", container.image).parse();
-    source.map_err(|why: registry::ParseSourceError| why.to_string())
+    ImageSource::layout_or_registry(folder, &container.image).map_err(|why| why.to_string())
 }
 
 /// Reads and unpacks images, each once per run.
@@ -162,10 +157,7 @@ impl<'u> Loader<'u> {
                     .to_owned(),
             );
         }
-        let folder = registry::user_store();
-        // Without a home directory, as in some build systems, the store is the project's.
-        let folder = folder.unwrap_or_else(|| project.root().join(".assemble/cache/images"));
-        let store = Store::open(&folder).map_err(|why| why.to_string())?;
+        let store = Store::open_for_user(project.root()).map_err(|why| why.to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -411,7 +411,7 @@ fn docker_credentials() -> Result<Credentials, ReadImageError> {
 }
 
 /// Returns the store that all projects of a user share: `$XDG_CACHE_HOME/assemble/images`, else `~/.cache/…`.
-pub fn user_store() -> Option<PathBuf> {
+pub(crate) fn user_store() -> Option<PathBuf> {
     let absolute = |name: &str| {
         let path = PathBuf::from(env::var_os(name)?);
         // A relative path must be ignored (XDG base directory specification 0.8).

@@ -54,7 +54,7 @@ pub use credentials::{Credentials, Login};
 pub use digest::{Digest, ParseDigestError};
 pub use ecr::EcrRegistry;
 pub use error::{Error, ErrorKind};
-pub use image_reader::{ImageReader, OpenedImage, ReadImageError, user_store};
+pub use image_reader::{ImageReader, OpenedImage, ReadImageError};
 pub use manifest::{Image, Platform};
 pub use proxy::{InvalidProxy, ProxySettings};
 pub use pull::{OnProgress, PullError, PullErrorKind, PullLimits, PullProgress, RemoteImage};

@@ -33,6 +33,17 @@ pub enum ImageSource {
 )]
 pub struct ParseSourceError(String, String);
 
+impl ImageSource {
+    /// Returns the layout in a folder if there is one, else the image of its registry.
+    pub fn layout_or_registry(folder: PathBuf, image: &str) -> Result<Self, ParseSourceError> {
+        if folder.join("oci-layout").is_file() {
+            return Ok(Self::Layout { folder, name: None });
+        }
+        // With a prefix: a name that begins with a dot must not become a path of this host.
+        format!("docker://{image}").parse()
+    }
+}
+
 impl FromStr for ImageSource {
     type Err = ParseSourceError;
 

@@ -53,6 +53,12 @@ pub enum UnpackImageError {
 }
 
 impl Store {
+    /// Opens the store of this user. Without a home directory, as in some build systems, it is in the project.
+    pub fn open_for_user(project: &Path) -> Result<Self, LayoutError> {
+        let folder = crate::image_reader::user_store();
+        Self::open(&folder.unwrap_or_else(|| project.join(".assemble/cache/images")))
+    }
+
     /// Opens a store, and creates its folders, which only the caller may read, if they are missing.
     pub fn open(root: &Path) -> Result<Self, LayoutError> {
         // Overlays and bind mounts need absolute paths.

@@ -104,11 +104,7 @@ impl<'a> ImageInspector<'a> {
         }
         let name = ImageReference::parse(&container.image).name();
         let folder = self.layouts.join(name);
-        if folder.join("oci-layout").is_file() {
-            return Ok(ImageSource::Layout { folder, name: None });
-        }
-        let source = format!("docker://{}", container.image).parse();
-        source.map_err(|why: registry::ParseSourceError| why.to_string())
+        ImageSource::layout_or_registry(folder, &container.image).map_err(|why| why.to_string())
     }
 
     fn inspect(&mut self, source: &ImageSource, platform: &str) -> Inspection {

@@ -85,7 +85,7 @@ pub(super) fn build(
     let programs = read(arguments)?;
 
     // Next to the images and not in the temporary folder, which is often in memory: a base may be large.
-    // No name of an image begins with a dot, so this is nobody's folder.
+    // No name of an image begins with a dot, so this is not the folder of another image.
     let scratch = format!(".{name}.base-{}", std::process::id());
     let scratch = settings.folder.join(scratch);
     let variants = programs
