@@ -35,9 +35,6 @@ pub struct BundleFile {
     /// The components in the program.
     #[schemars(length(min = 1))]
     pub members: Vec<String>,
-    /// The command that builds the program.
-    #[serde(default)]
-    pub build: String,
 }
 
 /// The kind of a bundle.
