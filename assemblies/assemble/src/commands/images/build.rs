@@ -28,6 +28,7 @@ mod binary;
 mod certificates;
 mod compile;
 mod components;
+mod existing;
 mod facts;
 mod git;
 mod licenses;
@@ -60,7 +61,7 @@ pub(crate) struct Arguments {
     /// Compression of the layers; gzip is for registries that do not know zstd.
     #[arg(long, value_name = "NAME", value_enum, default_value = "zstd")]
     compression: CompressionName,
-    /// Directory of the images [default: `.assemble/images`].
+    /// Directory of the images [default: `.assemble/images`]. What `images build` did not write there is not replaced.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Add a label, or replace a derived one.
