@@ -215,3 +215,56 @@ fn reports_a_proxy_that_opens_no_tunnel() {
     );
     assert!(!failed.err.contains("pass@"), "{}", failed.err);
 }
+
+#[test]
+fn every_verb_that_reads_uses_aws_credentials() {
+    let Some(ecr) = Ecr::start("reading from Amazon ECR") else {
+        return;
+    };
+    assert_eq!(ecr.assemble(&["images", "push"], &[]).code, Some(0));
+    // The lock of the push would hide a request.
+    std::fs::remove_dir_all(ecr.project.root().join("assemblies/locks")).unwrap();
+    std::fs::remove_dir_all(ecr.project.root().join(".assemble")).unwrap();
+    let cache = ecr.project.root().join("cache");
+    let cache = [("XDG_CACHE_HOME", cache.to_str().unwrap())];
+    let image = format!("{HOST}/web:1");
+    let logins = || ecr.api.inputs("GetAuthorizationToken").len();
+
+    for (arguments, code) in [
+        (&["images", "inspect", &image][..], 0),
+        (&["lock", "--all"], 0),
+        (&["check", "shop", "--images"], 1),
+        // There is none: the layout was not written by `images build`.
+        (&["images", "sbom", &image], 2),
+    ] {
+        let before = logins();
+        let output = ecr.assemble(arguments, &cache);
+        assert_eq!(
+            output.code,
+            Some(code),
+            "{arguments:?}: {} {}",
+            output.out,
+            output.err
+        );
+        assert!(!output.out.contains("I01"), "{}", output.out);
+        assert_eq!(logins(), before + 1, "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_unknown_authority_is_named_with_what_to_do() {
+    let Some(ecr) = Ecr::start("an unknown authority") else {
+        return;
+    };
+    let other = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
+    let other = ecr.project.write("other.pem", other.cert.pem());
+    let variables = [("SSL_CERT_FILE", other.to_str().unwrap())];
+    let output = ecr.assemble(&["images", "push"], &variables);
+    assert_eq!(output.code, Some(3), "{}", output.err);
+    assert!(
+        output.err.contains("no secure connection"),
+        "{}",
+        output.err
+    );
+    assert!(output.err.contains("SSL_CERT_FILE"), "{}", output.err);
+}

@@ -10,6 +10,7 @@
 //!
 //! Everything gets its name by a rename, so an interrupted process leaves nothing half done under a final name.
 
+use std::env;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -53,10 +54,25 @@ pub enum UnpackImageError {
 }
 
 impl Store {
-    /// Opens the store of this user. Without a home directory, as in some build systems, it is in the project.
+    /// Opens the store of this user, and removes what it has too much. Without a home directory, as in some build
+    /// systems, or if that cannot be written, the store is in the project.
     pub fn open_for_user(project: &Path) -> Result<Self, LayoutError> {
-        let folder = crate::image_reader::user_store();
-        Self::open(&folder.unwrap_or_else(|| project.join(".assemble/cache/images")))
+        let own = project.join(".assemble/cache/images");
+        let store = match user_folder() {
+            None => Self::open_writable(&own)?,
+            // The error of the user's folder is the one to solve.
+            Some(folder) => Self::open_writable(&folder)
+                .or_else(|error| Self::open_writable(&own).map_err(|_| error))?,
+        };
+        store.clean(MAX_STORE_BYTES, MIN_AGE);
+        Ok(store)
+    }
+
+    fn open_writable(root: &Path) -> Result<Self, LayoutError> {
+        let store = Self::open(root)?;
+        // The folders of an earlier run may exist on what is read-only now.
+        drop(store.scratch()?);
+        Ok(store)
     }
 
     /// Opens a store, and creates its folders, which only the caller may read, if they are missing.
@@ -118,12 +134,17 @@ impl Store {
         Ok(digest)
     }
 
-    /// Moves a file of another folder of the same file system into the store, if it has this digest.
-    pub(crate) fn adopt(&self, path: &Path, digest: &Digest) -> Result<(), LayoutError> {
+    /// Moves a file of an unpacked archive into the store, if it has this digest.
+    pub(crate) fn adopt(
+        &self,
+        path: &Path,
+        digest: &Digest,
+        archive: &Path,
+    ) -> Result<(), LayoutError> {
         let (found, size) = Digest::from_file(path).map_err(file("read", path))?;
         if found != *digest {
             return Err(LayoutError::AlteredBlob {
-                path: path.parent().unwrap_or(path).to_owned(),
+                path: archive.to_owned(),
                 digest: digest.clone(),
             });
         }
@@ -360,6 +381,17 @@ fn unpack_layers(
     Ok(bytes)
 }
 
+/// Returns the folder that all projects of a user share: `$XDG_CACHE_HOME/assemble/images`, else `~/.cache/…`.
+fn user_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(env::var_os(name)?);
+        // A relative path must be ignored (XDG base directory specification 0.8).
+        path.is_absolute().then_some(path)
+    };
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    Some(cache?.join("assemble/images"))
+}
+
 fn mark_used(path: &Path) {
     // Without the right to change the time, the blob is only removed earlier.
     if let Ok(file) = File::options().append(true).open(path) {
@@ -378,15 +410,36 @@ fn file<'p>(
     }
 }
 
+/// The size at which the least recently used images are removed: 20 GiB, Fargate's default ephemeral storage.
+const MAX_STORE_BYTES: u64 = 20 << 30;
+/// What was used within a day is kept, however large the store is.
+const MIN_AGE: Duration = Duration::from_hours(24);
+
 /// A folder that is removed with its content.
 pub(crate) mod tempdir {
+    use std::env;
+    use std::fs::DirBuilder;
+    use std::io;
+    use std::os::unix::fs::DirBuilderExt as _;
     use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     /// The folder.
     #[derive(Debug)]
     pub(crate) struct Folder(pub(super) PathBuf);
 
     impl Folder {
+        /// Creates a folder for this user only in the directory for temporary files.
+        pub(crate) fn new() -> (PathBuf, io::Result<Self>) {
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("assemble-{}-{number}", std::process::id());
+            let path = env::temp_dir().join(name);
+            // Fails if it exists, so it is nobody else's.
+            let created = DirBuilder::new().mode(0o700).create(&path);
+            (path.clone(), created.map(|()| Self(path)))
+        }
+
         /// Returns the path.
         pub(crate) fn path(&self) -> &Path {
             &self.0

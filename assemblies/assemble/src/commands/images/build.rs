@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use registry::BUILT_IMAGES;
 use registry::layout::Compression;
 
 use self::binary::BinaryArguments;
@@ -94,7 +95,7 @@ impl Settings {
     fn new(arguments: &Arguments, project: &Project) -> Result<Self, CliError> {
         let folder = arguments.output.clone();
         Ok(Self {
-            folder: folder.unwrap_or_else(|| project.root().join(".assemble/images")),
+            folder: folder.unwrap_or_else(|| project.root().join(BUILT_IMAGES)),
             compression: match arguments.compression {
                 CompressionName::Zstd => Compression::Zstd,
                 CompressionName::Gzip => Compression::Gzip,
