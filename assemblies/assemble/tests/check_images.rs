@@ -432,3 +432,48 @@ fn inspect_reports_what_it_cannot_read() {
         "{output:?}"
     );
 }
+
+#[test]
+fn size_counts_the_images_that_a_task_pulls() {
+    let project = Project::empty();
+    write_app(&project.root().join(".assemble/images/app"));
+    let address = images::serve(project.root().join(".assemble/images/app"));
+    // Two containers share an image, and the second image has the same layers.
+    let containers = [
+        ("one", "r.example/app:1"),
+        ("two", "r.example/app:1"),
+        ("three", "REGISTRY/other:1"),
+    ];
+    let containers = containers.map(|(name, image)| {
+        json!({ "name": name, "image": image.replace("REGISTRY", &address), "memory": 64 })
+    });
+    let task = json!({ "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
+        "cpu": "256", "memory": "512", "containerDefinitions": containers });
+    project.write("task.json", task.to_string());
+    let inspected = assemble(
+        &project,
+        &[
+            "images",
+            "inspect",
+            "oci:.assemble/images/app",
+            "--format",
+            "json",
+        ],
+    )
+    .json();
+
+    let size = ["size", "task.json", "--images"];
+    let output = assemble(&project, &size);
+    let bytes = inspected["compressedBytes"].as_u64().unwrap();
+    let expected = format!("2 images to pull, {bytes} B compressed");
+    assert!(output.out.contains(&expected), "{output:?}");
+    let json = assemble(&project, &[&size[..], &["--format", "json"]].concat()).json();
+    assert_eq!(json["pull"]["compressedBytes"], bytes);
+
+    // The sum of a part would be taken for the sum of all.
+    let absent = task.to_string().replace("/other:1", "/absent/other:1");
+    project.write("task.json", absent);
+    let output = assemble(&project, &size);
+    assert!(output.out.ends_with("\n2 images to pull\n"), "{output:?}");
+    assert!(output.err.contains("no such image"), "{output:?}");
+}
