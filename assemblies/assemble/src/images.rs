@@ -20,7 +20,7 @@ impl Images {
     pub(crate) fn new(project: &Project, ui: &Ui) -> Result<Self, CliError> {
         let reader = ImageReader::for_user(project.root());
         Ok(Self {
-            reader: reader.with_logins(registries::logins(ui)),
+            reader: reader.with_logins(Some(registries::logins(ui))),
             runtime: runtime::new()?,
             ui: ui.clone(),
         })

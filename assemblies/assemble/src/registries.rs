@@ -16,13 +16,13 @@ pub(crate) use logins::Apis;
 /// Creates a client from the environment, and the APIs beside the registry protocol; both share their logins.
 pub(crate) fn client(ui: &Ui) -> Result<(Client, Arc<Apis>), CliError> {
     let apis = Arc::new(Apis::new(ui));
-    let client = Client::from_environment(Apis::logins(&apis))?;
+    let client = Client::from_environment(Some(apis.clone()))?;
     Ok((client, apis))
 }
 
 /// Returns the logins for a client that is created elsewhere.
-pub(crate) fn logins(ui: &Ui) -> Option<Arc<dyn LoginSource>> {
-    Apis::logins(&Arc::new(Apis::new(ui)))
+pub(crate) fn logins(ui: &Ui) -> Arc<dyn LoginSource> {
+    Arc::new(Apis::new(ui))
 }
 
 impl From<SetupError> for CliError {

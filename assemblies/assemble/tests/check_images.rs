@@ -477,3 +477,31 @@ fn size_counts_the_images_that_a_task_pulls() {
     assert!(output.out.ends_with("\n2 images to pull\n"), "{output:?}");
     assert!(output.err.contains("no such image"), "{output:?}");
 }
+
+#[test]
+fn a_full_disk_is_reported_and_leaves_no_blob() {
+    let project = Project::empty();
+    write_app(&project.root().join("out"));
+    let image = format!("{}/app:1", images::serve(project.root().join("out")));
+    let program = env!("CARGO_BIN_EXE_assemble");
+    // A limit on the size of files: writing fails as on a full disk.
+    let script = format!("trap '' XFSZ; ulimit -f 0; exec '{program}' images inspect {image}");
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(project.root())
+        .env("XDG_CACHE_HOME", project.root().join("cache"))
+        .env("DOCKER_CONFIG", project.root())
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("cannot write") && message.contains("cache/assemble/images"),
+        "{message}"
+    );
+
+    let blobs = project.root().join("cache/assemble/images/blobs/sha256");
+    assert_eq!(std::fs::read_dir(blobs).unwrap().count(), 0);
+    let repeated = assemble(&project, &["images", "inspect", &image]);
+    assert_eq!(repeated.code, Some(0), "{repeated:?}");
+}

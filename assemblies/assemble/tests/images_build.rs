@@ -523,3 +523,37 @@ fn a_folder_that_is_no_earlier_build_is_not_replaced() {
         Some(0)
     );
 }
+
+#[test]
+fn a_full_disk_leaves_the_earlier_image_readable() {
+    let project = project();
+    assert_eq!(build(&project, &[]).code, Some(0));
+    let before = layout(&project, "hello").index().clone();
+
+    // A limit on the size of files: writing fails as on a full disk.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 0; exec '{}' images build --binary hello --name hello -- other",
+        env!("CARGO_BIN_EXE_assemble")
+    );
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(project.root())
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("cannot write"), "{message}");
+    let layout = layout(&project, "hello");
+    assert_eq!(*layout.index(), before);
+    for descriptor in layout.manifests().unwrap() {
+        let (manifest, _) = layout.documents(&descriptor).unwrap();
+        assert!(
+            manifest
+                .layers
+                .iter()
+                .all(|layer| self::layout(&project, "hello").verify(layer).is_ok())
+        );
+    }
+
+    assert_eq!(build(&project, &["--", "other"]).code, Some(0));
+}

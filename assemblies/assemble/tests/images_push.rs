@@ -241,9 +241,18 @@ fn reports_bad_input_before_anything_is_pushed() {
     assert!(proxy.err.contains("HTTPS_PROXY") && !proxy.err.contains("secret"));
 
     project.write("config.json", "{ \"auths\": ");
-    let broken = assemble(&project, &["images", "push"], &[]);
-    assert_eq!(broken.code, Some(2), "{}", broken.err);
-    assert!(broken.err.contains("config.json"), "{}", broken.err);
+    for arguments in [
+        &["images", "push"][..],
+        &["images", "prune", "--no-ecs", "--dry-run"],
+        &["images", "inspect", "127.0.0.1:1/web:1"],
+        &["images", "sbom", "127.0.0.1:1/web:1"],
+        &["lock", "--all"],
+    ] {
+        let broken = assemble(&project, arguments, &[]);
+        assert_eq!(broken.code, Some(2), "{arguments:?}: {}", broken.err);
+        assert!(broken.err.contains("config.json"), "{}", broken.err);
+    }
+    fs::remove_file(project.root().join("config.json")).unwrap();
 
     let unreachable = project_with_closed_registry();
     assert_eq!(unreachable.code, Some(3), "{}", unreachable.err);

@@ -5,10 +5,9 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::client::{Client, SetupError};
+use crate::client::Client;
 use crate::credentials::LoginSource;
 use crate::digest::Digest;
-use crate::error::Error;
 use crate::layout::{
     Descriptor, FileList, ImageConfig, ImageManifest, Layout, LayoutError, MAX_LAYERS, OwnerMap,
     UnpackLimits, import,
@@ -16,7 +15,12 @@ use crate::layout::{
 use crate::manifest::Platform;
 use crate::pull::{OnProgress, PullLimits, PullProgress, RemoteImage};
 use crate::source::ImageSource;
-use crate::store::{Store, UnpackImageError, UnpackedImage, tempdir};
+use crate::store::{Store, UnpackedImage};
+use crate::tempdir;
+
+mod error;
+
+pub use error::ReadImageError;
 
 /// Reads images from any source. Those of registries are kept in a store.
 #[derive(Debug)]
@@ -43,41 +47,6 @@ pub struct OpenedImage {
     remote: Option<Box<RemoteImage>>,
     /// The blobs of an archive, where there is no store.
     scratch: Option<Arc<tempdir::Folder>>,
-}
-
-/// An error of reading an image.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadImageError {
-    /// There is no such file or folder.
-    #[error("`{}` does not exist; check the path", .0.display())]
-    NoFile(PathBuf),
-    /// Reading or verifying a layout or an archive failed.
-    #[error(transparent)]
-    Layout(#[from] LayoutError),
-    /// The registry refused, or the download failed.
-    #[error("{error}{}", hint.as_deref().unwrap_or_default())]
-    Pull {
-        /// The error.
-        error: Box<Error>,
-        /// What else the text may have meant.
-        hint: Option<String>,
-    },
-    /// A layer could not be unpacked or listed.
-    #[error(transparent)]
-    Unpack(#[from] UnpackImageError),
-    /// The logins or the certificates of this host could not be read.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-}
-
-impl ReadImageError {
-    /// Returns whether the cause is on this machine, and not the answer of a registry.
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Pull { error, .. } => error.kind.is_local(),
-            _ => true,
-        }
-    }
 }
 
 impl ImageReader {

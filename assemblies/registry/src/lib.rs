@@ -48,6 +48,7 @@ mod size;
 mod source;
 mod store;
 mod tasks;
+mod tempdir;
 mod transport;
 
 pub use client::{Client, Limits, SetupError};

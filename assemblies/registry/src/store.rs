@@ -11,18 +11,23 @@
 //! Everything gets its name by a rename, so an interrupted process leaves nothing half done under a final name.
 
 use std::env;
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::digest::Digest;
 use crate::layout::{
     Descriptor, ImageManifest, Index, Layout, LayoutError, OwnerMap, UnpackError, UnpackLimits,
     Unpacker, remove_tree,
 };
+use crate::tempdir::Folder;
+
+mod clean;
+
+use clean::{MAX_STORE_BYTES, MIN_AGE};
 
 /// A store of images.
 #[derive(Clone, Debug)]
@@ -257,46 +262,10 @@ impl Store {
     }
 
     /// Creates an empty folder in the store, on the same file system as the blobs.
-    pub(crate) fn scratch(&self) -> Result<tempdir::Folder, LayoutError> {
+    pub(crate) fn scratch(&self) -> Result<Folder, LayoutError> {
         let folder = self.unique_partial(&Digest::from_content(b""));
         fs::create_dir(&folder).map_err(file("create", &folder))?;
-        Ok(tempdir::Folder(folder))
-    }
-
-    /// Removes what was not used for the longest time until the store has at most `max_bytes`.
-    ///
-    /// An unpacked image in use stays, and so does everything that was used within `min_age`. Returns the number of
-    /// bytes that were removed. What cannot be removed is left for the next call.
-    pub fn clean(&self, max_bytes: u64, min_age: Duration) -> u64 {
-        let mut items = self.items();
-        items.sort_by_key(|item| item.used);
-        let mut excess: u64 = items.iter().map(|item| item.bytes).sum();
-        excess = excess.saturating_sub(max_bytes);
-        let now = SystemTime::now();
-        let mut removed = 0;
-
-        for item in items {
-            // A clock that went backwards makes everything young.
-            let age = now.duration_since(item.used).unwrap_or_default();
-            if removed >= excess || age < min_age {
-                break;
-            }
-            if item.remove() {
-                removed += item.bytes;
-            }
-        }
-
-        removed
-    }
-
-    fn items(&self) -> Vec<Item> {
-        let files = ["blobs/sha256", "partial", "roots"]
-            .into_iter()
-            .filter_map(|folder| fs::read_dir(self.root.join(folder)).ok())
-            .flatten();
-        files
-            .filter_map(|entry| Item::new(&entry.ok()?.path()))
-            .collect()
+        Ok(Folder(folder))
     }
 }
 
@@ -304,51 +273,6 @@ impl UnpackedImage {
     /// Returns the folder with the files of the image.
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-}
-
-/// Something that can be removed from the store.
-struct Item {
-    path: PathBuf,
-    used: SystemTime,
-    bytes: u64,
-}
-
-impl Item {
-    fn new(path: &Path) -> Option<Self> {
-        let metadata = fs::symlink_metadata(path).ok()?;
-        // An unpacked image is represented by its lock file.
-        let bytes = match path.extension().and_then(|end| end.to_str()) {
-            Some("unpacking") => return None,
-            Some("lock") => fs::read_to_string(path).ok()?.trim().parse().ok()?,
-            _ if metadata.is_file() => metadata.len(),
-            _ => return None,
-        };
-
-        Some(Self {
-            path: path.to_owned(),
-            used: metadata.modified().ok()?,
-            bytes,
-        })
-    }
-
-    fn remove(&self) -> bool {
-        if self.path.extension().is_none_or(|end| end != "lock") {
-            return fs::remove_file(&self.path).is_ok();
-        }
-        let Ok(lock) = File::options().append(true).open(&self.path) else {
-            return false;
-        };
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return false,
-        }
-
-        // The lock file stays: a process that waits for it must not hold a lock that others cannot see.
-        let root = self.path.with_extension("");
-        let old = self.path.with_extension("old");
-        let renamed = remove_tree(&old).is_ok() && fs::rename(&root, &old).is_ok();
-        renamed && lock.set_len(0).is_ok() && remove_tree(&old).is_ok()
     }
 }
 
@@ -407,48 +331,5 @@ fn file<'p>(
         action,
         path: path.to_owned(),
         source,
-    }
-}
-
-/// The size at which the least recently used images are removed: 20 GiB, Fargate's default ephemeral storage.
-const MAX_STORE_BYTES: u64 = 20 << 30;
-/// What was used within a day is kept, however large the store is.
-const MIN_AGE: Duration = Duration::from_hours(24);
-
-/// A folder that is removed with its content.
-pub(crate) mod tempdir {
-    use std::env;
-    use std::fs::DirBuilder;
-    use std::io;
-    use std::os::unix::fs::DirBuilderExt as _;
-    use std::path::{Path, PathBuf};
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    /// The folder.
-    #[derive(Debug)]
-    pub(crate) struct Folder(pub(super) PathBuf);
-
-    impl Folder {
-        /// Creates a folder for this user only in the directory for temporary files.
-        pub(crate) fn new() -> (PathBuf, io::Result<Self>) {
-            static NEXT: AtomicU64 = AtomicU64::new(0);
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("assemble-{}-{number}", std::process::id());
-            let path = env::temp_dir().join(name);
-            // Fails if it exists, so it is nobody else's.
-            let created = DirBuilder::new().mode(0o700).create(&path);
-            (path.clone(), created.map(|()| Self(path)))
-        }
-
-        /// Returns the path.
-        pub(crate) fn path(&self) -> &Path {
-            &self.0
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
     }
 }

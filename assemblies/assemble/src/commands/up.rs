@@ -131,7 +131,7 @@ impl Arguments {
     fn to_options(&self, ui: &Ui) -> local::Options {
         // Without the feature, as without AWS support, the logins are those of docker.
         #[cfg(feature = "lock")]
-        let logins = crate::registries::logins(ui);
+        let logins = Some(crate::registries::logins(ui));
         #[cfg(not(feature = "lock"))]
         let (logins, _) = (None, ui);
 

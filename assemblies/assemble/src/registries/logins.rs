@@ -2,11 +2,12 @@
 
 #[cfg(feature = "aws")]
 use std::collections::BTreeMap;
+#[cfg(feature = "aws")]
 use std::sync::Arc;
 
 #[cfg(feature = "aws")]
-use registry::{Client, EcrRegistry, Login, LoginFuture};
-use registry::{Digest, LoginSource, Reference};
+use registry::{Client, EcrRegistry, Login};
+use registry::{Digest, LoginFuture, LoginSource, Reference};
 #[cfg(feature = "aws")]
 use tokio::sync::Mutex;
 
@@ -47,10 +48,6 @@ impl Apis {
             ui: ui.clone(),
             known: Mutex::default(),
         }
-    }
-
-    pub(super) fn logins(apis: &Arc<Self>) -> Option<Arc<dyn LoginSource>> {
-        Some(apis.clone())
     }
 
     /// Returns the API of a registry, if it is one of ECR and the AWS credentials are valid for it.
@@ -120,6 +117,13 @@ impl Apis {
 }
 
 #[cfg(not(feature = "aws"))]
+impl LoginSource for Apis {
+    fn login<'s>(&'s self, _: &'s str) -> LoginFuture<'s> {
+        Box::pin(async { None })
+    }
+}
+
+#[cfg(not(feature = "aws"))]
 #[expect(
     clippy::unused_async,
     clippy::unused_self,
@@ -128,10 +132,6 @@ impl Apis {
 impl Apis {
     pub(super) fn new(_: &Ui) -> Self {
         Self {}
-    }
-
-    pub(super) fn logins(_: &Arc<Self>) -> Option<Arc<dyn LoginSource>> {
-        None
     }
 
     pub(crate) async fn create_repositories(&self, _: &[Reference]) -> Result<(), CliError> {
