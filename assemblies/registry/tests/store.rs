@@ -205,6 +205,21 @@ fn cleaning_removes_what_was_not_used_and_keeps_what_runs() {
 }
 
 #[test]
+fn cleaning_removes_what_a_killed_process_left_of_an_archive() {
+    let folder = TempDir::new().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let left = folder.path().join("partial/0-1-0");
+    std::fs::create_dir_all(left.join("blobs/sha256")).unwrap();
+    std::fs::write(left.join("blobs/sha256/layer"), [0; 3000]).unwrap();
+    std::fs::create_dir(folder.path().join("roots/unpacked")).unwrap();
+
+    assert_eq!(store.clean(0, Duration::from_hours(1)), 0);
+    assert_eq!(store.clean(0, Duration::ZERO), 3000);
+    assert!(!left.exists());
+    assert!(folder.path().join("roots/unpacked").exists());
+}
+
+#[test]
 fn names_of_a_layout_select_an_image() {
     let folder = TempDir::new().unwrap();
     let source = folder.path().join("web");

@@ -50,16 +50,17 @@ enum Format {
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let prices = project.prices(&arguments.prices)?;
     let (sizing, definition) = sizing(arguments, project, &prices)?;
-    let mut text = sizing.text(&prices);
-    let mut json = sizing.json(&prices);
+    let output = (sizing.text(&prices), sizing.json(&prices));
     #[cfg(feature = "lock")]
-    if arguments.images {
+    let output = if arguments.images {
         let images = images::PulledImages::read(&definition, project, ui)?;
-        text += &images.text();
-        json["pull"] = images.json();
-    }
+        images.add_to(output)
+    } else {
+        output
+    };
     #[cfg(not(feature = "lock"))]
     drop(definition);
+    let (text, json) = output;
 
     ui.data(&match arguments.format {
         Format::Text => text,

@@ -60,6 +60,8 @@ impl Item {
             Some("unpacking") => return None,
             Some("lock") => fs::read_to_string(path).ok()?.trim().parse().ok()?,
             _ if metadata.is_file() => metadata.len(),
+            // An archive that was being unpacked when its process was killed.
+            _ if is_scratch(path) => folder_bytes(path),
             _ => return None,
         };
 
@@ -71,6 +73,9 @@ impl Item {
     }
 
     fn remove(&self) -> bool {
+        if is_scratch(&self.path) {
+            return fs::remove_dir_all(&self.path).is_ok();
+        }
         if self.path.extension().is_none_or(|end| end != "lock") {
             return fs::remove_file(&self.path).is_ok();
         }
@@ -88,6 +93,30 @@ impl Item {
         let renamed = remove_tree(&old).is_ok() && fs::rename(&root, &old).is_ok();
         renamed && lock.set_len(0).is_ok() && remove_tree(&old).is_ok()
     }
+}
+
+/// Returns whether a path is a folder of [`Store::scratch`]; unpacked images are folders elsewhere.
+fn is_scratch(path: &Path) -> bool {
+    let parent = path.parent().and_then(Path::file_name);
+    parent.is_some_and(|name| name == "partial") && path.is_dir()
+}
+
+/// Returns the size of the files in a folder of an archive, which has two levels below it.
+fn folder_bytes(folder: &Path) -> u64 {
+    let mut pending = vec![(folder.to_owned(), 0)];
+    let mut bytes = 0;
+    while let Some((folder, depth)) = pending.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_file() => bytes += metadata.len(),
+                Ok(metadata) if metadata.is_dir() && depth < 3 => {
+                    pending.push((entry.path(), depth + 1));
+                }
+                _ => {}
+            }
+        }
+    }
+    bytes
 }
 
 /// The size at which the least recently used images are removed: 20 GiB, Fargate's default ephemeral storage.

@@ -64,8 +64,14 @@ impl PulledImages {
         })
     }
 
+    /// Adds the images to the output in both formats.
+    pub(super) fn add_to(&self, (text, mut json): (String, Value)) -> (String, Value) {
+        json["pull"] = self.json();
+        (text + &self.text(), json)
+    }
+
     /// Formats the number of images, with their sizes if all are known.
-    pub(super) fn text(&self) -> String {
+    fn text(&self) -> String {
         let count = match self.sizes.len() {
             1 => "1 image to pull".to_owned(),
             count => format!("{count} images to pull"),
@@ -83,7 +89,7 @@ impl PulledImages {
     }
 
     /// Formats the images as JSON.
-    pub(super) fn json(&self) -> Value {
+    fn json(&self) -> Value {
         let images = self.sizes.iter();
         let images = images.map(|(image, size)| json!({ "image": image, "compressedBytes": size }));
         json!({ "images": images.collect::<Vec<_>>(), "compressedBytes": self.total })
