@@ -49,4 +49,7 @@ crate::rule_modules! {
     mod q20_exec_cannot_start;
     mod q21_invalid_capacity_strategy;
     mod q22_unsupported_by_controller;
+    mod q23_invalid_service_name;
+    mod q24_unsupported_rebalancing;
+    mod q25_invalid_service_registry;
 }
