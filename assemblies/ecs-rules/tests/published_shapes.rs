@@ -76,9 +76,8 @@ fn accepts_host_features_on_ec2() {
             { "name": "e", "dockerVolumeConfiguration": { "scope": "task", "driver": "local" } }]"#,
     ] {
         // Each volume is mounted at its name.
-        let mount = |name: &str| {
-            format!(r#"{{ "sourceVolume": "{name}", "containerPath": "/{name}" }}"#)
-        };
+        let mount =
+            |name: &str| format!(r#"{{ "sourceVolume": "{name}", "containerPath": "/{name}" }}"#);
         let mounts = match fields.contains("volumes") {
             true => format!("{}, {}", mount("d"), mount("e")),
             false => String::new(),
