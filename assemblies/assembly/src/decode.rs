@@ -42,15 +42,40 @@ pub(crate) fn read<T: JsonSchema + DeserializeOwned + 'static>(
     source: &Source,
     node: &Node,
 ) -> (Option<T>, Vec<Finding>) {
+    read_with(source, node, |_| {})
+}
+
+/// Decodes a file like [`read`], with empty text for the required fields of the file that are missing or invalid.
+pub(crate) fn read_partial<T: JsonSchema + DeserializeOwned + 'static>(
+    source: &Source,
+    node: &Node,
+) -> (Option<T>, Vec<Finding>) {
+    let schema = cached_schema_of::<T>();
+    let required = schema.get("required").and_then(Value::as_array);
+    read_with(source, node, |value| {
+        for name in required.into_iter().flatten().filter_map(Value::as_str) {
+            if let Value::Object(fields) = &mut *value {
+                fields.entry(name).or_insert_with(|| Value::from(""));
+            }
+        }
+    })
+}
+
+fn read_with<T: JsonSchema + DeserializeOwned + 'static>(
+    source: &Source,
+    node: &Node,
+    complete: impl FnOnce(&mut Value),
+) -> (Option<T>, Vec<Finding>) {
     let schema = cached_schema_of::<T>();
     let mut reader = Reader {
         source,
         root: &schema,
         findings: Vec::new(),
     };
-    let Some(valid) = reader.value(node, &schema, "") else {
+    let Some(mut valid) = reader.value(node, &schema, "") else {
         return (None, reader.findings);
     };
+    complete(&mut valid);
 
     match serde_json::from_value(valid) {
         Ok(value) => (Some(value), reader.findings),

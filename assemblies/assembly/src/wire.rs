@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use diagnostics::{Finding, Location};
 use task_definition::Condition;
 
-use crate::component::{AppProtocol, ProvidedInterface};
+use crate::component::{AppProtocol, ProvidedInterface, UPSTREAM};
 use crate::diagnostic_context::DiagnosticContext;
-use crate::resolve::{AssemblyMember, Link, ResolvedAssembly, RunMode};
+use crate::resolve::{AssemblyMember, Link, ResolvedAssembly, Role, RunMode};
 use crate::rules;
 
 mod order;
@@ -42,13 +42,14 @@ pub struct PublicPort {
 }
 
 /// Assigns ports, sets the addresses of upstreams and telemetry, and derives the start order.
-pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut DiagnosticContext) -> Option<Wiring> {
+///
+/// A member whose address is invalid gets the default one, so that later stages can report further findings.
+pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut DiagnosticContext) -> Wiring {
     // Addresses must be final before other members get them as upstreams.
     let mut containers = vec![ContainerWiring::default(); assembly.members.len()];
     let public = public(&assembly);
-    if !diagnostics.report(listen(&assembly, public.as_ref(), &mut containers)) {
-        return None;
-    }
+    diagnostics.report(listen(&assembly, public.as_ref(), &mut containers));
+    diagnostics.report(fixed_inner_addresses(&assembly, public.as_ref()));
 
     connect(&assembly, &mut containers);
     observe(&assembly, &mut containers);
@@ -59,11 +60,37 @@ pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut DiagnosticContext) -> 
         ..public
     });
 
-    Some(Wiring {
+    Wiring {
         assembly,
         containers,
         public,
-    })
+    }
+}
+
+/// Reports programs behind a proxy whose address cannot be set: they listen on all addresses.
+fn fixed_inner_addresses(assembly: &ResolvedAssembly, public: Option<&PublicPort>) -> Vec<Finding> {
+    let upstreams = assembly.links.iter().filter(|link| {
+        let user = &assembly.members[link.user];
+        user.role == Role::Ingress && link.requirement.as_deref() == Some(UPSTREAM)
+    });
+    let inner =
+        upstreams.filter(|link| public.is_some_and(|public| public.member != link.provider));
+
+    inner
+        .filter_map(|link| {
+            let provider = &assembly.members[link.provider];
+            let provided = &provider.component.file().provides[&link.interface];
+            provided.setting.is_empty().then(|| {
+                rules::m45_fixed_inner_address::fixed_inner_address(
+                    provider.location.clone(),
+                    provider.name(),
+                    provided.port,
+                    assembly.members[link.user].name(),
+                    &link.interface,
+                )
+            })
+        })
+        .collect()
 }
 
 /// Returns the port of the outermost hop of a service; the only one that clients reach.

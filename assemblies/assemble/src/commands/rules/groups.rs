@@ -47,7 +47,7 @@ pub(super) static GROUPS: [Group; 26] = [
         "components",
         "Components and wiring",
         &[
-            "M05", "M06", "M07", "M08", "M09", "M17", "M18", "M21", "M22", "M33",
+            "M05", "M06", "M07", "M08", "M09", "M17", "M18", "M21", "M22", "M33", "M45",
         ],
     ),
     Group::by_id(
@@ -55,7 +55,11 @@ pub(super) static GROUPS: [Group; 26] = [
         "Settings and secrets of components",
         &["M10", "M11", "M12", "M13", "M23", "M28"],
     ),
-    Group::by_id("values", "Values", &["M14", "M30", "M31", "M32"]),
+    Group::by_id(
+        "values",
+        "Values and environments",
+        &["M14", "M30", "M31", "M32", "M46"],
+    ),
     Group::by_id(
         "scaling-and-triggers",
         "Scaling, load balancers and triggers",
@@ -79,7 +83,9 @@ pub(super) static GROUPS: [Group; 26] = [
     Group::by_id(
         "roles-and-platforms",
         "Roles and platforms of a task",
-        &["T12", "T14", "T15", "T17", "T18", "T19", "T20", "T21", "T22"],
+        &[
+            "T12", "T14", "T15", "T17", "T18", "T19", "T20", "T21", "T22",
+        ],
     ),
     Group::by_id(
         "containers",
