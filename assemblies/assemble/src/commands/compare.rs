@@ -71,7 +71,7 @@ fn changes(before: &Plan, after: &Plan) -> Vec<Change> {
         serde_json::json!({
             "service": plan.service(),
             "on_demand": plan.on_demand(),
-            "price": plan.price().map(|price| format!("${:.2} a month", price.month())),
+            "price": plan.price().map(|price| format!("${:.2} a month per task", price.month())),
         })
     };
 

@@ -56,7 +56,7 @@ fn kind(role: Role) -> Kind {
 fn format_price(plan: &Plan, price: &Price) -> (String, String) {
     let source = format!("{}, {}", price.region, price.date);
     match plan.on_demand() {
-        None => (format!("${:.2} a month", price.month()), source),
+        None => (format!("${:.2} a month per task", price.month()), source),
         Some(_) => (format!("${:.4} an hour while it runs", price.hour), source),
     }
 }

@@ -111,6 +111,7 @@ pub fn resolve(
 
     // Later steps run despite findings of earlier ones, so that all are reported together.
     let links = links::links(&members, &manifest, &mut findings);
+    links::unused_telemetry(&members, &links, &mut findings);
     let router = router::router(&members, &manifest, values, &mut findings);
     let account = account(&manifest, values, &mut findings);
     diagnostics.report(findings);

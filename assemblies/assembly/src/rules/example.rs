@@ -65,7 +65,7 @@ fn values() -> Values {
 }
 
 /// The components of the shop. A test compares the findings with those for all files of the folder.
-const COMPONENTS: [(&str, &str); 13] = [
+const COMPONENTS: [(&str, &str); 15] = [
     (
         "auth.yaml",
         include_str!("../../tests/rule-catalog/auth.yaml"),
@@ -81,6 +81,10 @@ const COMPONENTS: [(&str, &str); 13] = [
     (
         "cart.yaml",
         include_str!("../../tests/rule-catalog/cart.yaml"),
+    ),
+    (
+        "collector.yaml",
+        include_str!("../../tests/rule-catalog/collector.yaml"),
     ),
     (
         "greedy.yaml",
@@ -105,6 +109,10 @@ const COMPONENTS: [(&str, &str); 13] = [
     (
         "press.yaml",
         include_str!("../../tests/rule-catalog/press.yaml"),
+    ),
+    (
+        "shopfront.yaml",
+        include_str!("../../tests/rule-catalog/shopfront.yaml"),
     ),
     (
         "store.yaml",

@@ -47,7 +47,7 @@ pub(super) static GROUPS: [Group; 26] = [
         "components",
         "Components and wiring",
         &[
-            "M05", "M06", "M07", "M08", "M09", "M17", "M18", "M21", "M22", "M33", "M45",
+            "M05", "M06", "M07", "M08", "M09", "M17", "M18", "M21", "M22", "M33", "M45", "M48",
         ],
     ),
     Group::by_id(
@@ -63,7 +63,9 @@ pub(super) static GROUPS: [Group; 26] = [
     Group::by_id(
         "scaling-and-triggers",
         "Scaling, load balancers and triggers",
-        &["M16", "M37", "M38", "M39", "M40", "M41", "M42", "M43"],
+        &[
+            "M16", "M37", "M38", "M39", "M40", "M41", "M42", "M43", "M47",
+        ],
     ),
     Group::by_id("iam", "IAM", &["M19", "M34", "M35", "M36"]),
     Group::by_id(
