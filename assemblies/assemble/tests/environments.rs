@@ -163,8 +163,10 @@ fn compares_two_environments() {
 #[test]
 fn reports_environments_of_one_account_with_the_same_names() {
     let project = project();
-    let place =
-        |account: &str| format!("{BASE}stage: x\naccount: \"{account}\"\nregion: eu-central-1\n");
+    let place = |account: &str| {
+        let base = BASE.replace("111122223333", account);
+        format!("{base}stage: x\nmost: 3\n")
+    };
     let check = || assemble(&project, &["check", "--values", "base"]);
     fs::remove_file(project.path().join("assemblies/values/example.yaml")).expect("removed");
     fs::remove_file(project.path().join("assemblies/values/base.yaml")).expect("removed");

@@ -14,9 +14,12 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use self::schema::{kind, nullable, variants};
 use crate::component::{ByteSize, byte_size};
 use crate::rules;
 use crate::text::suggest;
+
+mod schema;
 
 /// Returns the JSON Schema of a type.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {
@@ -362,38 +365,6 @@ fn parse_amount(text: &str) -> Option<u32> {
         reason = "it is whole and in range"
     )]
     fits.then_some(amount as u32)
-}
-
-/// Returns the type of a schema, without `null`.
-fn kind(schema: &Value) -> Option<&str> {
-    match schema.get("type")? {
-        Value::Array(kinds) => kinds
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|kind| *kind != "null"),
-        kind => kind.as_str(),
-    }
-}
-
-fn nullable(schema: &Value) -> bool {
-    schema
-        .get("type")
-        .and_then(Value::as_array)
-        .is_some_and(|kinds| kinds.iter().any(|k| k == "null"))
-}
-
-/// Returns the variants of an enum schema. schemars writes a list, or one `const` each if they have docs.
-fn variants(schema: &Value) -> Option<Vec<&str>> {
-    if let Some(list) = schema.get("enum").and_then(Value::as_array) {
-        return Some(list.iter().filter_map(Value::as_str).collect());
-    }
-    let choices = schema.get("oneOf")?.as_array()?;
-    Some(
-        choices
-            .iter()
-            .filter_map(|choice| choice.get("const")?.as_str())
-            .collect(),
-    )
 }
 
 fn join(path: &str, name: &str) -> String {

@@ -6,11 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use diagnostics::{Finding, Location};
 use task_definition::Condition;
 
-use crate::component::{AppProtocol, ProvidedInterface, UPSTREAM};
+use crate::component::{AppProtocol, ProvidedInterface};
 use crate::diagnostic_context::DiagnosticContext;
-use crate::resolve::{AssemblyMember, Link, ResolvedAssembly, Role, RunMode};
+use crate::resolve::{AssemblyMember, Link, ResolvedAssembly, RunMode};
 use crate::rules;
 
+mod fixed;
 mod order;
 
 /// An assembly with every address assigned and every dependency known.
@@ -49,7 +50,7 @@ pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut DiagnosticContext) -> 
     let mut containers = vec![ContainerWiring::default(); assembly.members.len()];
     let public = public(&assembly);
     diagnostics.report(listen(&assembly, public.as_ref(), &mut containers));
-    diagnostics.report(fixed_inner_addresses(&assembly, public.as_ref()));
+    diagnostics.report(fixed::fixed_inner_addresses(&assembly, public.as_ref()));
 
     connect(&assembly, &mut containers);
     observe(&assembly, &mut containers);
@@ -65,32 +66,6 @@ pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut DiagnosticContext) -> 
         containers,
         public,
     }
-}
-
-/// Reports programs behind a proxy whose address cannot be set: they listen on all addresses.
-fn fixed_inner_addresses(assembly: &ResolvedAssembly, public: Option<&PublicPort>) -> Vec<Finding> {
-    let upstreams = assembly.links.iter().filter(|link| {
-        let user = &assembly.members[link.user];
-        user.role == Role::Ingress && link.requirement.as_deref() == Some(UPSTREAM)
-    });
-    let inner =
-        upstreams.filter(|link| public.is_some_and(|public| public.member != link.provider));
-
-    inner
-        .filter_map(|link| {
-            let provider = &assembly.members[link.provider];
-            let provided = &provider.component.file().provides[&link.interface];
-            provided.setting.is_empty().then(|| {
-                rules::m45_fixed_inner_address::fixed_inner_address(
-                    provider.location.clone(),
-                    provider.name(),
-                    provided.port,
-                    assembly.members[link.user].name(),
-                    &link.interface,
-                )
-            })
-        })
-        .collect()
 }
 
 /// Returns the port of the outermost hop of a service; the only one that clients reach.

@@ -242,7 +242,7 @@ Resources:
 ";
 
 /// A template with a target group, a listener and a service, with changes of its parts.
-fn balanced(group: &str, service: &str, more: &str) -> String {
+fn balancer_template(group: &str, service: &str, more: &str) -> String {
     format!(
         "Resources:
   Task:
@@ -297,7 +297,7 @@ fn a_service_waits_for_the_listener_of_its_target_group() {
         ("TargetType: !Ref Kind", "DependsOn: Listener", "", &[]),
     ] {
         assert_eq!(
-            rules(balanced(group, service, more)),
+            rules(balancer_template(group, service, more)),
             expected,
             "{group}, {service}"
         );
@@ -306,7 +306,7 @@ fn a_service_waits_for_the_listener_of_its_target_group() {
 
 #[test]
 fn a_target_group_of_another_stack_is_not_judged() {
-    let text = balanced("TargetType: ip", "Metadata: {}", "").replace(
+    let text = balancer_template("TargetType: ip", "Metadata: {}", "").replace(
         "TargetGroupArn: !Ref Group, Cont",
         "TargetGroupArn: !ImportValue group, Cont",
     );

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use assembly::{Document, Plan, Prices, Sizing, Values};
+use assembly::{Document, Plan, Prices, Sizing};
 use clap::Args;
 use diagnostics::{Finding, Severity};
 
@@ -18,6 +18,8 @@ use crate::error::{CliError, format_findings};
 use crate::project::Project;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};
 use crate::ui::Ui;
+
+mod abandoned;
 
 /// Arguments of `render`.
 #[derive(Debug, Args)]
@@ -96,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     ui.message(&arguments.format_total(written));
     // Only with all assemblies it is known which folders belong to none.
     if arguments.all && arguments.has_default_output() && plans.len() == names.len() {
-        for folder in abandoned_folders(&plans, project) {
+        for folder in abandoned::abandoned_folders(&plans, project) {
             ui.message(&format!(
                 "assemblies/rendered/{folder}/ belongs to no assembly; remove it if `{folder}` was renamed or deleted"
             ));
@@ -110,25 +112,6 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     } else {
         Ok(0)
     }
-}
-
-/// Returns the folders with rendered documents that are neither those of an assembly nor of an environment.
-fn abandoned_folders(plans: &[Plan], project: &Project) -> Vec<String> {
-    let environments = project.environments();
-    let is_known = |name: &str| {
-        let mut environments = environments.iter().flat_map(Values::environments);
-        plans.iter().any(|plan| plan.name() == name)
-            || environments.any(|environment| environment == name)
-    };
-    let root = project.root().join("assemblies/rendered");
-    let entries = fs::read_dir(root).into_iter().flatten().flatten();
-    let mut folders: Vec<String> = entries
-        .filter(|entry| entry.path().join("task-definition.json").is_file())
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !is_known(name))
-        .collect();
-    folders.sort();
-    folders
 }
 
 impl Arguments {

@@ -25,7 +25,7 @@ pub(super) fn check_stack(
     {
         for node in target_groups(resource) {
             // A target group of another stack has its listener there.
-            let Some(group) = referenced(node).and_then(|name| stack.resource(name)) else {
+            let Some(group) = find_reference(node).and_then(|name| stack.resource(name)) else {
                 continue;
             };
             findings.extend(check_order(source, resource, group, &stack));
@@ -166,7 +166,7 @@ fn target_groups(service: &Resource) -> impl Iterator<Item = &Node> {
 }
 
 /// Returns the resource that a value refers to with `Ref`, or with `Fn::GetAtt`.
-fn referenced(node: &Node) -> Option<&str> {
+fn find_reference(node: &Node) -> Option<&str> {
     match function(node)? {
         ("Ref", argument) => argument.text(),
         ("Fn::GetAtt", argument) => first_part(argument),
