@@ -51,7 +51,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
 
     // V02 reports a mount of an unknown name, which is probably meant for one of the volumes.
     let is_known = |name: &&str| volumes.contains(name) && find_placeholder(name).is_none();
-    if !mounted.iter().all(|name| is_known(name)) {
+    if !mounted.iter().all(is_known) {
         return;
     }
 
