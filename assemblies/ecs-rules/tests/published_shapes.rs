@@ -78,9 +78,10 @@ fn accepts_host_features_on_ec2() {
         // Each volume is mounted at its name.
         let mount =
             |name: &str| format!(r#"{{ "sourceVolume": "{name}", "containerPath": "/{name}" }}"#);
-        let mounts = match fields.contains("volumes") {
-            true => format!("{}, {}", mount("d"), mount("e")),
-            false => String::new(),
+        let mounts = if fields.contains("volumes") {
+            format!("{}, {}", mount("d"), mount("e"))
+        } else {
+            String::new()
         };
         let text = format!(
             r#"{{ "family": "agent", {fields}, "containerDefinitions": [
