@@ -24,6 +24,7 @@ pub mod names;
 mod read;
 mod resources;
 mod source_map;
+mod stack;
 mod template;
 mod terraform;
 

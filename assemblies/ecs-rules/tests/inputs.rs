@@ -404,7 +404,8 @@ fn nulls_are_absent_fields() {
       "memory": null, "memoryReservation": 512, "environment": null, "command": null,
       "healthCheck": null, "portMappings": [{ "containerPort": 80, "name": null }] }]"#;
     let definition = r#"{ "family": "web", "volumes": [{ "name": "data", "host": null }],
-      "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 8, "secrets": null }] }"#;
+      "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 8, "secrets": null,
+        "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data" }] }] }"#;
     for text in [containers, definition] {
         let found = check_input(&Source::new("case.json", text));
         assert!(found.is_empty(), "{found:?}");

@@ -14,6 +14,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use assembly::environments::check_names;
 use assembly::rules::unused_value;
 use assembly::values::references;
 use assembly::{Catalog, Values, plan_with_images};
@@ -175,7 +176,7 @@ fn gather(
     let mut inspector = Inspector::new(arguments, project, ui)?;
     let catalog_images = catalog.image_facts();
     let mut report = Report::default();
-    let mut values = None;
+    let (mut values, mut environments) = (None, None);
     let (files, mut unreadable) = read_files(arguments, project)?;
     let related = inputs::related_documents(files.iter().map(|(_, source)| source));
 
@@ -197,6 +198,9 @@ fn gather(
                 Some(values) => values,
                 None => values.insert(project.values(&arguments.values, "example")?),
             };
+            let environments = environments.get_or_insert_with(|| project.environments());
+            let names = check_names(&source, environments);
+            report.add(levels.apply(names.into_iter().collect(), |_| true));
             manifest(&source, &catalog, values, &levels, &mut inspector)
         };
 

@@ -11,6 +11,7 @@ use super::evaluate::{Evaluator, Piece};
 use super::for_each::{Resource, expand};
 use super::read::{Reading, definition, service};
 use super::source_map::{Naming, SourceMap};
+use super::stack::check_stack;
 use super::template::{Assignment, Questions, Template, assignments};
 
 /// Reads the resources of a template under every assignment.
@@ -78,8 +79,9 @@ fn resources(
     let (mut documents, mut findings) = (Vec::new(), Vec::new());
     let all = root.get("Resources").map_or(&[][..], Node::entries);
     let at = format!("{pointer}/Resources");
-    for resource in expand(all, &at, evaluator) {
-        let Some(kind) = supported_kind(&resource, evaluator) else {
+    let resources = expand(all, &at, evaluator);
+    for resource in &resources {
+        let Some(kind) = supported_kind(resource, evaluator) else {
             continue;
         };
         let (id, node) = (&resource.id, &resource.node);
@@ -107,6 +109,7 @@ fn resources(
         }
     }
 
+    findings.extend(check_stack(source, &resources, evaluator));
     (documents, findings)
 }
 
