@@ -13,7 +13,10 @@
 
 mod candidates;
 mod check;
+mod compose;
 mod convert;
+mod copilot;
+mod derived;
 mod detect;
 mod document;
 mod ecspresso;

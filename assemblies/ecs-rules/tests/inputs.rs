@@ -357,9 +357,10 @@ fn detects_supported_formats_only() {
     ));
     assert!(is_supported("[{ name: app, image: app }]"));
 
-    // An assembly manifest, a Compose file and an unrelated list.
+    assert!(is_supported("services: { web: { image: app } }"));
+
+    // An assembly manifest and an unrelated list.
     assert!(!is_supported("{ name: web, app: coins }"));
-    assert!(!is_supported("services: { web: { image: app } }"));
     assert!(!is_supported("[1, 2]"));
     assert!(!is_supported(
         "{ name: web, service: { min: 1 }, app: coins, taskDefinition: { cpu: 1 } }"

@@ -19,6 +19,9 @@ pub struct ParsedInput {
     pub findings: Vec<Finding>,
     /// What no rule has checked.
     pub not_evaluated: Vec<NotEvaluated>,
+    /// The kind of file with its article, if its documents are derived from another format: `a Compose file`. What a
+    /// tool adds when it deploys such a file is unknown, so its documents cannot be registered.
+    pub converted_from: Option<&'static str>,
 }
 
 /// A part of a text that no rule checks.
@@ -37,6 +40,7 @@ impl ParsedInput {
             variants: Vec::new(),
             findings,
             not_evaluated: Vec::new(),
+            converted_from: None,
         }
     }
 

@@ -9,7 +9,9 @@ use task_definition::{
 
 use crate::launch::Request;
 
+use super::compose;
 use super::convert::UnknownValue;
+use super::copilot;
 use super::detect::{Form, Part, parts};
 use super::document::{Document, DocumentKind, NotEvaluated, ParsedInput};
 use super::ecspresso;
@@ -23,7 +25,12 @@ pub(super) type Reading = (Option<Document>, Vec<Finding>);
 
 /// Returns whether a text contains a document in a supported format.
 pub fn has_documents(node: &Node) -> bool {
-    !parts(node).is_empty()
+    is_convertible(node) || !parts(node).is_empty()
+}
+
+/// Returns whether a text has a format whose documents are derived from its values.
+fn is_convertible(node: &Node) -> bool {
+    compose::is_compose(node) || copilot::is_copilot(node)
 }
 
 /// Reads every task definition, service and RunTask request of a text, in any supported format.
@@ -32,6 +39,13 @@ pub fn read_input(source: &Source) -> ParsedInput {
         Ok(root) => root,
         Err(findings) => return ParsedInput::from_findings(findings),
     };
+
+    if compose::is_compose(&root) {
+        return compose::read(source, &root);
+    }
+    if copilot::is_copilot(&root) {
+        return copilot::read(source, &root);
+    }
 
     let parts = parts(&root);
     // A text without any known format is read as a definition, so the findings say what is missing.
@@ -48,6 +62,7 @@ pub fn read_input(source: &Source) -> ParsedInput {
             variants: vec![document.into_iter().collect()],
             findings,
             not_evaluated: Vec::new(),
+            converted_from: None,
         };
     }
 
