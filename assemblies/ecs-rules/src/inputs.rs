@@ -32,5 +32,5 @@ mod terraform;
 
 pub use check::{check_input, check_input_with, check_inputs};
 pub use document::{Document, DocumentKind, NotEvaluated, ParsedInput};
-pub use foreign::{ForeignFile, foreign_file};
-pub use read::{has_documents, parse_input, read_input};
+pub use foreign::{ForeignFile, foreign_file, foreign_text};
+pub use read::{DEFINITION_FORM, form_of, has_documents, parse_input, read_input};

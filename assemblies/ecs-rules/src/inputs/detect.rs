@@ -108,6 +108,10 @@ fn form(node: &Node) -> Option<Form> {
         .get("taskDefinition")
         .is_some_and(|name| name.text().is_some());
 
+    // A file of Elastic Beanstalk has `containerDefinitions` too, with other fields.
+    if has("AWSEBDockerrunVersion") {
+        return None;
+    }
     // The order matters: a template may also contain keys of the later formats.
     if has("Resources") || has("AWSTemplateFormatVersion") {
         Some(Form::Template)

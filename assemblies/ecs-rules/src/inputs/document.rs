@@ -111,6 +111,12 @@ impl Document {
         self.unknowns.iter().map(|unknown| unknown.pointer.as_str())
     }
 
+    /// Returns the JSON pointers of unknown values that are not absent: examples take their places.
+    pub fn example_values(&self) -> impl Iterator<Item = &str> {
+        let filled = self.unknowns.iter().filter(|unknown| !unknown.optional);
+        filled.map(|unknown| unknown.pointer.as_str())
+    }
+
     /// Sets the location of the whole document.
     pub(super) fn set_location(&mut self, location: Location) {
         // The empty pointer is the fallback for every value without a location.

@@ -33,6 +33,29 @@ fn is_convertible(node: &Node) -> bool {
     compose::is_compose(node) || copilot::is_copilot(node)
 }
 
+/// Returns the form of the documents of a text, with its article: `a CloudFormation template`.
+pub fn form_of(node: &Node) -> Option<&'static str> {
+    if compose::is_compose(node) {
+        return Some("a Compose file");
+    }
+    if copilot::is_copilot(node) {
+        return Some("an AWS Copilot manifest");
+    }
+    Some(match parts(node).first()?.form {
+        Form::Definition => DEFINITION_FORM,
+        Form::Containers => "a list of containers",
+        Form::Service => "a service",
+        Form::RunTask => "a RunTask request",
+        Form::Template => "a CloudFormation template",
+        Form::Express => "a service of ECS Express Mode",
+        Form::Terraform => "the output of `terraform show -json`",
+        Form::Resource(_) | Form::Properties(_) => "a part of a CloudFormation template",
+    })
+}
+
+/// The form of a task definition, as registered or as ECS returns it.
+pub const DEFINITION_FORM: &str = "a task definition";
+
 /// Reads every task definition, service and RunTask request of a text, in any supported format.
 pub fn read_input(source: &Source) -> ParsedInput {
     let root = match parse_input(source) {
