@@ -21,6 +21,7 @@ mod detect;
 mod document;
 mod ecspresso;
 mod evaluate;
+mod express;
 mod for_each;
 mod foreign;
 pub mod names;

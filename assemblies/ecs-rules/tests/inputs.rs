@@ -581,13 +581,3 @@ fn properties_of_a_macro_are_unknown() {
     assert_eq!(check_input(&source), []);
     assert_eq!(read_input(&source).not_evaluated.len(), 2);
 }
-
-#[test]
-fn a_request_of_express_mode_is_not_judged_as_a_service() {
-    let text = r#"{ "serviceName": "web", "infrastructureRoleArn": "arn:aws:iam::111122223333:role/a",
-      "primaryContainer": { "image": "web:1", "containerPort": 80 }, "cpu": "256" }"#;
-    let source = Source::new("express.json", text);
-
-    assert_eq!(check_input(&source), []);
-    assert_eq!(read_input(&source).not_evaluated.len(), 1);
-}

@@ -34,6 +34,7 @@
 
 mod container;
 mod diff;
+mod express;
 pub mod fargate_sizes;
 mod image;
 mod normal;
@@ -49,6 +50,7 @@ mod volume;
 
 pub use container::*;
 pub use diff::{Change, diff};
+pub use express::*;
 pub use image::ImageReference;
 pub use normal::normalise;
 pub use partial::{PartialRecord, UnreadValue, read_partial_record};

@@ -16,6 +16,7 @@ use super::detect::{Form, Part, parts};
 use super::document::{Document, DocumentKind, NotEvaluated, ParsedInput};
 use super::ecspresso;
 use super::evaluate::Piece;
+use super::express;
 use super::resources::{read_resource, template};
 use super::source_map::SourceMap;
 use super::terraform;
@@ -47,7 +48,10 @@ pub fn form_of(node: &Node) -> Option<&'static str> {
         Form::Service => "a service",
         Form::RunTask => "a RunTask request",
         Form::Template => "a CloudFormation template",
-        Form::Express => "a service of ECS Express Mode",
+        Form::Express | Form::Properties(express::EXPRESS) | Form::Resource(express::EXPRESS) => {
+            "a service of ECS Express Mode"
+        }
+        Form::NotEvaluated(what) => what,
         Form::Terraform => "the output of `terraform show -json`",
         Form::Resource(_) | Form::Properties(_) => "a part of a CloudFormation template",
     })
@@ -115,11 +119,14 @@ fn read_parts(source: &Source, root: &Node, parts: Vec<Part>) -> ParsedInput {
             continue;
         }
 
-        if part.form == Form::Express {
-            input.not_evaluated.push(NotEvaluated {
-                location: Location::from_span(source, node.span),
-                message: EXPRESS.to_owned(),
-            });
+        if let Form::NotEvaluated(what) = part.form {
+            input.not_evaluated.push(not_evaluated(source, node, what));
+            continue;
+        }
+        // A response has what was configured in a part of its own.
+        if part.form == Form::Express && node.get("activeConfigurations").is_some() {
+            let what = "a response about a service of ECS Express Mode";
+            input.not_evaluated.push(not_evaluated(source, node, what));
             continue;
         }
 
@@ -150,7 +157,11 @@ fn read_part(source: &Source, root: &Node, node: &Node, part: &Part) -> Reading 
         Form::Service => service(source, without_nulls(node.clone()), source_map),
         Form::RunTask => run_task(source, without_nulls(node.clone()), source_map),
         // `read_parts` handles these, so this arm is never the result of one.
-        Form::Template | Form::Express => (None, Vec::new()),
+        Form::Template | Form::NotEvaluated(_) => (None, Vec::new()),
+        Form::Express => {
+            let node = without_nulls(node.clone());
+            express::read(source, &node, &source_map, Vec::new())
+        }
         Form::Terraform => terraform::resource(source, root, node, &part.pointer),
         Form::Resource(kind) => {
             let pointer = format!("{}/Properties", part.pointer);
@@ -161,9 +172,14 @@ fn read_part(source: &Source, root: &Node, node: &Node, part: &Part) -> Reading 
     }
 }
 
-// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateExpressGatewayService.html
-const EXPRESS: &str = "a service of ECS Express Mode is not evaluated; the rules read task definitions, services and \
-    RunTask requests";
+fn not_evaluated(source: &Source, node: &Node, what: &str) -> NotEvaluated {
+    NotEvaluated {
+        location: Location::from_span(source, node.span),
+        message: format!(
+            "{what} is not evaluated; the rules read task definitions, services and RunTask requests"
+        ),
+    }
+}
 
 /// Adds the tags of an ECS response, which has them beside the definition.
 fn with_tags(root: &Node, node: &Node, pointer: &str) -> Node {
