@@ -22,6 +22,7 @@ mod document;
 mod ecspresso;
 mod evaluate;
 mod express;
+mod fargate;
 mod for_each;
 mod foreign;
 pub mod names;
@@ -33,5 +34,6 @@ mod terraform;
 
 pub use check::{check_input, check_input_with, check_inputs};
 pub use document::{Document, DocumentKind, NotEvaluated, ParsedInput};
+pub use fargate::retarget_to_fargate;
 pub use foreign::{ForeignFile, foreign_file, foreign_text};
 pub use read::{DEFINITION_FORM, form_of, has_documents, parse_input, read_input};

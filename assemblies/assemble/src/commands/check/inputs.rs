@@ -4,21 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use diagnostics::source::Source;
-use ecs_rules::inputs::{Document, parse_input, read_input};
+use ecs_rules::inputs::{Document, ParsedInput, parse_input};
 
 pub(super) use crate::documents::{STDIN, foreign, is_document, read};
 use crate::error::CliError;
 use crate::project::Project;
 
 /// Returns the documents that services and requests of one file may refer to in the others.
-pub(super) fn related_documents<'s>(sources: impl Iterator<Item = &'s Source>) -> Vec<Document> {
+pub(super) fn related_documents<'s>(
+    sources: impl Iterator<Item = &'s Source>,
+    read: impl Fn(&Source) -> ParsedInput,
+) -> Vec<Document> {
     let sources: Vec<&Source> = sources.collect();
     if sources.len() < 2 {
         return Vec::new();
     }
     let documents = sources.into_iter().filter(|source| is_document(source));
     documents
-        .flat_map(|source| read_input(source).documents().to_vec())
+        .flat_map(|source| read(source).documents().to_vec())
         .collect()
 }
 

@@ -37,9 +37,7 @@ pub(super) fn find(
 
     let plan = project.plan(&arguments.what, &arguments.values, "local")?;
     for warning in plan.warnings() {
-        output
-            .ui
-            .message(warning.render(Color::No).trim_end());
+        output.ui.message(warning.render(Color::No).trim_end());
     }
 
     let values = project.values(&arguments.values, "local")?;
