@@ -345,6 +345,18 @@ fn a_compose_file_is_not_registered() {
     }
 }
 
+#[cfg(feature = "aws")]
+#[test]
+fn a_service_of_express_mode_is_not_registered() {
+    let project = Project::new();
+    let text = r#"{ "serviceName": "web", "infrastructureRoleArn": "arn:aws:iam::111122223333:role/a",
+      "primaryContainer": { "image": "web:1" } }"#;
+    project.write("express.json", text);
+    let output = project.assemble(&["register", "express.json", "--dry-run"]);
+    assert_eq!((output.code, &*output.out), (Some(2), ""), "{}", output.err);
+    assert!(output.err.contains("Express Mode"), "{}", output.err);
+}
+
 #[test]
 fn a_definition_for_ec2_is_checked_for_fargate() {
     let project = Project::empty();

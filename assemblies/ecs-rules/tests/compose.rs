@@ -1,6 +1,6 @@
 //! Compose files are read as one Fargate task, and findings point to the lines of the file.
 
-#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic fails the test")]
 
 use diagnostics::source::Source;
 use diagnostics::{Finding, Location};
@@ -186,6 +186,8 @@ volumes: { data: }
             { "sourceVolume": "bind-src", "containerPath": "/other", "readOnly": true },
         ])
     );
+
+    // Both forms of tmpfs, in MiB.
     let sizes: Vec<_> = container["linuxParameters"]["tmpfs"]
         .as_array()
         .unwrap()
@@ -230,6 +232,8 @@ fn variables_have_defaults_or_are_unknown() {
     assert_eq!(container["environment"][3]["value"], "$HOME");
     assert_eq!(container["memory"], 512);
     let input = read(text);
+
+    // Two of them have no default.
     let unknown: Vec<_> = input.documents()[0].unknown_values().collect();
     for pointer in [
         "/containerDefinitions/0/image",

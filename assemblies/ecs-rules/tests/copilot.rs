@@ -1,6 +1,6 @@
 //! Manifests of AWS Copilot are read as the task definition and the service that Copilot deploys.
 
-#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic fails the test")]
 
 use diagnostics::Finding;
 use diagnostics::source::Source;
@@ -126,6 +126,7 @@ sidecars:
     );
     assert_eq!(definition["volumes"][1], json!({ "name": "scratch" }));
 
+    // Sidecars have names of their own for the same fields.
     let proxy = &definition["containerDefinitions"][1];
     assert_eq!(
         proxy["portMappings"],
@@ -182,6 +183,7 @@ fn each_environment_is_checked_with_its_own_settings() {
 
     let all = variants(&text);
     assert_eq!(all.len(), 3);
+    // `prod`: two tasks on demand, more of them on Spot.
     let service = &all[2][1];
     assert_eq!(service["desiredCount"], 2);
     assert_eq!(
@@ -199,6 +201,8 @@ fn a_load_balancer_sends_requests_to_a_container_that_exists() {
     let to = |rule: &str| text.replace("{ path: / }", rule);
     let service = variants(&to("{ path: /, target_container: nginx }"))[0][1].clone();
     assert_eq!(service["loadBalancers"][0]["containerPort"], 80);
+
+    // A port of a sidecar names the sidecar.
     let by_port = variants(&to("{ path: /, target_port: 80 }"))[0][1].clone();
     assert_eq!(by_port["loadBalancers"][0]["containerName"], "nginx");
 

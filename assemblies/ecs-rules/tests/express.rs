@@ -37,7 +37,7 @@ fn findings(name: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
-fn changed(from: &str, to: &str) -> Vec<String> {
+fn find_after_change(from: &str, to: &str) -> Vec<String> {
     assert!(REQUEST.contains(from));
     findings("express.json", &REQUEST.replace(from, to))
 }
@@ -45,27 +45,29 @@ fn changed(from: &str, to: &str) -> Vec<String> {
 #[test]
 fn a_valid_request_has_no_findings() {
     assert_eq!(findings("express.json", REQUEST), [""; 0]);
+
+    // It is evaluated, and not passed over.
     let input = read_input(&Source::new("express.json", REQUEST));
     assert_eq!((input.not_evaluated.len(), input.documents().len()), (0, 1));
 }
 
 #[test]
 fn the_container_is_checked_at_its_own_lines() {
-    assert_eq!(changed("\"512\"", "\"500\""), ["T06 6 /memory"]);
+    assert_eq!(find_after_change("\"512\"", "\"500\""), ["T06 6 /memory"]);
     assert_eq!(
-        changed("8080", "80800"),
+        find_after_change("8080", "80800"),
         ["P01 11 /primaryContainer/containerPort"]
     );
     assert_eq!(
-        changed("web:1.2.3", "web:"),
+        find_after_change("web:1.2.3", "web:"),
         ["C03 10 /primaryContainer/image"]
     );
     assert_eq!(
-        changed("\"b\" }", "3 }"),
+        find_after_change("\"b\" }", "3 }"),
         ["C06 12 /primaryContainer/environment/0/value"]
     );
     assert_eq!(
-        changed("\"containerPort\"", "\"port\""),
+        find_after_change("\"containerPort\"", "\"port\""),
         ["C05 11 /primaryContainer/port"]
     );
 }
@@ -73,17 +75,25 @@ fn the_container_is_checked_at_its_own_lines() {
 #[test]
 fn settings_of_the_service_are_checked() {
     assert_eq!(
-        changed("\"/health\"", "\"health\""),
+        find_after_change("\"/health\"", "\"health\""),
         ["C06 7 /healthCheckPath"]
     );
     assert_eq!(
-        changed("\"maxTaskCount\": 4", "\"maxTaskCount\": 0"),
+        find_after_change("\"maxTaskCount\": 4", "\"maxTaskCount\": 0"),
         ["C06 8 /scalingTarget"]
     );
-    assert_eq!(changed("AVERAGE_CPU", "CPU"), ["C06 8 /scalingTarget"]);
+    assert_eq!(
+        find_after_change("AVERAGE_CPU", "CPU"),
+        ["C06 8 /scalingTarget"]
+    );
+
+    // A missing field is reported at the beginning of the request.
     let without_role =
         "  \"infrastructureRoleArn\": \"arn:aws:iam::111122223333:role/infrastructure\",\n";
-    assert_eq!(changed(without_role, ""), ["C06 1 /infrastructureRoleArn"]);
+    assert_eq!(
+        find_after_change(without_role, ""),
+        ["C06 1 /infrastructureRoleArn"]
+    );
 }
 
 #[test]
@@ -121,6 +131,8 @@ Resources:
 #[test]
 fn a_resource_of_a_template_is_checked() {
     assert_eq!(findings("t.yaml", TEMPLATE), [""; 0]);
+
+    // CloudFormation accepts a number for a text.
     let found = findings("t.yaml", &TEMPLATE.replace("Memory: 512", "Memory: 600"));
     assert_eq!(found, ["T06 10 /Resources/Web/Properties/Memory"]);
     let found = findings("t.yaml", &TEMPLATE.replace("ContainerPort", "Port"));
@@ -151,6 +163,7 @@ fn the_task_definition_of_a_resource_has_a_container_main() {
     };
     let valid = "{ Name: Main, Image: 'a:1', PortMappings: [{ ContainerPort: 80, Name: http }] }";
     assert_eq!(findings("t.yaml", &template(valid)), [""; 0]);
+
     let pointer = "P07 4 /Resources/Web/Properties/TaskDefinitionArn";
     for wrong in [
         valid.replace("Main", "app"),

@@ -3,6 +3,7 @@
 //! | file | does |
 //! |---|---|
 //! | `service` | converts a service to a container |
+//! | `linux` | converts capabilities, devices, tmpfs and ulimits |
 //! | `ports` | converts ports |
 //! | `volumes` | converts volumes, bind mounts and tmpfs |
 //! | `resources` | converts CPU, memory and GPUs, and chooses the size of the task |
@@ -23,6 +24,7 @@ use super::derived::{Draft, Notes, optional_unknown, read as read_draft};
 use super::document::{Document, ParsedInput};
 
 mod known;
+mod linux;
 mod ports;
 mod resources;
 mod service;
@@ -67,11 +69,14 @@ pub(super) fn read(source: &Source, root: &Node) -> ParsedInput {
         );
         notes.add(key.span, message);
     }
+
+    // The largest difference from Compose, where each service has an address of its own.
     if started.len() > 1 {
         let message = "the services are evaluated as containers of one Fargate task: they share a network, and reach \
                        each other on 127.0.0.1, not by their names";
         notes.add(started[0].0.span, message);
     }
+
     for (key, service) in &started {
         service::convert(key, service, &mut task, &mut notes);
     }
@@ -160,6 +165,8 @@ impl Task {
             Some(name) => super::derived::fields::scalar_text(name, notes),
             None => None,
         };
+
+        // The values of the containers divide this size; Compose has none for the whole project.
         let (cpu, memory) = self.size.fargate_size(span);
 
         let mut record = Record::new(span);

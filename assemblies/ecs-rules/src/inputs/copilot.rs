@@ -117,6 +117,7 @@ impl Variant<'_> {
             drafts.push(Draft::Service(service));
         }
 
+        // Both are read in the same way, so that a finding about either names its line.
         let mut documents = Vec::new();
         for draft in drafts {
             let is_service = matches!(draft, Draft::Service(_));
@@ -145,6 +146,8 @@ impl Variant<'_> {
             Some(node) => scalar_text(node, notes).unwrap_or_else(|| node.clone()),
             None => text(default, span),
         };
+
+        // The defaults of App Runner differ from those of ECS services.
         let (cpu, memory) = match self.workload {
             Workload::RequestDriven => (size("cpu", "1024"), size("memory", "2048")),
             _ => (size("cpu", "256"), size("memory", "512")),
@@ -210,16 +213,13 @@ fn name_span(manifest: &Node) -> Span {
 fn platform(manifest: &Node, notes: &Notes<'_>) -> Option<Node> {
     let node = manifest.get("platform")?;
     let span = node.span;
-    let (system, architecture) = match &node.value {
-        NodeValue::Map(_) => {
-            let field = |name: &str| node.get(name).and_then(|node| notes.known_text(node));
-            (field("osfamily")?, field("architecture"))
-        }
-        _ => {
-            let known = notes.known_text(node)?;
-            let (system, architecture) = known.split_once('/')?;
-            (system.to_owned(), Some(architecture.to_owned()))
-        }
+    let (system, architecture) = if matches!(node.value, NodeValue::Map(_)) {
+        let field = |name: &str| node.get(name).and_then(|node| notes.known_text(node));
+        (field("osfamily")?, field("architecture"))
+    } else {
+        let known = notes.known_text(node)?;
+        let (system, architecture) = known.split_once('/')?;
+        (system.to_owned(), Some(architecture.to_owned()))
     };
 
     let system = match system.to_lowercase().as_str() {

@@ -77,17 +77,17 @@ impl<'s> Notes<'s> {
 
     /// Returns the text of a scalar, or `None` if it is none or depends on a variable without a default.
     pub(super) fn known_text(&self, node: &Node) -> Option<String> {
-        interpolate::known(&self.written(node)?, self.syntax)
+        interpolate::resolve(&self.read_scalar(node)?, self.syntax)
     }
 
     /// Returns whether a scalar depends on a variable without a default.
     pub(super) fn is_unknown(&self, node: &Node) -> bool {
         node.text()
-            .is_some_and(|text| interpolate::known(text, self.syntax).is_none())
+            .is_some_and(|text| interpolate::resolve(text, self.syntax).is_none())
     }
 
     /// Returns a scalar as it is written: `0.50` keeps its zero.
-    pub(super) fn written(&self, node: &Node) -> Option<String> {
+    pub(super) fn read_scalar(&self, node: &Node) -> Option<String> {
         match &node.value {
             NodeValue::Number(_) => Some(self.source.excerpt(node.span).trim())
                 .filter(|text| text.parse::<f64>().is_ok())
@@ -129,6 +129,7 @@ pub(super) fn read(source: &Source, syntax: Syntax, root: &Node, draft: Draft) -
         Draft::Definition(_) => definition(source, node, source_map),
         Draft::Service(_) => service(source, node, source_map),
     };
+
     let document = document.map(|mut document| {
         document.unknowns.extend(values.unknowns);
         document.add_derivations(&values.reasons);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use task_definition::{LocatedDefinition, UnreadValue};
 
 use super::convert::UnknownValue;
-use super::source_map::SourceMap;
+use super::source_map::{Naming, SourceMap};
 use crate::launch::Request;
 
 /// The documents of a text.
@@ -109,6 +109,12 @@ impl Document {
     /// or attributes that are not in the file.
     pub fn unknown_values(&self) -> impl Iterator<Item = &str> {
         self.unknowns.iter().map(|unknown| unknown.pointer.as_str())
+    }
+
+    /// Returns whether the document is derived from another format. What AWS or a tool adds to it is unknown, so it cannot
+    /// be registered.
+    pub fn is_derived(&self) -> bool {
+        self.source_map.naming == Naming::Derived
     }
 
     /// Returns the JSON pointers of unknown values that are not absent: examples take their places.

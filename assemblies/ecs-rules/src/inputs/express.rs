@@ -1,34 +1,30 @@
 //! Reads services of ECS Express Mode: their container is checked as the container `Main` of a task definition.
 //!
+//! | file | does |
+//! |---|---|
+//! | `settings` | checks the settings of the service |
+//! | `references` | checks the task definition that a service of a template refers to |
+//!
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateExpressGatewayService.html>
 
 use std::collections::BTreeMap;
 
+use diagnostics::Finding;
 use diagnostics::source::{Node, Source};
-use diagnostics::{Finding, Location, RuleRef};
-use task_definition::{ExpressService, WRONG_TYPE, read_partial_record};
+use task_definition::{ExpressService, read_partial_record};
 
 use super::convert::UnknownValue;
 use super::derived::record::{Record, list, number, text, texts};
-use super::document::{Document, DocumentKind};
-use super::evaluate::function;
-use super::for_each::Resource;
 use super::read::{Reading, definition};
 use super::source_map::{Naming, SourceMap};
 
+mod references;
+mod settings;
+
+pub(super) use references::check_references;
+use settings::Settings;
+
 pub(super) const EXPRESS: &str = "AWS::ECS::ExpressGatewayService";
-
-/// The rule about settings that exclude each other.
-const CONFLICT: RuleRef = RuleRef {
-    id: "Q10",
-    source: "ECS API, CreateExpressGatewayService, field taskDefinitionArn",
-};
-
-/// The rule about the container that a load balancer sends requests to.
-const TARGET: RuleRef = RuleRef {
-    id: "P07",
-    source: "ECS API, CreateExpressGatewayService, field taskDefinitionArn",
-};
 
 /// Reads a service with the API's names. `pointers` are those of its values in the file.
 pub(super) fn read(
@@ -44,6 +40,7 @@ pub(super) fn read(
             Err(findings) => return (None, translate(source_map, findings)),
         };
 
+    // A value that refers to another resource is not checked.
     let is_unknown = |pointer: &str| {
         let mut all = unknowns.iter().map(|unknown| unknown.pointer.as_str());
         all.any(|at| at == pointer || at.starts_with(&format!("{pointer}/")))
@@ -63,6 +60,7 @@ pub(super) fn read(
     else {
         return (None, findings);
     };
+
     let record = build(node, container);
     let (document, more) = definition(source, record, definition_map(source_map));
     let document = document.map(|mut document| {
@@ -73,6 +71,7 @@ pub(super) fn read(
         document.unknowns.extend(unknowns);
         document
     });
+
     // What is wrong with a value of the container is reported about the service.
     let is_new = |finding: &Finding| {
         !findings
@@ -122,6 +121,7 @@ fn build(service: &Node, container: &Node) -> Node {
         record.add("runtimePlatform", platform.into_node());
     }
 
+    // The operating system is always Linux, and the name of the container `Main`.
     let mut main = Record::new(container.span).with("name", text(MAIN, container.span));
     for field in SAME {
         main.add_some(field, container.get(field).cloned());
@@ -130,6 +130,8 @@ fn build(service: &Node, container: &Node) -> Node {
     let port = port.unwrap_or_else(|| number(80, container.span));
     let mapping = Record::new(port.span).with("containerPort", port.clone());
     main.add("portMappings", list(vec![mapping.into_node()], port.span));
+
+    // Without this field ECS makes a log group itself.
     if let Some(logs) = container.get("awsLogsConfiguration") {
         main.add("logConfiguration", log_configuration(logs));
     }
@@ -174,6 +176,8 @@ fn definition_map(service: &SourceMap) -> SourceMap {
         .filter_map(|(api, user)| Some((definition_pointer(api)?, user.clone())))
         .collect();
     pointers.insert(String::new(), service.pointer(""));
+
+    // Records that the definition has around values of the service.
     for (api, express) in [
         ("/containerDefinitions", "/primaryContainer"),
         (
@@ -187,6 +191,7 @@ fn definition_map(service: &SourceMap) -> SourceMap {
     ] {
         pointers.insert(api.to_owned(), service.pointer(express));
     }
+
     for (express, api) in POINTERS {
         let user = service.pointer(express);
         pointers.entry(api.to_owned()).or_insert(user);
@@ -245,121 +250,6 @@ const POINTERS: [(&str, &str); 14] = [
     ("/cpuArchitecture", "/runtimePlatform/cpuArchitecture"),
 ];
 
-/// The checks of the service itself.
-struct Settings<'s> {
-    source: &'s Source,
-    node: &'s Node,
-    service: &'s ExpressService,
-}
-
-impl Settings<'_> {
-    fn findings(&self, is_unknown: &dyn Fn(&str) -> bool) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let has_definition = self.node.get("taskDefinitionArn").is_some();
-        if has_definition {
-            let present = WITHOUT_DEFINITION
-                .iter()
-                .filter(|field| self.node.get(field).is_some());
-            findings.extend(present.map(|field| {
-                let message = format!("`{field}` is set beside a task definition, which has it");
-                let hint = format!("remove `{field}`, or `taskDefinitionArn`");
-                self.finding(CONFLICT, field, message, hint)
-            }));
-        }
-        if self.service.service_arn.is_none() {
-            findings.extend(self.missing(has_definition));
-        }
-
-        let path = self.service.health_check_path.as_deref();
-        if path.is_some_and(|path| !path.starts_with('/')) && !is_unknown("/healthCheckPath") {
-            let message = "the path of the health check does not begin with `/`";
-            findings.push(self.finding(WRONG_TYPE, "healthCheckPath", message, "write `/health`"));
-        }
-        findings.extend(self.scaling(is_unknown));
-        findings
-    }
-
-    /// Returns findings about the fields that CreateExpressGatewayService requires.
-    fn missing(&self, has_definition: bool) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let mut report = |field: &str, hint: &str| {
-            let message = format!("the Express service needs `{field}`");
-            findings.push(self.finding(WRONG_TYPE, field, message, hint));
-        };
-        if self.node.get("infrastructureRoleArn").is_none() {
-            report(
-                "infrastructureRoleArn",
-                "add the role with which ECS makes the load balancer",
-            );
-        }
-        if !has_definition && self.node.get("primaryContainer").is_none() {
-            report(
-                "primaryContainer",
-                "add it with an `image`, or `taskDefinitionArn`",
-            );
-        }
-        findings
-    }
-
-    fn scaling(&self, is_unknown: &dyn Fn(&str) -> bool) -> Vec<Finding> {
-        let Some(scaling) = self.service.scaling_target.as_ref() else {
-            return Vec::new();
-        };
-        if is_unknown("/scalingTarget") {
-            return Vec::new();
-        }
-
-        let mut findings = Vec::new();
-        if let (Some(least), Some(most)) = (scaling.min_task_count, scaling.max_task_count)
-            && least > most
-        {
-            let message = format!("the service scales from {least} to {most} tasks");
-            findings.push(self.finding(
-                WRONG_TYPE,
-                "scalingTarget",
-                message,
-                "write the smaller number first",
-            ));
-        }
-        let metric = scaling.auto_scaling_metric.as_deref();
-        if let Some(metric) = metric.filter(|metric| !METRICS.contains(metric)) {
-            let message = format!("`{metric}` is not a metric of Express Mode");
-            let hint = format!("choose one of: {}", METRICS.join(", "));
-            findings.push(self.finding(WRONG_TYPE, "scalingTarget", message, hint));
-        }
-        findings
-    }
-
-    fn finding(
-        &self,
-        rule: RuleRef,
-        field: &str,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Finding {
-        let entry = self
-            .node
-            .entries()
-            .iter()
-            .find(|(key, _)| key.name == field);
-        let span = entry.map_or(self.node.span, |(key, _)| key.span);
-        let location = Location::from_span(self.source, span);
-        rule.error(location, message, hint)
-            .with_pointer(format!("/{field}"))
-    }
-}
-
-/// The fields that a task definition has instead of the service.
-const WITHOUT_DEFINITION: [&str; 6] = [
-    "primaryContainer",
-    "executionRoleArn",
-    "taskRoleArn",
-    "cpu",
-    "memory",
-    "cpuArchitecture",
-];
-const METRICS: [&str; 3] = ["AVERAGE_CPU", "AVERAGE_MEMORY", "REQUEST_COUNT_PER_TARGET"];
-
 /// Fields of a DescribeExpressGatewayService response that the input does not have.
 const RESPONSE_ONLY_FIELDS: [&str; 6] = [
     "status",
@@ -369,84 +259,3 @@ const RESPONSE_ONLY_FIELDS: [&str; 6] = [
     "updatedAt",
     "statusReason",
 ];
-
-/// Checks the task definitions of a template that its services of Express Mode refer to.
-pub(super) fn check_references(
-    source: &Source,
-    resources: &[Resource],
-    documents: &[Document],
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for resource in resources {
-        if resource.node.get("Type").and_then(Node::text) != Some(EXPRESS) {
-            continue;
-        }
-        let Some(reference) = resource.node.at("/Properties/TaskDefinitionArn") else {
-            continue;
-        };
-        let id = function(reference).and_then(|(_, argument)| {
-            let name = argument.items().first().unwrap_or(argument).text()?;
-            name.split('.').next()
-        });
-        let document = documents
-            .iter()
-            .find(|document| id.is_some_and(|id| document.names.iter().any(|name| name == id)));
-        if let (Some(document), Some(id)) = (document, id) {
-            let location = Location::from_span(source, reference.span);
-            let pointer = format!("{}/Properties/TaskDefinitionArn", resource.pointer);
-            findings.extend(problems(document, id).into_iter().map(|(message, hint)| {
-                let finding = TARGET.error(location.clone(), message, hint);
-                finding.with_pointer(pointer.clone())
-            }));
-        }
-    }
-    findings
-}
-
-/// Returns what a task definition lacks for Express Mode, and what to do.
-fn problems(document: &Document, id: &str) -> Vec<(String, &'static str)> {
-    let DocumentKind::Definition(located) = &document.kind else {
-        return Vec::new();
-    };
-    let is_unknown = |pointer: &str| {
-        document
-            .unknown_values()
-            .any(|unknown| unknown.starts_with(pointer))
-    };
-    let definition = &located.definition;
-    let mut problems = Vec::new();
-    if !definition.is_fargate() && !is_unknown("/requiresCompatibilities") {
-        let message = format!("Express Mode runs tasks on Fargate, and `{id}` is not for FARGATE");
-        problems.push((message, "add FARGATE to `RequiresCompatibilities`"));
-    }
-    if is_unknown("/containerDefinitions") {
-        return problems;
-    }
-
-    match definition.container(MAIN) {
-        None => {
-            let message = format!(
-                "Express Mode sends requests to the container `{MAIN}`, which `{id}` does not have"
-            );
-            problems.push((
-                message,
-                "rename the container that gets the requests to `Main`",
-            ));
-        }
-        Some(main) => {
-            let is_tcp = |protocol: Option<&str>| protocol.is_none_or(|protocol| protocol == "tcp");
-            let fits = matches!(main.port_mappings.as_slice(), [port]
-                if port.container_port.is_some() && port.name.is_some() && is_tcp(port.protocol.as_deref()));
-            if !fits {
-                let message = format!(
-                    "Express Mode needs exactly one TCP port mapping with a name in `{MAIN}` of `{id}`"
-                );
-                problems.push((
-                    message,
-                    "give `Main` one port mapping with `ContainerPort` and `Name`",
-                ));
-            }
-        }
-    }
-    problems
-}

@@ -1,4 +1,4 @@
-//! Checks definitions for EC2 as if they were for Fargate: the findings are what has to change.
+//! Checks definitions for EC2 as if they were for Fargate: each finding is a change.
 
 use std::collections::BTreeSet;
 
@@ -45,6 +45,8 @@ fn retarget_definition(document: &mut Document) -> Vec<Finding> {
 
     located.definition.requires_compatibilities = vec![FARGATE.to_owned()];
     set(&mut document.json, COMPATIBILITIES, json!([FARGATE]));
+
+    // ECS accepts a launch on Fargate without the word, if the definition fits.
     let (severity, message) = if before.is_empty() {
         let message = "the definition does not say that it is for Fargate, so ECS does not check it when it is registered";
         (Severity::Warning, message.to_owned())

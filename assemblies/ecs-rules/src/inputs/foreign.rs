@@ -1,5 +1,7 @@
 //! Recognizes files of other tools, which contain no document that the rules read.
 
+use std::path::Path;
+
 use diagnostics::source::{Node, Source, parse};
 
 /// A kind of file that no rule reads, and what to pass instead.
@@ -381,8 +383,9 @@ fn is_procfile(node: &Node) -> bool {
 
 /// Returns the kind of a text that is neither JSON nor YAML, or has several documents.
 pub fn foreign_text(source: &Source) -> Option<ForeignFile> {
-    let name = source.name.to_lowercase();
+    let end = Path::new(&source.name).extension();
     let lines = || source.text.lines().map(str::trim_start);
+    // The parsers of these formats are not needed to tell what they are.
     let first = lines().find(|line| !line.is_empty() && !line.starts_with('#'));
     let has_block =
         |words: &[&str]| lines().any(|line| words.iter().any(|word| line.starts_with(word)));
@@ -405,7 +408,7 @@ pub fn foreign_text(source: &Source) -> Option<ForeignFile> {
             hint: "it only builds images; pass the task definition or the Compose file that runs them",
         });
     }
-    if name.ends_with(".toml") && first.is_some() {
+    if end.is_some_and(|end| end == "toml") && first.is_some() {
         return Some(ForeignFile {
             kind: "a TOML file",
             hint: OTHER_CLOUD,

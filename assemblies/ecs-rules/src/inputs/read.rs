@@ -29,7 +29,7 @@ pub fn has_documents(node: &Node) -> bool {
     is_convertible(node) || !parts(node).is_empty()
 }
 
-/// Returns whether a text has a format whose documents are derived from its values.
+/// Returns whether a text has a format with documents that are derived from its values.
 fn is_convertible(node: &Node) -> bool {
     compose::is_compose(node) || copilot::is_copilot(node)
 }

@@ -140,6 +140,12 @@ fn only_definition(documents: &[Document], what: &str) -> Result<TaskDefinition,
         )));
     }
 
+    if document.is_derived() {
+        return Err(CliError::Usage(format!(
+            "`{what}` is a service of ECS Express Mode, which makes its own task definition; create it with \
+             `aws ecs create-express-gateway-service`; `check` and `up` read it"
+        )));
+    }
     let unknown: Vec<_> = document.unknown_values().take(MAX_NAMES).collect();
     if !unknown.is_empty() {
         return Err(CliError::Usage(format!(

@@ -33,6 +33,7 @@ pub(super) fn convert(service: &Node, notes: &mut Notes<'_>) -> Option<Node> {
             mappings.push(mapping);
         }
     }
+
     let span = service.get("ports").or(service.get("expose"))?.span;
     some_list(mappings, span)
 }
@@ -42,7 +43,7 @@ type Mapping = (Node, (String, String));
 
 /// Reads `[IP:][HOST:]CONTAINER[/PROTOCOL]`.
 fn short(port: &Node, notes: &mut Notes<'_>) -> Option<Mapping> {
-    let written = notes.written(port).unwrap_or_default();
+    let written = notes.read_scalar(port).unwrap_or_default();
     let Some(known) = notes.known_text(port) else {
         if notes.is_unknown(port) {
             let record = Record::new(port.span).with("containerPort", text(&written, port.span));
@@ -58,6 +59,7 @@ fn short(port: &Node, notes: &mut Notes<'_>) -> Option<Mapping> {
     };
     // The colons of an IPv6 address are in brackets.
     let after_ip = address.rsplit_once(']').map_or(address, |(_, rest)| rest);
+    // The container port is last; the rest is about the host.
     let mut parts = after_ip.rsplit(':');
     let target = parts.next().unwrap_or_default();
     let published = parts.next().unwrap_or_default();
@@ -67,6 +69,7 @@ fn short(port: &Node, notes: &mut Notes<'_>) -> Option<Mapping> {
     };
 
     report_published(published, target, port.span, notes);
+
     let mut record = range.to_record(port.span);
     record.add_some("protocol", protocol.map(|word| text(word, port.span)));
     let key = (target.to_owned(), protocol.unwrap_or("tcp").to_owned());
@@ -82,6 +85,8 @@ fn long(port: &Node, notes: &mut Notes<'_>) -> Option<Mapping> {
         let value = port.get(field).and_then(|value| scalar_text(value, notes));
         record.add_some(name, value);
     }
+
+    // ECS API, PortMapping, field appProtocol.
     if let Some(protocol) = port.get("app_protocol") {
         let word = notes.known_text(protocol).unwrap_or_default();
         if ["http", "http2", "grpc"].contains(&word.as_str()) {

@@ -44,6 +44,7 @@ pub(super) fn add(
     let limit = first(["/deploy/resources/limits/memory", "/mem_limit"]);
     let reserved = first(["/deploy/resources/reservations/memory", "/mem_reservation"]);
 
+    // A container without limits may use what the others leave, so it adds nothing to the size.
     let cpu = cpus.and_then(|node| amount(node, cpu_units, "a number of CPUs", "`0.5`", notes));
     let memory = limit.and_then(|node| amount(node, mebibytes, "a size", "`512m`", notes));
     let reservation = reserved.and_then(|node| amount(node, mebibytes, "a size", "`256m`", notes));
@@ -110,6 +111,8 @@ fn gpus(service: &Node, notes: &Notes<'_>) -> Option<Node> {
     let devices = service
         .at("/deploy/resources/reservations/devices")
         .map_or(&[][..], Node::items);
+
+    // `gpus: all` has no number: Compose gives the container every GPU of the host.
     let (span, count) = match (service.get("gpus"), devices.iter().find(is_gpu)) {
         (Some(gpus), _) => (gpus.span, None),
         (None, Some(device)) => {

@@ -3,14 +3,12 @@
 use diagnostics::source::{Key, Node, NodeValue, Span};
 use task_definition::{ContainerDefinition, HasSchema, Schema};
 
-use super::{Task, key_span, known, ports, resources};
+use super::{Task, key_span, known, linux, ports, resources};
 use crate::inputs::derived::Notes;
 use crate::inputs::derived::fields::{
     command, duration, flag, integer, pair_records, pairs, scalar_text, text_list, text_map,
 };
-use crate::inputs::derived::record::{
-    Record, boolean, list, number, some_list, text, texts, unknown,
-};
+use crate::inputs::derived::record::{Record, boolean, list, some_list, text, unknown};
 
 /// Adds the container of a service to the task.
 pub(super) fn convert(key: &Key, service: &Node, task: &mut Task, notes: &mut Notes<'_>) {
@@ -28,6 +26,7 @@ pub(super) fn convert(key: &Key, service: &Node, task: &mut Task, notes: &mut No
         image.or_else(|| is_elsewhere.then(|| unknown("image", key.span))),
     );
 
+    // An essential container that ends stops the task (ECS API, ContainerDefinition, field essential).
     if task.ending.contains(&key.name) {
         container.add("essential", boolean(false, key.span));
     }
@@ -37,15 +36,16 @@ pub(super) fn convert(key: &Key, service: &Node, task: &mut Task, notes: &mut No
     container.add_some("healthCheck", health_check(service, notes));
     container.add_some("environment", environment(service, notes));
     container.add_some("logConfiguration", logging(service, notes));
-    container.add_some("ulimits", ulimits(service, notes));
+    container.add_some("ulimits", linux::ulimits(service, notes));
     container.add_some("volumesFrom", volumes_from(service, notes));
     resources::add(service, &mut container, &mut task.size, notes);
 
+    // Mounts are lists of the service, volumes of the task.
     let (points, tmpfs) = task.volumes.mounts(service, notes).into_lists(key.span);
     container.add_some("mountPoints", points);
     container.add_some(
         "linuxParameters",
-        linux_parameters(service, tmpfs, key.span, notes),
+        linux::parameters(service, tmpfs, key.span, notes),
     );
     add_task_settings(service, task, notes);
     report_restart(service, notes);
@@ -136,6 +136,8 @@ fn dependencies(service: &Node, notes: &mut Notes<'_>) -> Option<Node> {
             edges.push(edge(&name, text("START", item.span), item.span));
         }
     }
+
+    // The long form: https://github.com/compose-spec/compose-spec/blob/main/05-services.md#depends_on
     for (key, settings) in depends_on.entries() {
         let condition = settings.get("condition");
         let span = condition.map_or(key.span, |condition| condition.span);
@@ -169,6 +171,7 @@ fn health_check(service: &Node, notes: &mut Notes<'_>) -> Option<Node> {
         return None;
     };
 
+    // Compose runs a string with the shell of the container.
     let words = match &test.value {
         NodeValue::Text(line) => Some(list(
             vec![text("CMD-SHELL", test.span), text(line, test.span)],
@@ -176,6 +179,7 @@ fn health_check(service: &Node, notes: &mut Notes<'_>) -> Option<Node> {
         )),
         _ => text_list(test, notes),
     }?;
+    // ECS ignores the check of the image, so no check is the same as this word.
     if words.items().first().and_then(Node::text) == Some("NONE") {
         return None;
     }
@@ -229,20 +233,6 @@ fn logging(service: &Node, notes: &Notes<'_>) -> Option<Node> {
     Some(record.into_node())
 }
 
-fn ulimits(service: &Node, notes: &Notes<'_>) -> Option<Node> {
-    let ulimits = service.get("ulimits")?;
-    let limits = ulimits.entries().iter().map(|(key, limit)| {
-        let soft = limit.get("soft").unwrap_or(limit);
-        let hard = limit.get("hard").unwrap_or(limit);
-        Record::new(key.span)
-            .with("name", text(&key.name, key.span))
-            .with("softLimit", integer(soft, notes))
-            .with("hardLimit", integer(hard, notes))
-            .into_node()
-    });
-    some_list(limits.collect(), ulimits.span)
-}
-
 fn volumes_from(service: &Node, notes: &mut Notes<'_>) -> Option<Node> {
     let node = service.get("volumes_from")?;
     let mut sources = Vec::new();
@@ -255,6 +245,7 @@ fn volumes_from(service: &Node, notes: &mut Notes<'_>) -> Option<Node> {
             );
             continue;
         }
+
         let (name, mode) = written.split_once(':').unwrap_or((&written, ""));
         let mut record = Record::new(item.span).with("sourceContainer", text(name, item.span));
         if mode == "ro" {
@@ -263,70 +254,6 @@ fn volumes_from(service: &Node, notes: &mut Notes<'_>) -> Option<Node> {
         sources.push(record.into_node());
     }
     some_list(sources, node.span)
-}
-
-fn linux_parameters(
-    service: &Node,
-    tmpfs: Option<Node>,
-    span: Span,
-    notes: &mut Notes<'_>,
-) -> Option<Node> {
-    let mut capabilities = Record::new(span);
-    for (field, name) in [("cap_add", "add"), ("cap_drop", "drop")] {
-        capabilities.add_some(
-            name,
-            service.get(field).and_then(|node| text_list(node, notes)),
-        );
-    }
-
-    let mut record = Record::new(span);
-    record.add_some("capabilities", capabilities.into_some());
-    record.add_some("devices", devices(service, notes));
-    record.add_some(
-        "initProcessEnabled",
-        service.get("init").and_then(|node| flag(node, notes)),
-    );
-    record.add_some("tmpfs", tmpfs);
-    if let Some(size) = service.get("shm_size") {
-        let written = notes.known_text(size).unwrap_or_default();
-        let value = crate::inputs::derived::amounts::mebibytes(&written);
-        record.add(
-            "sharedMemorySize",
-            value.map_or_else(|| size.clone(), |value| number(value, size.span)),
-        );
-    }
-    if let Some(swappiness) = service.get("mem_swappiness") {
-        record.add("swappiness", integer(swappiness, notes));
-    }
-    record.into_some()
-}
-
-/// Reads `HOST[:CONTAINER[:PERMISSIONS]]`.
-fn devices(service: &Node, notes: &Notes<'_>) -> Option<Node> {
-    let node = service.get("devices")?;
-    let device = |item: &Node| {
-        let written = notes.known_text(item)?;
-        let mut parts = written.split(':');
-        let mut record = Record::new(item.span);
-        record.add("hostPath", text(parts.next()?, item.span));
-        record.add_some(
-            "containerPath",
-            parts.next().map(|path| text(path, item.span)),
-        );
-        let words = parts
-            .next()
-            .unwrap_or("rwm")
-            .chars()
-            .filter_map(|letter| match letter {
-                'r' => Some("read"),
-                'w' => Some("write"),
-                'm' => Some("mknod"),
-                _ => None,
-            });
-        record.add("permissions", texts(words, item.span));
-        Some(record.into_node())
-    };
-    some_list(node.items().iter().filter_map(device).collect(), node.span)
 }
 
 /// Adds the settings of a service that ECS has for the task.
@@ -348,6 +275,7 @@ fn add_task_settings(service: &Node, task: &mut Task, notes: &mut Notes<'_>) {
         let Some(node) = service.get(field) else {
             continue;
         };
+        // `service:NAME` and `container:NAME` share with one container, which ECS has for all of them only.
         match notes.known_text(node).as_deref() {
             Some("host") => *mode = Some(text("host", node.span)),
             Some("private" | "shareable" | "none") => {}

@@ -70,6 +70,8 @@ impl Volumes {
             Some(path) => format!("bind-{}", name_part(path)),
             None => "volume".to_owned(),
         };
+
+        // A name of the file must not get another meaning.
         let is_taken = |name: &str| {
             self.added.iter().any(|(other, _)| other == name)
                 || self.named.iter().any(|(key, _)| key.name == name)
@@ -127,6 +129,8 @@ impl Volumes {
             (Some(path), mode) => (Some(first), path, mode.unwrap_or_default()),
             (None, _) => (None, first, ""),
         };
+
+        // Compose tells a path from a name by its beginning.
         let is_path = |source: &str| source.starts_with(['.', '/', '~']);
         let name = match source {
             Some(source) if !is_path(source) => source.to_owned(),

@@ -33,6 +33,7 @@ fn main(manifest: &Node, routed: &[service::Target], notes: &mut Notes<'_>) -> N
         image.and_then(|image| image_of(image, span, notes)),
     );
 
+    // Credentials, labels and the health check of the main container are in `image`.
     if let Some(image) = image {
         add_credentials(image.get("credentials"), &mut record, notes);
         add_common(image, &mut record, notes);
@@ -193,7 +194,7 @@ fn add_words(settings: &Node, record: &mut Record, notes: &Notes<'_>) {
 }
 
 fn add_variables(settings: &Node, record: &mut Record, notes: &mut Notes<'_>) {
-    let variables = named(settings.get("variables"), |key, value| {
+    let variables = convert_entries(settings.get("variables"), |key, value| {
         // `from_cfn` imports the value of a stack.
         let value = scalar_text(value, notes).unwrap_or_else(|| unknown(&key.name, value.span));
         Record::new(key.span)
@@ -213,10 +214,10 @@ fn add_variables(settings: &Node, record: &mut Record, notes: &mut Notes<'_>) {
 
 /// Converts secrets: a parameter of SSM, or a secret of Secrets Manager by its name.
 fn secrets(node: Option<&Node>, notes: &Notes<'_>) -> Option<Node> {
-    named(node, |key, value| {
+    convert_entries(node, |key, value| {
         let by_name = value
             .get("secretsmanager")
-            .and_then(|name| notes.written(name));
+            .and_then(|name| notes.read_scalar(name));
         let source = match by_name {
             Some(name) => {
                 let place = "${AWS::Region}:${AWS::AccountId}";
@@ -234,7 +235,7 @@ fn secrets(node: Option<&Node>, notes: &Notes<'_>) -> Option<Node> {
     })
 }
 
-fn named(node: Option<&Node>, convert: impl Fn(&Key, &Node) -> Node) -> Option<Node> {
+fn convert_entries(node: Option<&Node>, convert: impl Fn(&Key, &Node) -> Node) -> Option<Node> {
     let node = node?;
     let items = node
         .entries()
@@ -252,7 +253,7 @@ fn ports(
 ) -> Option<Node> {
     let mut mappings: Vec<(Option<String>, Node)> = Vec::new();
     if let Some(port) = port {
-        let written = notes.written(port).unwrap_or_default();
+        let written = notes.read_scalar(port).unwrap_or_default();
         let (target, protocol) = match written.split_once('/') {
             Some((target, protocol)) => (target.to_owned(), Some(protocol.to_owned())),
             None => (written, None),
@@ -262,6 +263,8 @@ fn ports(
         record.add_some("protocol", protocol.map(|word| text(word, port.span)));
         mappings.push((Some(target), record.into_node()));
     }
+
+    // Copilot opens the ports of its rules, also those that no container lists.
     for target in routed
         .iter()
         .filter(|target| Some(target.container.as_str()) == name.text())
@@ -273,6 +276,7 @@ fn ports(
             mappings.push((known, record.into_node()));
         }
     }
+
     let mappings: Vec<Node> = mappings.into_iter().map(|(_, mapping)| mapping).collect();
     some_list(mappings, port.map_or(name.span, |port| port.span))
 }

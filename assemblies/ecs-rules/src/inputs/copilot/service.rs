@@ -72,6 +72,8 @@ fn add_count(manifest: &Node, record: &mut Record, notes: &mut Notes<'_>) {
             list(vec![only.into_node()], spot.span),
         );
     }
+
+    // Without a range the count of the running service stays.
     let Some(range) = count.get("range") else {
         return;
     };
@@ -90,16 +92,13 @@ fn range_minimum(range: &Node, notes: &mut Notes<'_>) -> Option<u64> {
     if notes.is_unknown(range) {
         return None;
     }
-    let (least, most) = match &range.value {
-        NodeValue::Map(_) => {
-            let limit = |name: &str| range.get(name).and_then(|node| notes.known_text(node));
-            (limit("min")?, limit("max")?)
-        }
-        _ => {
-            let known = notes.known_text(range).unwrap_or_default();
-            let (least, most) = known.split_once('-').unwrap_or((&known, ""));
-            (least.to_owned(), most.to_owned())
-        }
+    let (least, most) = if matches!(range.value, NodeValue::Map(_)) {
+        let limit = |name: &str| range.get(name).and_then(|node| notes.known_text(node));
+        (limit("min")?, limit("max")?)
+    } else {
+        let known = notes.known_text(range).unwrap_or_default();
+        let (least, most) = known.split_once('-').unwrap_or((&known, ""));
+        (least.to_owned(), most.to_owned())
     };
 
     let parse = |text: &str| text.trim().parse::<u64>().ok();
@@ -124,7 +123,7 @@ fn range_minimum(range: &Node, notes: &mut Notes<'_>) -> Option<u64> {
     }
 }
 
-/// Returns a strategy whose first tasks are not on Spot.
+/// Returns a strategy with the first tasks on demand and the others on Spot.
 fn spot_from(from: &Node, notes: &Notes<'_>) -> Node {
     let span = from.span;
     let first = notes
@@ -137,6 +136,8 @@ fn spot_from(from: &Node, notes: &Notes<'_>) -> Node {
     let spot = Record::new(span)
         .with("capacityProvider", text("FARGATE_SPOT", span))
         .with("weight", number(1, span));
+
+    // A base without weight: the first tasks are on demand, all others on Spot.
     let on_demand = Record::new(span)
         .with("capacityProvider", text("FARGATE", span))
         .with("weight", number(0, span))
@@ -178,6 +179,8 @@ pub(super) fn targets(manifest: &Node, workload: Workload, notes: &Notes<'_>) ->
             targets.extend(target(manifest, rule, None, notes));
         }
     }
+
+    // The target port of a network listener is its own port by default.
     if let Some(nlb) = manifest.get("nlb") {
         let more = nlb.get("additional_listeners").map_or(&[][..], Node::items);
         for listener in std::iter::once(nlb).chain(more) {
@@ -202,7 +205,7 @@ fn target(
     let sidecars = manifest.get("sidecars").map_or(&[][..], Node::entries);
     let port_of = |settings: &Node| {
         let port = settings.get("port")?;
-        let written = notes.written(port)?;
+        let written = notes.read_scalar(port)?;
         let number = written.split('/').next().unwrap_or_default();
         Some(text(number, port.span))
     };
@@ -221,8 +224,11 @@ fn target(
     let container = match (named, sidecar_with_port) {
         (Some(named), _) => notes.known_text(named)?,
         (None, Some((key, _))) => key.name.clone(),
-        (None, None) => manifest.get("name").and_then(|name| notes.written(name))?,
+        (None, None) => manifest
+            .get("name")
+            .and_then(|name| notes.read_scalar(name))?,
     };
+
     let own_port = match sidecars.iter().find(|(key, _)| key.name == container) {
         Some((_, settings)) => port_of(settings),
         None => manifest.at("/image/port").cloned(),

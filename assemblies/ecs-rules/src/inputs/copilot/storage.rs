@@ -39,6 +39,7 @@ fn efs_volume(efs: &Node, notes: &Notes<'_>) -> Option<Node> {
     let id = efs
         .get("id")
         .map(|id| scalar_text(id, notes).unwrap_or_else(|| unknown("id", id.span)));
+    // `true`, or a user and group, asks Copilot to make one.
     let is_own = id.is_some();
     let mut record = Record::new(span);
     record.add(
@@ -63,6 +64,8 @@ fn authorization(efs: &Node, is_own: bool, notes: &Notes<'_>) -> Node {
         record.add("iam", text("ENABLED", span));
         return record.into_node();
     }
+
+    // The default of an existing file system is IAM, without an access point.
     let iam = efs.at("/auth/iam").and_then(|node| notes.known_text(node));
     let word = if iam.as_deref() == Some("false") {
         "DISABLED"

@@ -73,15 +73,13 @@ pub(in crate::inputs) fn words(line: &str) -> Vec<String> {
     while let Some(letter) = letters.next() {
         match (quote, letter) {
             (Some(open), _) if letter == open => quote = None,
-            (Some('\''), _) => word.get_or_insert_default().push(letter),
-            (_, '\\') => word.get_or_insert_default().extend(letters.next()),
-            (Some(_), _) => word.get_or_insert_default().push(letter),
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(letters.next()),
             (None, '"' | '\'') => {
                 word.get_or_insert_default();
                 quote = Some(letter);
             }
             (None, _) if letter.is_whitespace() => words.extend(word.take()),
-            (None, _) => word.get_or_insert_default().push(letter),
+            _ => word.get_or_insert_default().push(letter),
         }
     }
     words.extend(word);

@@ -9,7 +9,7 @@ use crate::inputs::derived::record::{Record, boolean, list, number, some_list, t
 
 /// Returns a scalar as a text: `user: 1000` is `"1000"`.
 pub(in crate::inputs) fn scalar_text(node: &Node, notes: &Notes<'_>) -> Option<Node> {
-    Some(text(notes.written(node)?, node.span))
+    Some(text(notes.read_scalar(node)?, node.span))
 }
 
 /// Returns a boolean, also one of a variable with a default.
@@ -39,14 +39,12 @@ pub(in crate::inputs) fn duration(node: &Node, notes: &mut Notes<'_>) -> Option<
         return Some(node.clone());
     }
     let written = notes.known_text(node)?;
-    match seconds(&written) {
-        Some(value) => Some(number(value, node.span)),
-        None => {
-            let message = format!("`{written}` is not a duration");
-            notes.error(WRONG_TYPE, node.span, message, "write `30s` or `1m30s`");
-            None
-        }
+    let value = seconds(&written);
+    if value.is_none() {
+        let message = format!("`{written}` is not a duration");
+        notes.error(WRONG_TYPE, node.span, message, "write `30s` or `1m30s`");
     }
+    value.map(|value| number(value, node.span))
 }
 
 /// Returns the texts of a list, or of a single text.
@@ -96,7 +94,7 @@ pub(in crate::inputs) fn pairs(node: &Node, separator: char, notes: &Notes<'_>) 
         span: value.span,
     };
     let from_item = |item: &Node| {
-        let written = notes.written(item)?;
+        let written = notes.read_scalar(item)?;
         let (name, value) = match written.split_once(separator) {
             Some((name, value)) => (name, Some(text(value, item.span))),
             None => (written.as_str(), None),

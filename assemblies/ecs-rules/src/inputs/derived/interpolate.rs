@@ -30,7 +30,7 @@ pub(in crate::inputs) fn join(pieces: &[Piece]) -> Option<String> {
 }
 
 /// Returns the value of a text, if it has no variable without a default.
-pub(in crate::inputs) fn known(text: &str, syntax: Syntax) -> Option<String> {
+pub(in crate::inputs) fn resolve(text: &str, syntax: Syntax) -> Option<String> {
     join(&interpolate(text, syntax))
 }
 
@@ -44,7 +44,7 @@ fn add_pieces(text: &str, syntax: Syntax, depth: usize, pieces: &mut Vec<Piece>)
         rest = if syntax == Syntax::Compose && after.starts_with('$') {
             push_text("$", pieces);
             &after[1..]
-        } else if let Some((expression, tail)) = braced(after) {
+        } else if let Some((expression, tail)) = split_braces(after) {
             add_variable(expression, syntax, depth, pieces);
             tail
         } else if syntax == Syntax::Compose && name_length(after) > 0 {
@@ -83,7 +83,7 @@ fn push_text(text: &str, pieces: &mut Vec<Piece>) {
 }
 
 /// Splits `{expression}rest`, with nested braces in the expression.
-fn braced(text: &str) -> Option<(&str, &str)> {
+fn split_braces(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix('{')?;
     let mut depth = 0_usize;
     for (at, letter) in inner.char_indices() {
@@ -110,11 +110,11 @@ const MAX_DEPTH: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::{Syntax, known};
+    use super::{Syntax, resolve};
 
     #[test]
     fn defaults_are_values_and_other_variables_are_unknown() {
-        let compose = |text: &str| known(text, Syntax::Compose);
+        let compose = |text: &str| resolve(text, Syntax::Compose);
         assert_eq!(compose("${A:-x}").as_deref(), Some("x"));
         assert_eq!(compose("a-${A-x}-b").as_deref(), Some("a-x-b"));
         assert_eq!(compose("${A:-${B:-${C:-y}}}z").as_deref(), Some("yz"));
@@ -134,15 +134,15 @@ mod tests {
 
     #[test]
     fn malformed_and_foreign_forms_stay_text() {
-        assert_eq!(known("${A", Syntax::Compose).as_deref(), Some("${A"));
-        assert_eq!(known("${!A}", Syntax::Compose).as_deref(), Some("${!A}"));
-        assert_eq!(known("$A $$", Syntax::Braces).as_deref(), Some("$A $$"));
-        assert_eq!(known("${A:-x}", Syntax::Braces), None);
+        assert_eq!(resolve("${A", Syntax::Compose).as_deref(), Some("${A"));
+        assert_eq!(resolve("${!A}", Syntax::Compose).as_deref(), Some("${!A}"));
+        assert_eq!(resolve("$A $$", Syntax::Braces).as_deref(), Some("$A $$"));
+        assert_eq!(resolve("${A:-x}", Syntax::Braces), None);
     }
 
     #[test]
     fn deep_nesting_ends() {
         let text = "${A:-".repeat(20_000) + &"}".repeat(20_000);
-        assert_eq!(known(&text, Syntax::Compose), None);
+        assert_eq!(resolve(&text, Syntax::Compose), None);
     }
 }

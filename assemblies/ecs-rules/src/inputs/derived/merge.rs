@@ -2,7 +2,7 @@
 
 use diagnostics::source::{Key, Node, NodeValue};
 
-/// Returns the value with the maps under `<<` merged into the maps around them, whose own keys win.
+/// Returns the value with the maps under `<<` merged into the maps around them; own keys win.
 ///
 /// <https://yaml.org/type/merge.html>, which the Compose specification requires.
 pub(in crate::inputs) fn expand_merge_keys(node: Node) -> Node {
