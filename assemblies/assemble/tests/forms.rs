@@ -120,6 +120,11 @@ fn a_file_of_another_tool_is_named() {
             "an AWS Copilot environment manifest",
         ),
         (
+            "typo.yml",
+            "name: a\ntype: Backend Servce\nimage: { build: Dockerfile }\n",
+            "an AWS Copilot manifest with a type that Copilot does not have",
+        ),
+        (
             "pipeline.yml",
             "name: p\nversion: 1\nsource: { provider: GitHub }\nstages: [{ name: test }]\n",
             "an AWS Copilot pipeline manifest",
@@ -320,7 +325,12 @@ fn verbs_that_change_or_register_refuse_other_forms_by_their_kind() {
         ("stack.yaml", "is a CloudFormation template"),
         ("policy.json", "is an IAM policy"),
     ] {
-        for arguments in [&["import", file][..], &["inject", "web", "--into", file]] {
+        for arguments in [
+            &["import", file][..],
+            &["inject", "web", "--into", file],
+            &["size", file],
+            &["graph", file],
+        ] {
             let output = project.assemble(arguments);
             assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.err);
             assert!(output.err.contains(kind), "{arguments:?}: {}", output.err);

@@ -336,6 +336,20 @@ fn a_misspelt_field_is_reported_with_the_one_that_is_meant() {
 }
 
 #[test]
+fn a_value_that_is_no_collection_is_reported() {
+    let text = "services:
+  web:
+    image: web:1
+    ports: 80
+    environment: A=b
+    healthcheck: curl
+  db: postgres
+";
+    let wrong = [4, 5, 6, 7].map(|line| format!("C06 {line} "));
+    assert_eq!(findings(text), wrong);
+}
+
+#[test]
 fn settings_that_fargate_does_not_support_are_reported() {
     let text = "services:
   web:

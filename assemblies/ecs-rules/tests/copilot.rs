@@ -235,6 +235,22 @@ fn faults_of_the_manifest_itself_are_reported() {
 }
 
 #[test]
+fn a_value_that_is_no_collection_is_reported() {
+    assert_eq!(findings(&format!("{WEB}variables: A=b\n")), ["C06 5 "]);
+    let sidecar = format!("{WEB}sidecars: {{ x: {{ image: 'x:1', depends_on: [api] }} }}\n");
+    assert_eq!(findings(&sidecar), ["C06 5 "]);
+}
+
+#[test]
+fn an_image_may_be_in_the_environments() {
+    let text =
+        "name: a\ntype: Backend Service\nenvironments: { test: { image: { location: 'a:1' } } }\n";
+    assert_eq!(findings(text), [""; 0]);
+    let none = "name: a\ntype: Backend Service\nenvironments: { test: { cpu: 256 } }\n";
+    assert_eq!(findings(none).len(), 1);
+}
+
+#[test]
 fn a_log_router_is_added_with_its_destination() {
     let text =
         format!("{WEB}logging: {{ destination: {{ Name: cloudwatch, region: eu-west-1 }} }}\n");

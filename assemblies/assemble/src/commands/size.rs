@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::check::is_task_definition;
 use crate::arguments::{PriceArguments, ValueArguments};
+use crate::documents;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
@@ -53,6 +54,7 @@ fn sizing(arguments: &Arguments, project: &Project, prices: &Prices) -> Result<S
     let file = Path::new(&arguments.what);
     if file.is_file() {
         let source = project.source(file)?;
+        documents::require_definition(&source, "size")?;
         // A file may be a manifest too; its content decides.
         if is_task_definition(&source) {
             let located = task_definition::read(&source).map_err(CliError::Findings)?;

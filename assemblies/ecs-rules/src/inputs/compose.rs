@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 
 use diagnostics::source::{Key, Node, NodeValue, Source, Span};
-use task_definition::Schema;
+use task_definition::{Schema, WRONG_TYPE};
 
 use super::convert::UnknownValue;
 use super::derived::interpolate::Syntax;
@@ -36,8 +36,7 @@ use volumes::Volumes;
 /// Returns whether a text is a Compose file.
 pub(super) fn is_compose(root: &Node) -> bool {
     let services = root.get("services").map_or(&[][..], Node::entries);
-    let is_service =
-        |(_, service): &(Key, Node)| matches!(service.value, NodeValue::Map(_) | NodeValue::Null);
+    let is_map = |(_, service): &(Key, Node)| matches!(service.value, NodeValue::Map(_));
     // A service of an assembly manifest, or of a template, is something else.
     let has_other_kind = [
         "app",
@@ -48,7 +47,7 @@ pub(super) fn is_compose(root: &Node) -> bool {
     ]
     .iter()
     .any(|key| root.get(key).is_some());
-    !services.is_empty() && !has_other_kind && services.iter().all(is_service)
+    !has_other_kind && services.iter().any(is_map)
 }
 
 /// Reads a Compose file.
@@ -78,6 +77,16 @@ pub(super) fn read(source: &Source, root: &Node) -> ParsedInput {
     }
 
     for (key, service) in &started {
+        if !matches!(service.value, NodeValue::Map(_) | NodeValue::Null) {
+            let message = format!("the service `{}` is {}", key.name, service.kind());
+            notes.error(
+                WRONG_TYPE,
+                service.span,
+                message,
+                "write a map with `image`",
+            );
+            continue;
+        }
         service::convert(key, service, &mut task, &mut notes);
     }
 

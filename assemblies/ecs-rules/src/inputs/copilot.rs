@@ -79,7 +79,11 @@ pub(super) fn read(source: &Source, root: &Node) -> ParsedInput {
         if settings.value == NodeValue::Null {
             continue;
         }
-        let manifest = overlay(root, settings);
+        let mut manifest = overlay(root, settings);
+        // Nothing may be left to another environment.
+        if let NodeValue::Map(entries) = &mut manifest.value {
+            entries.retain(|(key, _)| key.name != "environments");
+        }
         let variant = Variant {
             manifest: &manifest,
             workload,

@@ -6,6 +6,7 @@
 //! | `record` | builds values with the span of the user's value |
 //! | `interpolate` | replaces `${NAME}` in texts; without a default the text is unknown |
 //! | `amounts` | parses durations, sizes and shell words |
+//! | `shape` | reports values that are no collection |
 //! | `merge` | expands YAML's merge keys, and merges the settings of an environment |
 //!
 //! A converter of a format (`compose`, `copilot`, `express`) returns a tree with the API's names, in which every value
@@ -28,6 +29,7 @@ pub(super) mod fields;
 pub(super) mod interpolate;
 pub(super) mod merge;
 pub(super) mod record;
+pub(super) mod shape;
 
 use interpolate::{Syntax, interpolate};
 

@@ -71,6 +71,14 @@ const KINDS: &[(Matches, ForeignFile)] = &[
         },
     ),
     (
+        |node| text(node, "type").is_some() && node.get("name").is_some() && is_map(node, "image"),
+        ForeignFile {
+            kind: "an AWS Copilot manifest with a type that Copilot does not have",
+            hint: "write `type: Load Balanced Web Service`, `Backend Service`, `Worker Service`, `Scheduled Job` or \
+                `Request-Driven Web Service`",
+        },
+    ),
+    (
         // https://aws.github.io/copilot-cli/docs/manifest/pipeline/
         |node| has_all(node, &["name", "source", "stages"]),
         ForeignFile {

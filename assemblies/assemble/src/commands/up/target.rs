@@ -6,7 +6,8 @@ use std::path::Path;
 use diagnostics::source::Source;
 use diagnostics::{Color, Finding, Severity};
 use ecs_rules::inputs::{
-    DEFINITION_FORM, DocumentKind, ParsedInput, check_input_with, form_of, parse_input, read_input,
+    DEFINITION_FORM, Document, DocumentKind, ParsedInput, check_input_with, form_of, parse_input,
+    read_input,
 };
 use local::Target;
 use task_definition::{TaskDefinition, UNKNOWN_FIELD, Volume};
@@ -147,7 +148,7 @@ fn notes(input: &ParsedInput, source: &Source, form: Option<&str>) -> Vec<String
         .iter()
         .filter(|document| matches!(document.kind, DocumentKind::Definition(_)));
     let examples: BTreeSet<&str> = definitions
-        .flat_map(|document| document.example_values())
+        .flat_map(Document::example_values)
         // The roles of a task that runs here are in `--credentials`.
         .filter(|pointer| !pointer.ends_with("RoleArn"))
         .collect();

@@ -6,6 +6,7 @@ use task_definition::UNKNOWN_FIELD;
 
 use super::service::field_span;
 use crate::inputs::derived::Notes;
+use crate::inputs::derived::shape::{Shape, report_shape};
 
 /// Reports the fields at the top of the file.
 pub(super) fn report_top_level(root: &Node, notes: &mut Notes<'_>) {
@@ -44,8 +45,15 @@ const FILES: &str =
 
 /// Reports the fields of a service that are not converted.
 pub(super) fn report_service(name: &str, service: &Node, notes: &mut Notes<'_>) {
-    for (key, _) in service.entries() {
+    for (key, value) in service.entries() {
         let field = key.name.as_str();
+        report_shape(
+            &format!("`{field}` of `{name}`"),
+            field,
+            value,
+            &SHAPES,
+            notes,
+        );
         if is_extension(field) || CONVERTED.contains(&field) || WITHOUT_MEANING.contains(&field) {
             continue;
         }
@@ -84,6 +92,27 @@ fn report_deploy(name: &str, service: &Node, notes: &mut Notes<'_>) {
         notes.add(key.span, message);
     }
 }
+
+/// The fields of a service that are collections.
+const SHAPES: [(&str, Shape); 17] = [
+    ("ports", Shape::List),
+    ("expose", Shape::List),
+    ("volumes", Shape::List),
+    ("volumes_from", Shape::List),
+    ("cap_add", Shape::List),
+    ("cap_drop", Shape::List),
+    ("devices", Shape::List),
+    ("security_opt", Shape::List),
+    ("healthcheck", Shape::Map),
+    ("logging", Shape::Map),
+    ("deploy", Shape::Map),
+    ("ulimits", Shape::Map),
+    ("environment", Shape::Either),
+    ("depends_on", Shape::Either),
+    ("labels", Shape::Either),
+    ("sysctls", Shape::Either),
+    ("extra_hosts", Shape::Either),
+];
 
 fn report_unknown(what: &str, key: &Key, known: &[&str], notes: &mut Notes<'_>) {
     let hint = match nearest(&key.name, known.iter().copied()) {

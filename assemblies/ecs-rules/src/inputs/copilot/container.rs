@@ -28,9 +28,12 @@ fn main(manifest: &Node, routed: &[service::Target], notes: &mut Notes<'_>) -> N
     let image = manifest.get("image");
     let mut record = Record::new(span);
     record.add("name", name.clone());
+    let own_image = image.and_then(|image| image_of(image, span, notes));
+    // The environments may have the image instead; each of them is read as well.
+    let is_elsewhere = image.is_none() && manifest.get("environments").is_some();
     record.add_some(
         "image",
-        image.and_then(|image| image_of(image, span, notes)),
+        own_image.or_else(|| is_elsewhere.then(|| unknown("image", span))),
     );
 
     // Credentials, labels and the health check of the main container are in `image`.
@@ -215,17 +218,9 @@ fn add_variables(settings: &Node, record: &mut Record, notes: &mut Notes<'_>) {
 /// Converts secrets: a parameter of SSM, or a secret of Secrets Manager by its name.
 fn secrets(node: Option<&Node>, notes: &Notes<'_>) -> Option<Node> {
     convert_entries(node, |key, value| {
-        let by_name = value
-            .get("secretsmanager")
-            .and_then(|name| notes.read_scalar(name));
-        let source = match by_name {
-            Some(name) => {
-                let place = "${AWS::Region}:${AWS::AccountId}";
-                text(
-                    format!("arn:aws:secretsmanager:{place}:secret:{name}"),
-                    value.span,
-                )
-            }
+        // ECS wants the ARN of a secret that is named by `secretsmanager`; its suffix is not in the file.
+        let source = match value.get("secretsmanager") {
+            Some(name) => unknown(&key.name, name.span),
             None => scalar_text(value, notes).unwrap_or_else(|| unknown(&key.name, value.span)),
         };
         Record::new(key.span)

@@ -6,6 +6,7 @@ use task_definition::UNKNOWN_FIELD;
 
 use super::Workload;
 use crate::inputs::derived::Notes;
+use crate::inputs::derived::shape::{Shape, report_shape};
 
 /// Reports the fields of a manifest that are not converted.
 pub(super) fn report(root: &Node, workload: Workload, notes: &mut Notes<'_>) {
@@ -23,8 +24,9 @@ pub(super) fn report(root: &Node, workload: Workload, notes: &mut Notes<'_>) {
 
 /// Reports the fields of the manifest, or of an environment in it.
 fn report_level(node: &Node, excluded: &[&str], notes: &mut Notes<'_>) {
-    for (key, _) in node.entries() {
+    for (key, value) in node.entries() {
         let field = key.name.as_str();
+        report_shape(&format!("`{field}`"), field, value, &SHAPES, notes);
         if let Some((_, reason)) = NO_COUNTERPART.iter().find(|(known, _)| *known == field) {
             notes.add(key.span, format!("`{field}` is not evaluated: {reason}"));
         } else if !CONVERTED.contains(&field) || excluded.contains(&field) {
@@ -41,7 +43,9 @@ fn report_level(node: &Node, excluded: &[&str], notes: &mut Notes<'_>) {
 
 /// Reports the fields that a sidecar does not have.
 pub(super) fn report_sidecar(sidecar: &Key, settings: &Node, notes: &mut Notes<'_>) {
-    for (key, _) in settings.entries() {
+    for (key, value) in settings.entries() {
+        let what = format!("`{}` of `{}`", key.name, sidecar.name);
+        report_shape(&what, &key.name, value, &SHAPES, notes);
         if !SIDECAR.contains(&key.name.as_str()) {
             report_unknown(
                 &format!("the sidecar `{}`", sidecar.name),
@@ -94,6 +98,20 @@ const CONVERTED: [&str; 22] = [
     "environments",
     "network",
     "tags",
+];
+
+/// The fields of a manifest or a sidecar that are collections.
+const SHAPES: [(&str, Shape); 10] = [
+    ("variables", Shape::Map),
+    ("secrets", Shape::Map),
+    ("sidecars", Shape::Map),
+    ("storage", Shape::Map),
+    ("logging", Shape::Map),
+    ("deployment", Shape::Map),
+    ("environments", Shape::Map),
+    ("depends_on", Shape::Map),
+    ("healthcheck", Shape::Map),
+    ("mount_points", Shape::List),
 ];
 
 const NO_COUNTERPART: [(&str, &str); 7] = [
