@@ -357,9 +357,10 @@ fn detects_supported_formats_only() {
     ));
     assert!(is_supported("[{ name: app, image: app }]"));
 
-    // An assembly manifest, a Compose file and an unrelated list.
+    assert!(is_supported("services: { web: { image: app } }"));
+
+    // An assembly manifest and an unrelated list.
     assert!(!is_supported("{ name: web, app: coins }"));
-    assert!(!is_supported("services: { web: { image: app } }"));
     assert!(!is_supported("[1, 2]"));
     assert!(!is_supported(
         "{ name: web, service: { min: 1 }, app: coins, taskDefinition: { cpu: 1 } }"
@@ -580,14 +581,4 @@ fn properties_of_a_macro_are_unknown() {
 
     assert_eq!(check_input(&source), []);
     assert_eq!(read_input(&source).not_evaluated.len(), 2);
-}
-
-#[test]
-fn a_request_of_express_mode_is_not_judged_as_a_service() {
-    let text = r#"{ "serviceName": "web", "infrastructureRoleArn": "arn:aws:iam::111122223333:role/a",
-      "primaryContainer": { "image": "web:1", "containerPort": 80 }, "cpu": "256" }"#;
-    let source = Source::new("express.json", text);
-
-    assert_eq!(check_input(&source), []);
-    assert_eq!(read_input(&source).not_evaluated.len(), 1);
 }

@@ -36,6 +36,7 @@
 mod container;
 mod diff;
 mod edits;
+mod express;
 pub mod fargate_sizes;
 mod image;
 mod normal;
@@ -52,6 +53,7 @@ mod volume;
 pub use container::*;
 pub use diff::{Change, diff};
 pub use edits::edit_text;
+pub use express::*;
 pub use image::ImageReference;
 pub use normal::normalise;
 pub use partial::{PartialRecord, UnreadValue, read_partial_record};

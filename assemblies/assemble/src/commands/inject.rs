@@ -12,6 +12,7 @@ use serde_json::Value;
 use task_definition::{Change, TaskDefinition, diff, edit_text, normalise, read};
 
 use crate::arguments::{ValueArguments, pair};
+use crate::documents::require_definition;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::udiff;
@@ -57,6 +58,7 @@ pub(crate) struct Arguments {
 /// Prints the difference. Writes only if no rule is broken that was not broken before.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let source = project.source(&arguments.into)?;
+    require_definition(&source, "inject")?;
     let before = read(&source).map_err(CliError::Findings)?.definition;
     let injected = apply(arguments, project, &before)?;
     // The format follows the file that would be written, so that the diff compares like with like.
