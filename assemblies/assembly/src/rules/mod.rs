@@ -54,6 +54,7 @@ ecs_rules::rule_modules! {
     pub(crate) mod m42_unknown_trigger_field;
     pub(crate) mod m43_overrides_too_long;
     pub(crate) mod m44_unknown_stack_section;
+    pub(crate) mod m45_short_idle_timeout;
     pub(crate) mod m50_not_locked;
     pub(crate) mod m51_stale_lock;
     pub(crate) mod m52_invalid_lock_entry;

@@ -59,7 +59,9 @@ pub(super) static GROUPS: [Group; 23] = [
     Group::by_id(
         "scaling-and-triggers",
         "Scaling, load balancers and triggers",
-        &["M16", "M37", "M38", "M39", "M40", "M41", "M42", "M43"],
+        &[
+            "M16", "M37", "M38", "M39", "M40", "M41", "M42", "M43", "M45",
+        ],
     ),
     Group::by_id("iam", "IAM", &["M19", "M34", "M35", "M36"]),
     Group::by_id(
