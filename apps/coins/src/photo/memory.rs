@@ -124,13 +124,17 @@ fn first_frame(bytes: &[u8]) -> Result<(Frame<'_>, u8), Error> {
             }
             0xc0..=0xcf if !matches!(kind, 0xc4 | 0xc8 | 0xcc) => {
                 if frame.is_some() {
-                    return Err(damaged("it has two frame headers"));
+                    return Err(damage_error("it has two frame headers"));
                 }
                 frame = Some(Frame::read(segment).ok_or(Error::Truncated)?);
             }
             0xc4 | 0xc8 | 0xcc | 0xdb..=0xfe => {}
             // Markers without a length, which have no place before the first scan.
-            _ => return Err(damaged("it has an unexpected marker before the first scan")),
+            _ => {
+                return Err(damage_error(
+                    "it has an unexpected marker before the first scan",
+                ));
+            }
         }
         at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
     }
@@ -178,12 +182,12 @@ fn webp(bytes: &[u8]) -> Result<(u32, u32, u64), Error> {
             let size = |at: usize| (short(at) | u32::from(data[at + 2]) << 16) + 1;
             (size(4), size(7), EXTENDED)
         }
-        _ => return Err(damaged("its first chunk is unknown")),
+        _ => return Err(damage_error("its first chunk is unknown")),
     };
     Ok(DecodingCost::per_pixel(width, height, bytes_per_pixel))
 }
 
-fn damaged(reason: &str) -> Error {
+fn damage_error(reason: &str) -> Error {
     Error::Damaged {
         reason: reason.to_owned(),
     }

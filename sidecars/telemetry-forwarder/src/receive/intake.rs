@@ -76,7 +76,7 @@ impl Intake {
         mut request: Bytes,
         memory: HeldMemory,
     ) -> Result<(), Status> {
-        let items = validate(signal, &request).map_err(malformed)?;
+        let items = validate(signal, &request).map_err(malformed_error)?;
         if items == 0 {
             // OTLP asks for success when a request carries no data; there is nothing to send.
             return Ok(());
@@ -95,7 +95,7 @@ impl Intake {
             return Err(BodyError::from(ReceiveError::Busy).into());
         };
 
-        if let Cow::Owned(pruned) = prune(signal, &request).map_err(malformed)? {
+        if let Cow::Owned(pruned) = prune(signal, &request).map_err(malformed_error)? {
             request = pruned.into();
         }
         let enriched = match enrich_within(&request, attributes, max_bytes) {
@@ -105,7 +105,7 @@ impl Intake {
                 let message = format!("{error}, over {max_bytes} bytes; send smaller requests");
                 return Err(Status::new(Code::ResourceExhausted, message));
             }
-            Err(EnrichError::Wire(error)) => return Err(malformed(error)),
+            Err(EnrichError::Wire(error)) => return Err(malformed_error(error)),
         };
         drop(request);
 
@@ -174,7 +174,7 @@ impl From<BodyError> for Status {
     }
 }
 
-fn malformed(error: impl std::fmt::Display) -> Status {
+fn malformed_error(error: impl std::fmt::Display) -> Status {
     Status::new(Code::InvalidArgument, error.to_string())
 }
 

@@ -237,7 +237,7 @@ impl HeldMemory {
     }
 
     /// Resolves when the body must make room for others.
-    pub(super) async fn evicted(&self) {
+    pub(super) async fn wait_for_eviction(&self) {
         self.evicted.notified().await;
         record_refused("body_memory");
     }
@@ -307,7 +307,7 @@ mod tests {
 
         let mut newcomer = pool.hold(client(3));
         let ending = async {
-            slow.evicted().await;
+            slow.wait_for_eviction().await;
             drop(slow);
         };
         let (grown, ()) = tokio::join!(newcomer.grow(1 << 10), ending);

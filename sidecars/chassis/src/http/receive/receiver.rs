@@ -63,7 +63,7 @@ impl BodyReceiver {
                 // What has already arrived first, so that a part is never taken for late.
                 biased;
                 frame = body.frame() => frame,
-                () = self.held.evicted() => return Err(ReceiveError::Busy),
+                () = self.held.wait_for_eviction() => return Err(ReceiveError::Busy),
                 () = sleep_until(wait) => {
                     self.check_time()?;
                     continue;
