@@ -271,21 +271,21 @@ mod tests {
         BodyPool::new(limits, MemoryBudget::new(kibibytes << 10))
     }
 
-    fn client(number: u8) -> Option<IpAddr> {
-        Some([10, 0, 0, number].into())
+    fn hold(pool: &BodyPool, client: u8) -> HeldMemory {
+        pool.hold(Some([10, 0, 0, client].into()))
     }
 
     #[tokio::test(start_paused = true)]
     async fn limits_the_memory_of_one_client_and_of_all() {
         let pool = pool(4);
-        let mut first = pool.hold(client(1));
+        let mut first = hold(&pool, 1);
         let alone = first.grow((3 << 10) + 1).await;
         assert!(matches!(alone, Err(ReceiveError::TooLarge { .. })));
         first.grow(3 << 10).await.unwrap();
-        let mut second = pool.hold(client(1));
+        let mut second = hold(&pool, 1);
         assert!(matches!(second.grow(1).await, Err(ReceiveError::Busy)));
 
-        let mut other = pool.hold(client(2));
+        let mut other = hold(&pool, 2);
         other.grow(1 << 10).await.unwrap();
         assert!(matches!(other.grow(1).await, Err(ReceiveError::Busy)));
         first.complete();
@@ -296,16 +296,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_slowest_body_of_the_largest_client_makes_room() {
         let pool = pool(4);
-        let mut small = pool.hold(client(1));
+        let mut small = hold(&pool, 1);
         small.grow(1 << 10).await.unwrap();
-        let mut slow = pool.hold(client(2));
+        let mut slow = hold(&pool, 2);
         slow.grow(1 << 10).await.unwrap();
         sleep(Duration::from_secs(10)).await;
-        let mut fast = pool.hold(client(2));
+        let mut fast = hold(&pool, 2);
         fast.grow(2 << 10).await.unwrap();
         sleep(Duration::from_secs(2)).await;
 
-        let mut newcomer = pool.hold(client(3));
+        let mut newcomer = hold(&pool, 3);
         let ending = async {
             slow.wait_for_eviction().await;
             drop(slow);
@@ -317,12 +317,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_complete_body_makes_no_room() {
         let pool = pool(4);
-        let mut complete = pool.hold(client(1));
+        let mut complete = hold(&pool, 1);
         complete.grow(3 << 10).await.unwrap();
         complete.complete();
         sleep(Duration::from_secs(10)).await;
 
-        let mut newcomer = pool.hold(client(2));
+        let mut newcomer = hold(&pool, 2);
         assert!(matches!(
             newcomer.grow(2 << 10).await,
             Err(ReceiveError::Busy)
