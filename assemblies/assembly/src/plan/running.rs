@@ -87,12 +87,11 @@ fn check_idle_timeout(wiring: &Wiring) -> Option<Finding> {
 
     let member = wiring.assembly.members.get(public.member)?;
     let file = member.component.file();
-    let (text, location) = match member.settings.get(IDLE_TIMEOUT) {
-        Some(setting) => (setting.text.clone(), setting.location.clone()),
-        None => {
-            let default = file.settings.get(IDLE_TIMEOUT)?.default.as_ref()?;
-            (default.as_str()?.to_owned(), member.location.clone())
-        }
+    let (text, location) = if let Some(setting) = member.settings.get(IDLE_TIMEOUT) {
+        (setting.text.clone(), setting.location.clone())
+    } else {
+        let default = file.settings.get(IDLE_TIMEOUT)?.default.as_ref()?;
+        (default.as_str()?.to_owned(), member.location.clone())
     };
 
     let timeout = SettingFormat::parse_duration(&text)?;
@@ -166,4 +165,4 @@ fn triggering_key(on_demand: &OnDemand, text: &str) -> Option<String> {
 /// The setting of the components for how long a connection stays open between requests.
 const IDLE_TIMEOUT: &str = "limits.idle_timeout";
 /// The idle timeout of an Application Load Balancer, unless it is changed (`idle_timeout.timeout_seconds`).
-const BALANCER_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const BALANCER_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
