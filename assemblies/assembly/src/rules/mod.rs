@@ -58,6 +58,7 @@ ecs_rules::rule_modules! {
     pub(crate) mod m46_same_names;
     pub(crate) mod m47_scaling_from_zero;
     pub(crate) mod m48_unused_telemetry;
+    pub(crate) mod m49_short_idle_timeout;
     pub(crate) mod m50_not_locked;
     pub(crate) mod m51_stale_lock;
     pub(crate) mod m52_invalid_lock_entry;

@@ -64,7 +64,7 @@ pub(super) static GROUPS: [Group; 26] = [
         "scaling-and-triggers",
         "Scaling, load balancers and triggers",
         &[
-            "M16", "M37", "M38", "M39", "M40", "M41", "M42", "M43", "M47",
+            "M16", "M37", "M38", "M39", "M40", "M41", "M42", "M43", "M47", "M49",
         ],
     ),
     Group::by_id("iam", "IAM", &["M19", "M34", "M35", "M36"]),
