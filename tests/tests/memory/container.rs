@@ -50,8 +50,8 @@ impl Container {
             )
             .arg(binary(name))
             .arg("serve")
-            // The images are built with musl, which returns a large allocation to the kernel when it is freed. glibc
-            // does so only above a threshold that it raises up to 32 MiB (mallopt(3)), unless it is set.
+            // As in the images: glibc returns a large allocation to the kernel only above a threshold that it raises up
+            // to 32 MiB (mallopt(3)), unless it is set.
             .env("MALLOC_MMAP_THRESHOLD_", "131072")
             .stdout(Stdio::null());
         for (variable, value) in settings {
