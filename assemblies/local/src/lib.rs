@@ -92,3 +92,4 @@ pub use run_folder::parse_run_name;
 pub use session::Report;
 pub use stub::{Stub, parse_stub};
 pub use target::Target;
+pub use task_runner::metadata::rfc3339;

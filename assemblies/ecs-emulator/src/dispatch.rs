@@ -1,0 +1,43 @@
+//! Finds the operation of a call.
+
+use serde_json::Value;
+
+use crate::api_error::ApiError;
+use crate::request::Call;
+use crate::state::State;
+use crate::{clusters, tags, task_definitions};
+
+/// An operation: a function from the state and a call to a response.
+pub(crate) type Operation = fn(&mut State, &Call) -> Result<Value, ApiError>;
+
+/// The value of `X-Amz-Target` before the operation, by service.
+pub(crate) const ECS_TARGET: &str = "AmazonEC2ContainerServiceV20141113";
+
+/// Returns an operation of ECS by its name.
+pub(crate) fn find_ecs(name: &str) -> Result<Operation, ApiError> {
+    Ok(match name {
+        "CreateCluster" => clusters::create,
+        "DescribeClusters" => clusters::describe,
+        "ListClusters" => clusters::list,
+        "DeleteCluster" => clusters::delete,
+        "UpdateCluster" | "UpdateClusterSettings" => clusters::update,
+        "PutClusterCapacityProviders" => clusters::put_capacity_providers,
+        "RegisterTaskDefinition" => task_definitions::register,
+        "DescribeTaskDefinition" => task_definitions::describe,
+        "DeregisterTaskDefinition" => task_definitions::deregister,
+        "DeleteTaskDefinitions" => task_definitions::delete,
+        "ListTaskDefinitions" => task_definitions::list,
+        "ListTaskDefinitionFamilies" => task_definitions::list_families,
+        "TagResource" => tags::tag,
+        "UntagResource" => tags::untag,
+        "ListTagsForResource" => tags::list,
+        _ => return Err(unsupported(name)),
+    })
+}
+
+/// Returns the error for an operation that the emulator does not have.
+pub(crate) fn unsupported(name: &str) -> ApiError {
+    let message =
+        format!("the ECS emulator does not have the operation '{name}'; see docs/emulator.md");
+    ApiError::new("UnknownOperationException", message)
+}

@@ -1,0 +1,53 @@
+//! The ECS API on a local port. Its tasks really run, as processes of this host.
+//!
+//! # Tour
+//!
+//! ```text
+//! request ─server─▶ access ─▶ signature ─▶ faults ─▶ dispatch ─▶ an operation on State ─▶ response
+//!                                                                        │
+//!                                     runner thread ◀── queued and stopping tasks
+//!                                          │
+//!                                 local::TaskProcess, one per task
+//! ```
+//!
+//! [`serve`] takes a [`Config`], a listener and two futures: one that stops all tasks, and one that kills them. All
+//! state is in memory, behind one lock; an operation is a function from the state and a request to a response. One
+//! thread, the runner, starts, polls and stops the processes of the tasks, and updates the state.
+//!
+//! | module | does |
+//! |---|---|
+//! | `config`, `error` | what the caller passes and gets |
+//! | `keys` | access keys of one run, and the files that have them |
+//! | `server`, `request`, `response` | HTTP: limits, bodies, errors in the format of AWS |
+//! | `access` | refuses requests of web pages |
+//! | `signature` | verifies Signature Version 4 |
+//! | `faults` | answers with errors by rule |
+//! | `dispatch` | finds the operation |
+//! | `state`, `arn`, `page` | the state, names of resources, pages of lists |
+//! | `clusters`, `task_definitions`, `tasks`, `tags`, `settings`, `sts` | the operations |
+//! | `runner` | runs the tasks |
+//! | `event_log` | writes events in the format of EventBridge |
+
+mod access;
+mod api_error;
+mod arn;
+mod clusters;
+mod config;
+mod dispatch;
+mod error;
+mod keys;
+mod page;
+mod request;
+mod response;
+mod server;
+mod signature;
+mod state;
+mod sts;
+mod tags;
+mod task_definitions;
+mod time;
+
+pub use config::Config;
+pub use error::Error;
+pub use keys::Keys;
+pub use server::serve;
