@@ -147,11 +147,11 @@ impl Scheduler {
         deployment.end(Status::Successful, now);
         (deployment.production_weight, deployment.test_weight) = (100.0, 100.0);
 
-        let (number, target) = (deployment.number, deployment.target);
-        self.stable = Some(target);
-        actions.push(Action::Report(Note::Completed { deployment: number }));
+        let revision = deployment.target;
+        self.stable = Some(revision);
+        actions.push(Action::Report(Note::Completed { revision }));
         actions.push(Action::Publish {
-            deployment: number,
+            revision,
             outcome: Outcome::Completed,
             reason: "completed".to_owned(),
         });
@@ -180,7 +180,7 @@ impl Scheduler {
         (deployment.production_weight, deployment.test_weight) = (0.0, 0.0);
         actions.push(Action::Report(Note::Failed { deployment: number }));
         actions.push(Action::Publish {
-            deployment: number,
+            revision: deployment.target,
             outcome: Outcome::Failed,
             reason: reason.to_owned(),
         });
@@ -201,10 +201,7 @@ impl Scheduler {
             started_at: now,
             revision,
         });
-        actions.push(Action::Report(Note::RollingBack {
-            deployment: number,
-            revision,
-        }));
+        actions.push(Action::Report(Note::RollingBack { revision }));
     }
 
     fn finish_rollback(&mut self, now: Time, actions: &mut Vec<Action>) {
@@ -218,10 +215,9 @@ impl Scheduler {
         };
 
         deployment.end(Status::RollbackSuccessful, now);
-        let number = deployment.number;
-        actions.push(Action::Report(Note::Completed { deployment: number }));
+        actions.push(Action::Report(Note::Completed { revision: stable }));
         actions.push(Action::Publish {
-            deployment: number,
+            revision: stable,
             outcome: Outcome::Completed,
             reason: "rolled back".to_owned(),
         });

@@ -18,6 +18,13 @@ pub(crate) struct DeploymentConfig {
     pub(crate) early_success: Option<EarlySuccess>,
 }
 
+impl DeploymentConfig {
+    /// Returns whether the source revision keeps its tasks until the end.
+    pub(crate) fn keeps_source(&self) -> bool {
+        self.strategy != Strategy::Rolling
+    }
+}
+
 impl Default for DeploymentConfig {
     fn default() -> Self {
         Self {

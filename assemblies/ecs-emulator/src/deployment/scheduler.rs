@@ -171,7 +171,7 @@ pub(crate) enum Action {
     Report(Note),
     /// Report to EventBridge.
     Publish {
-        deployment: u64,
+        revision: u64,
         outcome: Outcome,
         reason: String,
     },
@@ -190,13 +190,12 @@ pub(crate) enum StopReason {
 pub(crate) enum Note {
     SteadyState,
     Completed {
-        deployment: u64,
+        revision: u64,
     },
     Failed {
         deployment: u64,
     },
     RollingBack {
-        deployment: u64,
         revision: u64,
     },
     Unhealthy {
@@ -336,7 +335,7 @@ impl Scheduler {
         (self.is_steady, self.is_stuck) = (false, false);
         self.retries.remove(&revision);
         actions.push(Action::Publish {
-            deployment: number,
+            revision,
             outcome: Outcome::InProgress,
             reason: "in progress".to_owned(),
         });

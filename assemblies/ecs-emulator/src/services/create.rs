@@ -1,0 +1,144 @@
+//! CreateService.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::SystemTime;
+
+use serde_json::{Map, Value, json};
+use task_definition::Tag;
+
+use super::settings::{Definition, Settings};
+use super::{Key, Revision, Service, Status, document, random_deployment_id, random_number};
+use crate::api_error::ApiError;
+use crate::clusters;
+use crate::deployment::{Event, Scheduler, Timing};
+use crate::request::Call;
+use crate::state::State;
+use crate::tags;
+
+/// `CreateService`. The same client token with the same request returns the service that exists.
+pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
+    let mut fields = call.body().as_object().cloned().unwrap_or_default();
+    let cluster = clusters::resolve(state, fields.get("cluster").and_then(Value::as_str))?;
+    let tags = read_tags(&fields)?;
+    let token = fields
+        .get("clientToken")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+
+    if !fields.contains_key("desiredCount") {
+        return Err(ApiError::invalid_parameter(
+            "desiredCount is required for REPLICA services.",
+        ));
+    }
+    // Without a launch type and a strategy, tasks run on the only capacity that there is.
+    if !fields.contains_key("launchType") && !fields.contains_key("capacityProviderStrategy") {
+        fields.insert("launchType".to_owned(), json!("FARGATE"));
+    }
+    let settings = Settings::new(fields)?;
+    let key: Key = (cluster.clone(), settings.input.service_name.clone());
+    if let Some(existing) = find_repeated(state, &key, token.as_deref(), call.body())? {
+        return Ok(json!({ "service": existing }));
+    }
+    let definition = settings.find_definition(state)?;
+    if state.services.by_key.len() >= MAX_SERVICES {
+        let message = format!("the emulator has at most {MAX_SERVICES} services; restart it");
+        return Err(ApiError::client(message));
+    }
+
+    let service = Service {
+        cluster,
+        name: key.1.clone(),
+        status: Status::Active,
+        created: call.now,
+        scheduler: Scheduler::new(settings.desired(), Timing::new(state.options.time_scale)),
+        settings,
+        tags,
+        token: token.map(|token| (token, call.body().clone())),
+        revisions: BTreeMap::new(),
+        deployment_ids: BTreeMap::new(),
+        tasks: BTreeMap::new(),
+        messages: VecDeque::new(),
+        routes: Vec::new(),
+    };
+    state.services.by_key.insert(key.clone(), service);
+    deploy(state, &key, definition, call.now);
+    Ok(json!({ "service": document::with_tags(state, &key) }))
+}
+
+fn read_tags(fields: &Map<String, Value>) -> Result<Vec<Tag>, ApiError> {
+    let tags = fields.get("tags").cloned().unwrap_or_else(|| json!([]));
+    let tags: Vec<Tag> = serde_json::from_value(tags)
+        .map_err(|why| ApiError::new("SerializationException", format!("/tags: {why}")))?;
+    tags::check(&tags)?;
+    Ok(tags)
+}
+
+/// Returns the service that an earlier call with this token has created. Another call for a service that exists is
+/// an error.
+fn find_repeated(
+    state: &State,
+    key: &Key,
+    token: Option<&str>,
+    body: &Value,
+) -> Result<Option<Value>, ApiError> {
+    let Some(service) = state.services.by_key.get(key) else {
+        return Ok(None);
+    };
+    let is_same = service
+        .token
+        .as_ref()
+        .is_some_and(|(own, request)| Some(own.as_str()) == token && request == body);
+    match service.status {
+        Status::Inactive => Ok(None),
+        Status::Active if is_same => Ok(Some(document::with_tags(state, key))),
+        Status::Active => Err(ApiError::invalid_parameter(
+            "Creation of service was not idempotent.",
+        )),
+        Status::Draining => Err(ApiError::invalid_parameter(
+            "Unable to Start a service that is still Draining.",
+        )),
+    }
+}
+
+/// Creates a revision of the service's settings and deploys it.
+pub(super) fn deploy(state: &mut State, key: &Key, definition: Definition, now: SystemTime) {
+    let Some(service) = state.services.by_key.get_mut(key) else {
+        return;
+    };
+    let number = service
+        .revisions
+        .keys()
+        .next_back()
+        .map_or(1, |last| last + 1);
+    let revision = Revision {
+        id: random_number(),
+        deployment_id: format!("ecs-svc/{}", random_number()),
+        created: now,
+        settings: service.settings.clone(),
+        definition: definition.definition,
+        definition_number: definition.number,
+        definition_tags: definition.tags,
+        definition_arn: definition.arn,
+    };
+    service.revisions.insert(number, revision);
+
+    let deployment = service
+        .scheduler
+        .deployments()
+        .next_back()
+        .map_or(1, |last| last.number + 1);
+    service
+        .deployment_ids
+        .insert(deployment, random_deployment_id());
+    let config = service.settings.config.clone();
+    state.send(
+        key,
+        Event::Deploy {
+            revision: number,
+            config,
+        },
+        now,
+    );
+}
+
+const MAX_SERVICES: usize = 1000;
