@@ -153,6 +153,12 @@ struct DeleteCluster {
 pub(crate) fn delete(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let input: DeleteCluster = call.read()?;
     let name = resolve(state, Some(&input.cluster))?;
+    if state.tasks.count_in(&name) != (0, 0) {
+        return Err(ApiError::new(
+            "ClusterContainsTasksException",
+            "The Cluster cannot be deleted while Tasks are active.",
+        ));
+    }
     if let Some(cluster) = state.clusters.get_mut(&name) {
         cluster.is_active = false;
     }
@@ -249,13 +255,14 @@ fn to_json(state: &State, name: &str, include: Include) -> Value {
     let Some(cluster) = state.clusters.get(name) else {
         return Value::Null;
     };
+    let (running, pending) = state.tasks.count_in(name);
     let mut value = json!({
         "clusterArn": arn(&state.owner, name),
         "clusterName": name,
         "status": if cluster.is_active { "ACTIVE" } else { "INACTIVE" },
         "registeredContainerInstancesCount": 0,
-        "runningTasksCount": 0,
-        "pendingTasksCount": 0,
+        "runningTasksCount": running,
+        "pendingTasksCount": pending,
         "activeServicesCount": 0,
         "statistics": [],
         "tags": [],

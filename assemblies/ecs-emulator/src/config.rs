@@ -1,6 +1,9 @@
 //! What the caller passes.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+
+use crate::FaultRules;
 
 /// The settings of an emulator.
 #[derive(Debug, Clone)]
@@ -13,16 +16,40 @@ pub struct Config {
     pub account: String,
     /// The number of tasks that may run at the same time; RunTask answers with a capacity failure beyond it.
     pub max_tasks: usize,
+    /// The program that runs a task: `assemble`.
+    pub executable: PathBuf,
+    /// Options of `up` for every task.
+    pub options: Vec<OsString>,
+    /// Options of `up` for tasks that have a container of this name.
+    pub container_options: Vec<ContainerOption>,
+    /// The file of events; `None` is `.assemble/emulator/events.jsonl`.
+    pub events: Option<PathBuf>,
+    /// Faults to answer with.
+    pub faults: FaultRules,
+}
+
+/// An option of `up` that names a container, such as `--program=app=FILE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerOption {
+    /// The container.
+    pub container: String,
+    /// The whole argument.
+    pub argument: OsString,
 }
 
 impl Config {
     /// Creates the configuration of a project, with the defaults of `assemble emulate`.
-    pub fn new(root: PathBuf) -> Self {
+    pub fn new(root: PathBuf, executable: PathBuf) -> Self {
         Self {
             root,
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
             max_tasks: MAX_TASKS,
+            executable,
+            options: Vec::new(),
+            container_options: Vec::new(),
+            events: None,
+            faults: FaultRules::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::api_error::ApiError;
 use crate::request::Call;
 use crate::state::State;
-use crate::{clusters, tags, task_definitions};
+use crate::{clusters, settings, tags, task_definitions, tasks};
 
 /// An operation: a function from the state and a call to a response.
 pub(crate) type Operation = fn(&mut State, &Call) -> Result<Value, ApiError>;
@@ -28,6 +28,18 @@ pub(crate) fn find_ecs(name: &str) -> Result<Operation, ApiError> {
         "DeleteTaskDefinitions" => task_definitions::delete,
         "ListTaskDefinitions" => task_definitions::list,
         "ListTaskDefinitionFamilies" => task_definitions::list_families,
+        "RunTask" => tasks::run,
+        "StopTask" => tasks::stop,
+        "DescribeTasks" => tasks::describe,
+        "ListTasks" => tasks::list,
+        "ExecuteCommand" => tasks::execute_command,
+        "GetTaskProtection" => tasks::get_protection,
+        "UpdateTaskProtection" => tasks::update_protection,
+        "ListContainerInstances" => tasks::list_container_instances,
+        "DescribeCapacityProviders" => settings::describe_capacity_providers,
+        "ListAccountSettings" => settings::list,
+        "PutAccountSetting" | "PutAccountSettingDefault" => settings::put,
+        "DeleteAccountSetting" => settings::delete,
         "TagResource" => tags::tag,
         "UntagResource" => tags::untag,
         "ListTagsForResource" => tags::list,

@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn writes_files_for_their_owner_only_and_removes_them() {
         let root = tempfile::tempdir().unwrap();
-        let config = Config::new(root.path().to_owned());
+        let config = Config::new(root.path().to_owned(), "assemble".into());
         let keys = Keys::generate().unwrap();
         let files = keys
             .write(&config, "127.0.0.1:4000".parse().unwrap())

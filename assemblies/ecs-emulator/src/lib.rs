@@ -10,8 +10,8 @@
 //!                                 local::TaskProcess, one per task
 //! ```
 //!
-//! [`serve`] takes a [`Config`], a listener and two futures: one that stops all tasks, and one that kills them. All
-//! state is in memory, behind one lock; an operation is a function from the state and a request to a response. One
+//! An [`Emulator`] has a [`Config`] and a listener. [`Emulator::serve`] takes two futures: one that stops all tasks, and
+//! one that kills those that are left. All state is in memory, behind one lock; an operation is a function from the state and a request to a response. One
 //! thread, the runner, starts, polls and stops the processes of the tasks, and updates the state.
 //!
 //! | module | does |
@@ -35,19 +35,25 @@ mod clusters;
 mod config;
 mod dispatch;
 mod error;
+mod event_log;
+mod faults;
 mod keys;
 mod page;
 mod request;
 mod response;
+mod runner;
 mod server;
+mod settings;
 mod signature;
 mod state;
 mod sts;
 mod tags;
 mod task_definitions;
+mod tasks;
 mod time;
 
-pub use config::Config;
+pub use config::{Config, ContainerOption};
 pub use error::Error;
-pub use keys::Keys;
-pub use server::serve;
+pub use faults::FaultRules;
+pub use keys::{KeyFiles, Keys};
+pub use server::Emulator;

@@ -1,8 +1,12 @@
 //! The HTTP server: accepts connections, limits them, and passes requests on.
 
-use std::convert::Infallible;
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -11,7 +15,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use local::Project;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -19,43 +25,160 @@ use tokio::time::{sleep, timeout};
 use crate::api_error::ApiError;
 use crate::arn::random_uuid;
 use crate::dispatch::{self, ECS_TARGET};
-use crate::keys::Keys;
+use crate::event_log::EventLog;
+use crate::faults::{Fault, Faults};
+use crate::keys::{KeyFiles, Keys, private_folder};
 use crate::request::Call;
 use crate::response::{Output, Protocol, refuse, to_response};
+use crate::runner::{Runner, Signal};
 use crate::signature::{SignedRequest, verify};
 use crate::state::State;
-use crate::{Config, Error, access, sts};
+use crate::{Config, Error, access, sts, tasks};
 
-/// Serves the API on a loopback listener until `shutdown` completes.
-pub async fn serve(
+/// An emulator that is ready to serve.
+#[derive(Debug)]
+pub struct Emulator {
     config: Config,
-    keys: Keys,
     listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), Error> {
-    let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        return Err(Error::NotLoopback(address));
+    shared: Arc<Shared>,
+    signals: Receiver<Signal>,
+    events: EventLog,
+    key_files: KeyFiles,
+    /// Held until the emulator ends: two of them would replace each other's files.
+    _lock: File,
+}
+
+impl Emulator {
+    /// Creates keys, and the files of the emulator. The listener must be on a loopback address.
+    pub fn new(config: Config, listener: TcpListener) -> Result<Self, Error> {
+        let address = listener.local_addr()?;
+        if !address.ip().is_loopback() {
+            return Err(Error::NotLoopback(address));
+        }
+        let folder = private_folder(&config.root)?;
+        let lock = lock(&folder)?;
+        let events = config.events.clone();
+        let events = EventLog::create(events.unwrap_or_else(|| folder.join("events.jsonl")))?;
+        let keys = Keys::generate()?;
+        let key_files = keys.write(&config, address)?;
+
+        let (sender, signals) = sync_channel(SIGNALS);
+        let shared = Shared {
+            state: Mutex::new(State::new(&config)),
+            faults: Mutex::new(Faults::new(&config.faults)),
+            keys,
+            signals: sender,
+        };
+        Ok(Self {
+            config,
+            listener,
+            shared: Arc::new(shared),
+            signals,
+            events,
+            key_files,
+            _lock: lock,
+        })
     }
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State::new(&config)),
-        keys,
-    });
-    accept_until(shutdown, &listener, &shared).await;
-    Ok(())
+
+    /// Returns the address of the API.
+    pub fn address(&self) -> Result<SocketAddr, Error> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Returns the keys with which clients sign.
+    pub fn keys(&self) -> &Keys {
+        &self.shared.keys
+    }
+
+    /// Returns the files that have the keys.
+    pub fn key_files(&self) -> &KeyFiles {
+        &self.key_files
+    }
+
+    /// Serves the API until `shutdown` completes, and then stops all tasks; `kill` kills those that are left.
+    pub async fn serve(
+        self,
+        shutdown: impl Future<Output = ()>,
+        kill: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let project = Project::new(self.config.root.clone(), ISSUER.to_owned());
+        let runner = Runner::new(
+            Arc::clone(&self.shared),
+            self.config,
+            project,
+            self.events,
+            self.signals,
+        );
+        let handle = Handle::current();
+        let thread = thread::Builder::new()
+            .name("runner".to_owned())
+            .spawn(move || {
+                // Processes are started in the runtime, which reaps them.
+                let _context = handle.enter();
+                runner.run();
+            })?;
+
+        accept_until(shutdown, &self.listener, &self.shared).await;
+        drop(self.listener);
+        self.shared.send(Signal::StopAll).await;
+        let mut ended = tokio::task::spawn_blocking(|| thread.join());
+        tokio::select! {
+            _ = &mut ended => return Ok(()),
+            () = kill => self.shared.send(Signal::KillAll).await,
+        }
+        let _ = ended.await;
+        Ok(())
+    }
+}
+
+/// Locks the emulator's directory for this process.
+fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join("lock");
+    let failure = |source| Error::File {
+        act: "write",
+        path: path.clone(),
+        source,
+    };
+    let file = File::create(&path).map_err(failure)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::AlreadyRunning),
+        Err(TryLockError::Error(source)) => Err(failure(source)),
+    }
 }
 
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
+    faults: Mutex<Faults>,
     keys: Keys,
+    signals: SyncSender<Signal>,
 }
 
 impl Shared {
     /// Locks the state. Operations change it only once they can no longer fail, so one that panicked leaves it usable.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_fault(&self, operation: &str) -> Option<Fault> {
+        self.faults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .next(operation)
+    }
+
+    /// Wakes the runner. If the channel is full, it is awake.
+    fn wake(&self) {
+        let _ = self.signals.try_send(Signal::Changed);
+    }
+
+    /// Sends a signal that must arrive.
+    async fn send(&self, signal: Signal) {
+        while let Err(TrySendError::Full(_)) = self.signals.try_send(signal) {
+            sleep(ACCEPT_PAUSE).await;
+        }
     }
 }
 
@@ -109,10 +232,15 @@ async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
     let _ = served.await;
 }
 
+/// A connection that is closed instead of answered.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut by a fault rule")]
+struct Cut;
+
 async fn handle(
     request: Request<Incoming>,
     shared: Arc<Shared>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Full<Bytes>>, Cut> {
     if let Some(why) = access::find_refusal(request.headers()) {
         return Ok(refuse(StatusCode::FORBIDDEN, why));
     }
@@ -145,14 +273,43 @@ async fn handle(
     };
 
     let request_id = random_uuid();
-    let target = Target::read(&parts.headers);
-    let result =
-        target.and_then(|target| call(target, &parts.headers, &body, &shared, &request_id));
+    let result = answer(&parts.headers, &body, &shared, &request_id).await?;
     Ok(to_response(
         result,
         target_protocol(&parts.headers),
         &request_id,
     ))
+}
+
+/// Verifies a call, and carries it out unless a fault rule says otherwise.
+async fn answer(
+    headers: &HeaderMap,
+    body: &[u8],
+    shared: &Shared,
+    request_id: &str,
+) -> Result<Result<Output, ApiError>, Cut> {
+    let target =
+        match Target::read(headers).and_then(|target| authorize(target, headers, body, shared)) {
+            Ok(target) => target,
+            Err(error) => return Ok(Err(error)),
+        };
+    let fault = shared.next_fault(target.operation());
+    match fault {
+        Some(Fault::Error(error)) => return Ok(Err(error)),
+        Some(Fault::NoCapacity) if target.operation() == "RunTask" => {
+            return Ok(Ok(Output::Json(tasks::no_capacity())));
+        }
+        Some(Fault::Cut) => return Err(Cut),
+        Some(Fault::Delay(delay)) => sleep(delay).await,
+        Some(Fault::NoCapacity | Fault::CutAfter) | None => {}
+    }
+
+    let result = call(target, body, shared, request_id);
+    shared.wake();
+    match fault {
+        Some(Fault::CutAfter) => Err(Cut),
+        _ => Ok(result),
+    }
 }
 
 /// The service and the operation that a request is for.
@@ -163,6 +320,14 @@ enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
+    /// Returns the name of the operation, for fault rules.
+    fn operation(self) -> &'a str {
+        match self {
+            Self::Ecs(name) => name,
+            Self::Sts => "GetCallerIdentity",
+        }
+    }
+
     fn read(headers: &'a HeaderMap) -> Result<Self, ApiError> {
         let header = headers
             .get("x-amz-target")
@@ -197,42 +362,53 @@ fn target_protocol(headers: &HeaderMap) -> Protocol {
     }
 }
 
+/// Verifies the signature of a call.
+fn authorize<'a>(
+    target: Target<'a>,
+    headers: &HeaderMap,
+    body: &[u8],
+    shared: &Shared,
+) -> Result<Target<'a>, ApiError> {
+    let region = shared.state().owner.region.clone();
+    let (service, region) = match target {
+        Target::Ecs(_) => ("ecs", Some(region.as_str())),
+        // Clients sign for the region of the global endpoint too.
+        Target::Sts => ("sts", None),
+    };
+    let request = SignedRequest {
+        headers,
+        body,
+        service,
+        region,
+    };
+    verify(request, &shared.keys, SystemTime::now())?;
+    Ok(target)
+}
+
 /// Carries out a call.
 fn call(
     target: Target,
-    headers: &HeaderMap,
     body: &[u8],
     shared: &Shared,
     request_id: &str,
 ) -> Result<Output, ApiError> {
-    let now = SystemTime::now();
-    let owner = shared.state().owner.clone();
-    let (service, region) = match target {
-        Target::Ecs(_) => ("ecs", Some(owner.region.as_str())),
-        // Clients sign for the region of the global endpoint too.
-        Target::Sts => ("sts", None),
-    };
-    verify(
-        SignedRequest {
-            headers,
-            body,
-            service,
-            region,
-        },
-        &shared.keys,
-        now,
-    )?;
-
     match target {
-        Target::Sts => sts::call(body, &owner, &shared.keys.id, request_id).map(Output::Xml),
+        Target::Sts => {
+            let owner = shared.state().owner.clone();
+            sts::call(body, &owner, &shared.keys.id, request_id).map(Output::Xml)
+        }
         Target::Ecs(name) => {
             let operation = dispatch::find_ecs(name)?;
-            let call = Call::parse(body, now)?;
+            let call = Call::parse(body, SystemTime::now())?;
             operation(&mut shared.state(), &call).map(Output::Json)
         }
     }
 }
 
+/// The issuer of development tokens matters to commands that print them, which the emulator does not.
+const ISSUER: &str = "";
+/// The number of signals that may wait; more have no effect.
+const SIGNALS: usize = 16;
 const MAX_CONNECTIONS: usize = 256;
 /// Requests of ECS are smaller: a task definition has at most 64 KiB.
 const MAX_BODY_BYTES: usize = 1 << 20;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::Config;
 use crate::arn::Owner;
 use crate::clusters::Cluster;
+use crate::event_log::Events;
 use crate::task_definitions::TaskDefinitions;
+use crate::tasks::Tasks;
 
 /// Everything the emulator knows; in memory only.
 #[derive(Debug)]
@@ -14,6 +16,13 @@ pub(crate) struct State {
     /// By name, those that are INACTIVE too.
     pub(crate) clusters: BTreeMap<String, Cluster>,
     pub(crate) definitions: TaskDefinitions,
+    pub(crate) tasks: Tasks,
+    /// The number of tasks that may run at the same time.
+    pub(crate) max_tasks: usize,
+    /// The account settings that were set.
+    pub(crate) settings: BTreeMap<String, String>,
+    /// Events that the runner writes.
+    pub(crate) events: Events,
 }
 
 impl State {
@@ -27,6 +36,10 @@ impl State {
             },
             clusters: [(default.name.clone(), default)].into(),
             definitions: TaskDefinitions::default(),
+            tasks: Tasks::default(),
+            max_tasks: config.max_tasks,
+            settings: BTreeMap::new(),
+            events: Events::default(),
         }
     }
 }

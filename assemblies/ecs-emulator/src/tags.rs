@@ -96,6 +96,7 @@ fn find<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut Vec<Tag>, ApiErro
         owner,
         clusters,
         definitions,
+        tasks,
         ..
     } = state;
     let prefix = owner.arn("");
@@ -109,6 +110,10 @@ fn find<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut Vec<Tag>, ApiErro
         "task-definition" => definitions
             .find_mut(name, owner)?
             .map(|revision| &mut revision.tags),
+        "task" => {
+            let id = name.split_once('/').map_or(name, |(_, id)| id);
+            tasks.by_id.get_mut(id).map(|task| &mut task.launch.tags)
+        }
         _ => None,
     };
     found.ok_or_else(missing)

@@ -25,7 +25,7 @@ mod list;
 mod register;
 mod retire;
 
-pub(crate) use document::to_json;
+pub(crate) use document::{compatibilities, to_json};
 pub(crate) use list::{list, list_families};
 pub(crate) use register::register;
 pub(crate) use retire::{delete, deregister};

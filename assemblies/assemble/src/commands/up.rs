@@ -125,12 +125,15 @@ pub(crate) struct Arguments {
     /// Run one task for `--count`.
     #[arg(long = Role::REPLICA, hide = true, value_name = "N")]
     replica: Option<u8>,
+    /// Run one task for `emulate`, with this identity.
+    #[arg(long = Role::TASK, hide = true, value_name = "IDENTITY")]
+    task: Option<local::TaskIdentity>,
 }
 
 impl Arguments {
     fn to_options(&self) -> local::Options {
         local::Options {
-            role: Role::from_options(self.background.as_deref(), self.replica),
+            role: Role::from_options(self.background.as_deref(), self.replica, self.task.clone()),
             what: self.what.clone(),
             env: self.env.clone(),
             env_file: self.env_file.clone(),
