@@ -263,7 +263,7 @@ fn to_json(state: &State, name: &str, include: Include) -> Value {
         "registeredContainerInstancesCount": 0,
         "runningTasksCount": running,
         "pendingTasksCount": pending,
-        "activeServicesCount": 0,
+        "activeServicesCount": state.services.count_in(name),
         "statistics": [],
         "tags": [],
         "settings": [],

@@ -1,7 +1,9 @@
 //! What the caller passes.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::FaultRules;
 
@@ -26,6 +28,30 @@ pub struct Config {
     pub events: Option<PathBuf>,
     /// Faults to answer with.
     pub faults: FaultRules,
+    /// How services run.
+    pub services: ServiceOptions,
+}
+
+/// How services run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceOptions {
+    /// Divides the waits of ECS: bake times, timeouts of hooks, pauses between attempts, and the 40 seconds after
+    /// which a task without health check counts as healthy.
+    pub time_scale: f64,
+    /// Ports of listeners by target group: `NAME`, or `NAME:test` for test traffic. The others are free ports.
+    pub listen: BTreeMap<String, u16>,
+    /// How long a task that is stopped may keep open connections.
+    pub deregistration_delay: Duration,
+}
+
+impl Default for ServiceOptions {
+    fn default() -> Self {
+        Self {
+            time_scale: 1.0,
+            listen: BTreeMap::new(),
+            deregistration_delay: Duration::from_secs(30),
+        }
+    }
 }
 
 /// An option of `up` that names a container, such as `--program=app=FILE`.
@@ -50,6 +76,7 @@ impl Config {
             container_options: Vec::new(),
             events: None,
             faults: FaultRules::default(),
+            services: ServiceOptions::default(),
         }
     }
 }

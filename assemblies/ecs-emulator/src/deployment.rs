@@ -33,11 +33,10 @@ mod status;
 #[cfg(test)]
 mod test_service;
 
-pub(crate) use breaker::BreakerState;
 pub(crate) use config::{DeploymentConfig, Strategy, TimeoutAction};
 pub(crate) use hooks::{HookState, HookStatus};
 pub(crate) use parse::with_defaults;
 pub(crate) use scheduler::{
-    Action, Deployment, Event, Note, Outcome, Phase, Scheduler, StopReason, Time, Timing, step,
+    Action, Deployment, Event, Note, Outcome, Scheduler, StopReason, Time, Timing, step,
 };
-pub(crate) use status::{Stage, Status};
+pub(crate) use status::Status;

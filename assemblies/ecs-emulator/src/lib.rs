@@ -26,6 +26,9 @@
 //! | `state`, `arn`, `page` | the state, names of resources, pages of lists |
 //! | `clusters`, `task_definitions`, `tasks`, `tags`, `settings`, `sts` | the operations |
 //! | `runner` | runs the tasks |
+//! | `services`, `deployment` | keeps the tasks of services running; deploys revisions |
+//! | `listener` | spreads connections over the tasks of a service |
+//! | `scaling_targets` | Application Auto Scaling, stored only |
 //! | `event_log` | writes events in the format of EventBridge |
 
 mod access;
@@ -33,16 +36,20 @@ mod api_error;
 mod arn;
 mod clusters;
 mod config;
+mod deployment;
 mod dispatch;
 mod error;
 mod event_log;
 mod faults;
 mod keys;
+mod listener;
 mod page;
 mod request;
 mod response;
 mod runner;
+mod scaling_targets;
 mod server;
+mod services;
 mod settings;
 mod signature;
 mod state;
@@ -52,7 +59,7 @@ mod task_definitions;
 mod tasks;
 mod time;
 
-pub use config::{Config, ContainerOption};
+pub use config::{Config, ContainerOption, ServiceOptions};
 pub use error::Error;
 pub use faults::FaultRules;
 pub use keys::{KeyFiles, Keys};

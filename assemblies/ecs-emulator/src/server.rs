@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::api_error::ApiError;
 use crate::arn::random_uuid;
-use crate::dispatch::{self, ECS_TARGET};
+use crate::dispatch::{self, ECS_TARGET, Operation, SCALING_TARGET};
 use crate::event_log::EventLog;
 use crate::faults::{Fault, Faults};
 use crate::keys::{KeyFiles, Keys, private_folder};
@@ -33,7 +33,7 @@ use crate::response::{Output, Protocol, refuse, to_response};
 use crate::runner::{Runner, Signal};
 use crate::signature::{SignedRequest, verify};
 use crate::state::State;
-use crate::{Config, Error, access, sts, tasks};
+use crate::{Config, Error, access, services, sts, tasks};
 
 /// An emulator that is ready to serve.
 #[derive(Debug)]
@@ -101,6 +101,7 @@ impl Emulator {
         shutdown: impl Future<Output = ()>,
         kill: impl Future<Output = ()>,
     ) -> Result<(), Error> {
+        let folder = Arc::from(private_folder(&self.config.root)?);
         let project = Project::new(self.config.root.clone(), ISSUER.to_owned());
         let runner = Runner::new(
             Arc::clone(&self.shared),
@@ -118,7 +119,11 @@ impl Emulator {
                 runner.run();
             })?;
 
+        let services = tokio::spawn(services::run(Arc::clone(&self.shared), folder));
         accept_until(shutdown, &self.listener, &self.shared).await;
+        // Before the tasks are stopped, which it would replace.
+        services.abort();
+        let _ = services.await;
         drop(self.listener);
         self.shared.send(Signal::StopAll).await;
         let mut ended = tokio::task::spawn_blocking(|| thread.join());
@@ -170,7 +175,7 @@ impl Shared {
     }
 
     /// Wakes the runner. If the channel is full, it is awake.
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let _ = self.signals.try_send(Signal::Changed);
     }
 
@@ -316,6 +321,7 @@ async fn answer(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target<'a> {
     Ecs(&'a str),
+    Scaling(&'a str),
     Sts,
 }
 
@@ -323,7 +329,7 @@ impl<'a> Target<'a> {
     /// Returns the name of the operation, for fault rules.
     fn operation(self) -> &'a str {
         match self {
-            Self::Ecs(name) => name,
+            Self::Ecs(name) | Self::Scaling(name) => name,
             Self::Sts => "GetCallerIdentity",
         }
     }
@@ -343,6 +349,7 @@ impl<'a> Target<'a> {
         };
         match header.split_once('.') {
             Some((ECS_TARGET, operation)) => Ok(Self::Ecs(operation)),
+            Some((SCALING_TARGET, operation)) => Ok(Self::Scaling(operation)),
             _ => Err(dispatch::unsupported(header)),
         }
     }
@@ -372,6 +379,7 @@ fn authorize<'a>(
     let region = shared.state().owner.region.clone();
     let (service, region) = match target {
         Target::Ecs(_) => ("ecs", Some(region.as_str())),
+        Target::Scaling(_) => ("application-autoscaling", Some(region.as_str())),
         // Clients sign for the region of the global endpoint too.
         Target::Sts => ("sts", None),
     };
@@ -397,12 +405,14 @@ fn call(
             let owner = shared.state().owner.clone();
             sts::call(body, &owner, &shared.keys.id, request_id).map(Output::Xml)
         }
-        Target::Ecs(name) => {
-            let operation = dispatch::find_ecs(name)?;
-            let call = Call::parse(body, SystemTime::now())?;
-            operation(&mut shared.state(), &call).map(Output::Json)
-        }
+        Target::Ecs(name) => carry_out(dispatch::find_ecs(name)?, body, shared),
+        Target::Scaling(name) => carry_out(dispatch::find_scaling(name)?, body, shared),
     }
+}
+
+fn carry_out(operation: Operation, body: &[u8], shared: &Shared) -> Result<Output, ApiError> {
+    let call = Call::parse(body, SystemTime::now())?;
+    operation(&mut shared.state(), &call).map(Output::Json)
 }
 
 /// The issuer of development tokens matters to commands that print them, which the emulator does not.

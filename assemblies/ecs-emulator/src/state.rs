@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::Config;
 use crate::arn::Owner;
 use crate::clusters::Cluster;
 use crate::event_log::Events;
+use crate::scaling_targets::ScalingTargets;
+use crate::services::Services;
 use crate::task_definitions::TaskDefinitions;
 use crate::tasks::Tasks;
+use crate::{Config, ServiceOptions};
 
 /// Everything the emulator knows; in memory only.
 #[derive(Debug)]
@@ -17,6 +19,9 @@ pub(crate) struct State {
     pub(crate) clusters: BTreeMap<String, Cluster>,
     pub(crate) definitions: TaskDefinitions,
     pub(crate) tasks: Tasks,
+    pub(crate) services: Services,
+    pub(crate) scaling: ScalingTargets,
+    pub(crate) options: ServiceOptions,
     /// The number of tasks that may run at the same time.
     pub(crate) max_tasks: usize,
     /// The account settings that were set.
@@ -37,6 +42,9 @@ impl State {
             clusters: [(default.name.clone(), default)].into(),
             definitions: TaskDefinitions::default(),
             tasks: Tasks::default(),
+            services: Services::default(),
+            scaling: ScalingTargets::default(),
+            options: config.services.clone(),
             max_tasks: config.max_tasks,
             settings: BTreeMap::new(),
             events: Events::default(),

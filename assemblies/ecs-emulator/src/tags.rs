@@ -96,6 +96,7 @@ fn find<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut Vec<Tag>, ApiErro
         owner,
         clusters,
         definitions,
+        services,
         tasks,
         ..
     } = state;
@@ -106,6 +107,7 @@ fn find<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut Vec<Tag>, ApiErro
         .ok_or_else(missing)?;
 
     let found = match kind {
+        "service" => services.tags_mut(name),
         "cluster" => clusters.get_mut(name).map(|cluster| &mut cluster.tags),
         "task-definition" => definitions
             .find_mut(name, owner)?

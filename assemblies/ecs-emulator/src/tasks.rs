@@ -147,7 +147,6 @@ impl Task {
     }
 
     /// Returns the address of this host at which a mapped port of a container answers, once it is published.
-    #[expect(dead_code, reason = "services, which register tasks as targets, are not there yet")]
     pub(crate) fn host_address(&self, container: &str, port: u16) -> Option<SocketAddr> {
         let container = self.containers.iter().find(|own| own.name == container)?;
         let is_port = |binding: &&Value| binding["containerPort"] == port;

@@ -6,8 +6,9 @@ use std::ffi::OsString;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use ecs_emulator::{Config, ContainerOption, Emulator, FaultRules};
+use ecs_emulator::{Config, ContainerOption, Emulator, FaultRules, ServiceOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -59,6 +60,15 @@ pub(crate) struct Arguments {
     /// Divide the intervals and start periods of health checks by N.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     fast_health: u32,
+    /// Divide the waits of services (bake times, timeouts of hooks, pauses between attempts) by N.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    time_scale: u32,
+    /// Port of the listener of a target group; TARGET_GROUP:test for test traffic [default: a free port].
+    #[arg(long, value_name = "TARGET_GROUP=PORT", value_parser = parse_listen)]
+    listen: Vec<(String, u16)>,
+    /// Seconds that a task may keep open connections before it is stopped.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=3600))]
+    deregistration_delay: u32,
     /// Allow outgoing connections of tasks to HOST:PORT.
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_reach)]
     reach: Vec<String>,
@@ -132,8 +142,17 @@ impl Arguments {
             container_options: by_container.into_iter().flatten().cloned().collect(),
             events: self.events.clone(),
             faults,
+            services: self.service_options(),
             ..Config::new(project.root().to_owned(), executable)
         })
+    }
+
+    fn service_options(&self) -> ServiceOptions {
+        ServiceOptions {
+            time_scale: self.time_scale.into(),
+            listen: self.listen.iter().cloned().collect(),
+            deregistration_delay: Duration::from_secs(self.deregistration_delay.into()),
+        }
     }
 
     /// Returns the options of `up` that every task gets.
@@ -177,6 +196,14 @@ fn parse_stub(text: &str) -> Result<ContainerOption, String> {
 #[expect(clippy::unnecessary_wraps, reason = "the signature of a value parser")]
 fn parse_skip(text: &str) -> Result<ContainerOption, String> {
     Ok(for_container("skip", text))
+}
+
+fn parse_listen(text: &str) -> Result<(String, u16), String> {
+    let (group, port) = pair(text)?;
+    let port = port
+        .parse()
+        .map_err(|_| format!("`{port}` is no port: use a number from 0 to 65535"))?;
+    Ok((group, port))
 }
 
 fn parse_env(text: &str) -> Result<String, String> {

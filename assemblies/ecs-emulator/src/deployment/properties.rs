@@ -180,7 +180,7 @@ fn without_a_breaker_tasks_are_retried_with_growing_pauses() {
 #[test]
 fn a_task_that_ends_is_replaced() {
     let mut service = TestService::steady(2, &DeploymentConfig::default());
-    let task = *service.scheduler.tasks().keys().next().unwrap();
+    let task = *service.scheduler.tasks.keys().next().unwrap();
     service.send(Event::Stopping {
         task,
         is_failure: false,
@@ -345,7 +345,7 @@ fn early_success_does_not_wait_for_all_tasks() {
     service.deploy(2, Behaviour::Works(100), &config);
     let new: Vec<u64> = service
         .scheduler
-        .tasks()
+        .tasks
         .keys()
         .rev()
         .take(2)

@@ -252,16 +252,6 @@ impl Scheduler {
         self.desired
     }
 
-    /// Returns the tasks.
-    pub(crate) fn tasks(&self) -> &BTreeMap<u64, Task> {
-        &self.tasks
-    }
-
-    /// Returns the last revision whose deployment completed.
-    pub(crate) fn stable(&self) -> Option<u64> {
-        self.stable
-    }
-
     /// Returns the deployments, oldest first.
     pub(crate) fn deployments(&self) -> impl DoubleEndedIterator<Item = &Deployment> {
         self.deployments.iter()

@@ -136,7 +136,7 @@ impl TestService {
 
     /// Returns how many tasks are not being stopped, and how many of them are healthy.
     pub(super) fn counts(&self) -> (u32, u32) {
-        let tasks = || self.scheduler.tasks().values();
+        let tasks = || self.scheduler.tasks.values();
         let active = tasks().filter(|task| task.phase != Phase::Stopping).count();
         let healthy = tasks().filter(|task| task.phase == Phase::Healthy).count();
         (active as u32, healthy as u32)
@@ -144,7 +144,7 @@ impl TestService {
 
     /// Returns the revisions of the tasks.
     pub(super) fn revisions(&self) -> Vec<u64> {
-        let tasks = self.scheduler.tasks().values();
+        let tasks = self.scheduler.tasks.values();
         tasks.map(|task| task.revision).collect()
     }
 

@@ -28,7 +28,7 @@ impl State {
             for action in step(&mut service.scheduler, event, to_time(now)) {
                 match action {
                     // A start that is refused is a failure, after which the scheduler pauses: the loop ends.
-                    Action::Start { task, .. } if self.tasks.alive() >= self.options.max_tasks => {
+                    Action::Start { task, .. } if self.tasks.alive() >= self.max_tasks => {
                         refused += 1;
                         events.push_back(Event::Stopping {
                             task,

@@ -210,7 +210,7 @@ fn check_name(name: &str) -> Result<(), ApiError> {
 /// Reports what the rules for services call an error, all together.
 fn check_rules(value: &Value) -> Result<(), ApiError> {
     let source = Source::new("the service", &format!("{value:#}"));
-    let mut findings = ecs_rules::check_input(&source);
+    let mut findings = ecs_rules::inputs::check_input(&source);
     findings.retain(|finding| finding.severity == Severity::Error);
     if findings.is_empty() {
         return Ok(());
