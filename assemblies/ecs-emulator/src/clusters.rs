@@ -153,6 +153,10 @@ struct DeleteCluster {
 pub(crate) fn delete(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let input: DeleteCluster = call.read()?;
     let name = resolve(state, Some(&input.cluster))?;
+    if state.services.count_in(&name) > 0 {
+        let message = "The Cluster cannot be deleted while Services are active.";
+        return Err(ApiError::new("ClusterContainsServicesException", message));
+    }
     if state.tasks.count_in(&name) != (0, 0) {
         return Err(ApiError::new(
             "ClusterContainsTasksException",

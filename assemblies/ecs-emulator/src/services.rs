@@ -45,6 +45,8 @@ mod perform;
 mod probe;
 mod route;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod ticker;
 mod update;
 

@@ -371,3 +371,19 @@ fn limits_that_allow_nothing_are_reported_once() {
     assert_eq!(service.notes, [Note::Stuck]);
     assert_eq!(service.revisions(), [1, 1]);
 }
+
+#[test]
+fn protected_tasks_outlive_a_deployment_and_a_scale_in() {
+    let mut service = TestService::steady(2, &with_breaker());
+    let first = *service.scheduler.tasks.keys().next().unwrap();
+    service.scheduler.set_protected([first].into());
+    service.deploy(2, Behaviour::Works(1), &with_breaker());
+    service.run_for(20);
+    assert_eq!(service.revisions(), [1, 2, 2]);
+    assert_eq!(service.status(), Status::InProgress);
+
+    service.scheduler.set_protected([].into());
+    service.run_for(5);
+    assert_eq!(service.revisions(), [2, 2]);
+    assert_eq!(service.status(), Status::Successful);
+}

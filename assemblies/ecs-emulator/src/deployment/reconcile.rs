@@ -173,8 +173,14 @@ impl Scheduler {
         limit: usize,
         actions: &mut Vec<Action>,
     ) {
+        let protected = &self.protected;
+        let can_stop = |number: u64, task: &Task| match task.phase {
+            Phase::Stopping => false,
+            Phase::Unhealthy => true,
+            _ => !protected.contains(&number),
+        };
         let tasks = self.tasks.iter_mut();
-        let chosen = tasks.filter(|(_, task)| task.phase != Phase::Stopping && test(task));
+        let chosen = tasks.filter(|(number, task)| can_stop(**number, task) && test(task));
         for (number, task) in chosen.take(limit) {
             let reason = match task.phase {
                 Phase::Unhealthy => StopReason::Unhealthy,

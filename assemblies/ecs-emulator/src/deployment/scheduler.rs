@@ -1,6 +1,6 @@
 //! The state of one service, and how events change it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::breaker::BreakerState;
@@ -37,6 +37,8 @@ pub(crate) struct Scheduler {
     pub(super) desired: u32,
     pub(super) timing: Timing,
     pub(super) tasks: BTreeMap<u64, Task>,
+    /// Tasks with scale-in protection: only their ill health stops them.
+    pub(super) protected: BTreeSet<u64>,
     /// The last revision whose deployment completed.
     pub(super) stable: Option<u64>,
     /// The configuration of that deployment, or of the one in progress.
@@ -236,6 +238,7 @@ impl Scheduler {
             desired,
             timing,
             tasks: BTreeMap::new(),
+            protected: BTreeSet::new(),
             stable: None,
             config: DeploymentConfig::default(),
             deployments: VecDeque::new(),
@@ -245,6 +248,11 @@ impl Scheduler {
             next_task: 1,
             next_hook: 1,
         }
+    }
+
+    /// Sets the tasks that are not stopped to scale in or to deploy.
+    pub(crate) fn set_protected(&mut self, tasks: BTreeSet<u64>) {
+        self.protected = tasks;
     }
 
     /// Returns the desired count.
@@ -323,7 +331,8 @@ impl Scheduler {
         }
 
         (self.is_steady, self.is_stuck) = (false, false);
-        self.retries.remove(&revision);
+        let stable = self.stable;
+        self.retries.retain(|revision, _| Some(*revision) == stable);
         actions.push(Action::Publish {
             revision,
             outcome: Outcome::InProgress,

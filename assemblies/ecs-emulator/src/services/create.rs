@@ -1,6 +1,6 @@
 //! CreateService.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
@@ -40,6 +40,12 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         return Ok(json!({ "service": existing }));
     }
     let definition = settings.find_definition(state)?;
+    if state.services.by_key.len() >= MAX_SERVICES {
+        state
+            .services
+            .by_key
+            .retain(|_, service| service.status != Status::Inactive);
+    }
     if state.services.by_key.len() >= MAX_SERVICES {
         let message = format!("the emulator has at most {MAX_SERVICES} services; restart it");
         return Err(ApiError::client(message));
@@ -121,6 +127,7 @@ pub(super) fn deploy(state: &mut State, key: &Key, definition: Definition, now: 
         definition_arn: definition.arn,
     };
     service.revisions.insert(number, revision);
+    service.forget_old();
 
     let deployment = service
         .scheduler
@@ -139,6 +146,23 @@ pub(super) fn deploy(state: &mut State, key: &Key, definition: Definition, now: 
         },
         now,
     );
+}
+
+impl Service {
+    /// Forgets the oldest revisions that neither a known deployment nor a task needs.
+    fn forget_old(&mut self) {
+        let mut needed: BTreeSet<u64> = self.tasks.values().map(|task| task.revision).collect();
+        let mut first = u64::MAX;
+        for deployment in self.scheduler.deployments() {
+            needed.insert(deployment.target);
+            needed.extend(deployment.source);
+            first = first.min(deployment.number);
+        }
+        let newest = self.revisions.keys().next_back().copied();
+        self.revisions
+            .retain(|number, _| needed.contains(number) || Some(*number) == newest);
+        self.deployment_ids.retain(|number, _| *number >= first);
+    }
 }
 
 const MAX_SERVICES: usize = 1000;

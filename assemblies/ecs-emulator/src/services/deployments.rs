@@ -58,11 +58,12 @@ fn entry(service: &Service, number: u64, revision: &Revision, is_primary: bool) 
         if fields["platformVersion"] == "LATEST" {
             fields.insert("platformVersion".to_owned(), PLATFORM_VERSION.into());
         }
-        for name in [
+        copy(
+            fields,
             "networkConfiguration",
-            "serviceConnectConfiguration",
-            "volumeConfigurations",
-        ] {
+            &settings.network_configuration(),
+        );
+        for name in ["serviceConnectConfiguration", "volumeConfigurations"] {
             copy(fields, name, settings.get(name));
         }
     }
@@ -78,12 +79,18 @@ fn rollout(
 ) -> (&'static str, String) {
     let id = &revision.deployment_id;
     let last = service.scheduler.deployments().next_back();
-    let rolls_back_to = last
+    let rollback = last
         .filter(|last| last.status == Status::RollbackInProgress)
-        .and_then(|last| last.source);
-    if rolls_back_to == Some(number) {
-        let reason = format!("ECS deployment circuit breaker: rolling back to deploymentId {id}.");
-        return ("IN_PROGRESS", reason);
+        .and_then(|last| last.rollback.as_ref());
+    if let Some(rollback) = rollback.filter(|rollback| rollback.revision == number) {
+        let cause = rollback
+            .reason
+            .split_once(": ")
+            .map_or("ECS deployment", |(cause, _)| cause);
+        return (
+            "IN_PROGRESS",
+            format!("{cause}: rolling back to deploymentId {id}."),
+        );
     }
 
     match deployment.map(|deployment| deployment.status) {

@@ -31,7 +31,9 @@ pub(super) fn without_tags(state: &State, key: &Key) -> Value {
 fn to_json(service: &Service, owner: &Owner) -> Value {
     let settings = &service.settings;
     let counts = service.count(|_| true);
-    let latest = service.revisions.values().next_back();
+    let primary = service
+        .primary()
+        .and_then(|number| service.revisions.get(&number));
     let newest_first = service.messages.iter().rev();
 
     let mut document = json!({
@@ -44,7 +46,7 @@ fn to_json(service: &Service, owner: &Owner) -> Value {
         "desiredCount": service.scheduler.desired(),
         "runningCount": counts.running,
         "pendingCount": counts.pending,
-        "taskDefinition": latest.map(|revision| revision.definition_arn.as_str()),
+        "taskDefinition": primary.map(|revision| revision.definition_arn.as_str()),
         "deploymentConfiguration": settings.deployment_configuration(),
         "deployments": deployments::to_json(service, owner),
         "roleArn": role_arn(owner),
@@ -73,9 +75,13 @@ fn to_json(service: &Service, owner: &Owner) -> Value {
     for (name, value) in platform(settings) {
         fields.insert(name.to_owned(), value);
     }
-    for name in ["networkConfiguration", "healthCheckGracePeriodSeconds"] {
-        copy(fields, name, settings.get(name));
-    }
+    copy(
+        fields,
+        "networkConfiguration",
+        &settings.network_configuration(),
+    );
+    let grace = "healthCheckGracePeriodSeconds";
+    copy(fields, grace, settings.get(grace));
     add_current(fields, service, owner);
     document
 }

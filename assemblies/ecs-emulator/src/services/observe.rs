@@ -1,5 +1,6 @@
 //! Finds out what the tasks of a service have done.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
@@ -49,6 +50,25 @@ impl State {
             service.status = Status::Inactive;
             service.routes.clear();
         }
+    }
+}
+
+impl State {
+    /// Returns the tasks with scale-in protection. A service that is deleted has none.
+    pub(super) fn protected_tasks(&self, service: &Service, now: SystemTime) -> BTreeSet<u64> {
+        if service.status != Status::Active {
+            return BTreeSet::new();
+        }
+        let is_protected = |id: &str| {
+            let task = self.tasks.by_id.get(id);
+            task.and_then(|task| task.protected_until)
+                .is_some_and(|until| until > now)
+        };
+        let tasks = service
+            .tasks
+            .iter()
+            .filter(|(_, own)| is_protected(&own.id));
+        tasks.map(|(number, _)| *number).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use task_definition::{Tag, TaskOverride};
 
 use super::{Key, Known, Service, ServiceTask, StopRequest, to_time};
-use crate::deployment::{Action, Event, StopReason, step};
+use crate::deployment::{Action, Event, Note, StopReason, step};
 use crate::state::State;
 use crate::tasks::Launch;
 
@@ -22,6 +22,9 @@ impl State {
 
     /// Sends an event, and carries out what the scheduler decides.
     pub(super) fn step_service(&mut self, service: &mut Service, event: Event, now: SystemTime) {
+        let protected = self.protected_tasks(service, now);
+        service.scheduler.set_protected(protected);
+
         let (mut started, mut refused) = (Vec::new(), 0);
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
@@ -42,7 +45,12 @@ impl State {
                     Action::Stop { task, reason } => {
                         service.stop_task(task, reason, self.options.deregistration_delay, now);
                     }
-                    Action::Report(note) => self.report(service, note, now),
+                    Action::Report(note) => {
+                        if let Note::RollingBack { revision } = note {
+                            service.restore(revision);
+                        }
+                        self.report(service, note, now);
+                    }
                     Action::Publish {
                         revision,
                         outcome,
@@ -97,6 +105,12 @@ impl State {
 }
 
 impl Service {
+    fn restore(&mut self, revision: u64) {
+        if let Some(revision) = self.revisions.get(&revision) {
+            self.settings.restore(&revision.settings);
+        }
+    }
+
     fn launch(&self, task: u64, revision: u64) -> Option<Launch> {
         let revision = self.revisions.get(&revision)?;
         let settings = &revision.settings;

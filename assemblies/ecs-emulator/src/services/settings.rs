@@ -105,7 +105,9 @@ impl Settings {
             let message = "Task definition does not support launch_type FARGATE.";
             return Err(ApiError::invalid_parameter(message));
         }
-        if self.input.network_configuration.is_none() {
+        let network = self.input.network_configuration.as_ref();
+        let network = network.and_then(|network| network.awsvpc_configuration.as_ref());
+        if network.is_none_or(|network| network.subnets.is_empty()) {
             let message =
                 "Network Configuration must be provided when networkMode 'awsvpc' is specified.";
             return Err(ApiError::invalid_parameter(message));
@@ -157,6 +159,33 @@ impl Settings {
         names
             .map(|name| ((*name).to_owned(), self.fields[*name].clone()))
             .collect()
+    }
+
+    /// Takes over what a service revision has, when a deployment is rolled back to it.
+    pub(super) fn restore(&mut self, revision: &Self) {
+        let mut fields = self.fields.clone();
+        for name in REVISION_FIELDS.into_iter().chain(["taskDefinition"]) {
+            match revision.fields.get(name) {
+                Some(value) => fields.insert(name.to_owned(), value.clone()),
+                None => fields.remove(name),
+            };
+        }
+        // Both were checked, and so is what they have together; if not, the newer settings stay.
+        if let Ok(restored) = Self::new(fields) {
+            *self = restored;
+        }
+    }
+
+    /// Returns the network configuration with the defaults.
+    pub(super) fn network_configuration(&self) -> Value {
+        let mut network = self.get("networkConfiguration").clone();
+        if let Some(fields) = network["awsvpcConfiguration"].as_object_mut() {
+            fields.entry("securityGroups").or_insert_with(|| json!([]));
+            fields
+                .entry("assignPublicIp")
+                .or_insert_with(|| json!("DISABLED"));
+        }
+        network
     }
 
     /// Returns the deployment configuration with the defaults.
@@ -248,7 +277,7 @@ pub(super) fn platform(settings: &Settings) -> [(&'static str, Value); 2] {
     ]
 }
 
-/// Returns the identifier with which clients name a task definition.
+/// Returns the ARN of the role with which ECS calls load balancers.
 pub(super) fn role_arn(owner: &Owner) -> String {
     format!(
         "arn:aws:iam::{}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",

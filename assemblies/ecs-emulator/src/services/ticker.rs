@@ -61,7 +61,12 @@ fn read_alarms(path: &Path) -> Vec<String> {
 
 impl State {
     /// Looks at all services once. Returns their listeners.
-    fn tick_services(&mut self, alarms: &[String], now: SystemTime, runtime: &Handle) -> Value {
+    pub(super) fn tick_services(
+        &mut self,
+        alarms: &[String],
+        now: SystemTime,
+        runtime: &Handle,
+    ) -> Value {
         for key in self.services.live_keys() {
             if let Some(mut service) = self.services.by_key.remove(&key) {
                 if !alarms.is_empty() {

@@ -45,7 +45,8 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<Value, ApiError> 
 
     let settings = Settings::new(merge(service.settings.fields.clone(), &changes))?;
     let names_definition = changes.contains_key("taskDefinition");
-    let current = service.revisions.values().next_back();
+    let primary = service.primary();
+    let current = primary.and_then(|number| service.revisions.get(&number));
     let old_arn = current.map(|revision| revision.definition_arn.clone());
     let is_changed = settings.revision_fields() != service.settings.revision_fields();
     // A family names its newest revision at the time of the call; other updates keep the revision.
