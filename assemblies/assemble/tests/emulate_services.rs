@@ -76,17 +76,20 @@ impl Emulator {
             });
             endpoint.is_some()
         });
+
         let credentials = project.read(".assemble/emulator/credentials");
         let value = |name: &str| {
             let mut lines = credentials.lines();
             let line = lines.find_map(|line| line.trim().strip_prefix(name));
             line.unwrap().trim_start_matches([' ', '=']).to_owned()
         };
+
         let key = format!(
             "{}:{}",
             value("aws_access_key_id"),
             value("aws_secret_access_key")
         );
+
         Self {
             project,
             process,
@@ -111,6 +114,7 @@ impl Emulator {
             answer.is_object() && answer.get("__type").is_none(),
             "{operation}: {answer} {output:?}"
         );
+
         answer
     }
 
@@ -136,6 +140,7 @@ impl Emulator {
         if advanced.is_object() {
             balancer["advancedConfiguration"] = advanced;
         }
+
         self.call("CreateService", json!({
             "serviceName": "web", "taskDefinition": self.register("one"), "desiredCount": 2,
             "launchType": "FARGATE", "loadBalancers": [balancer], "deploymentConfiguration": configuration,
@@ -150,6 +155,7 @@ impl Emulator {
                 .contains("shares the host's network");
             self.status() == "SUCCESSFUL" || !is_isolated
         });
+
         is_isolated.then(|| self.listener("web"))
     }
 
@@ -213,6 +219,7 @@ fn request(url: &str, count: usize) -> BTreeMap<String, usize> {
             .entry(String::from_utf8_lossy(&answer).into_owned())
             .or_default() += 1;
     }
+
     answers
 }
 
@@ -258,12 +265,14 @@ fn a_rolling_deployment_under_load_loses_no_request_and_a_broken_one_is_rolled_b
         is_over.store(true, Ordering::Relaxed);
         load.join().unwrap()
     });
+
     assert!(
         counted
             .keys()
             .all(|answer| answer == "one" || answer == "two"),
         "{counted:?}"
     );
+
     assert!(
         counted.contains_key("one"),
         "the load began before the deployment ended: {counted:?}"
@@ -273,15 +282,18 @@ fn a_rolling_deployment_under_load_loses_no_request_and_a_broken_one_is_rolled_b
     wait_until("the rollback", || {
         emulator.status() == "ROLLBACK_SUCCESSFUL"
     });
+
     let deployment = emulator.deployment();
     assert_eq!(
         deployment["deploymentCircuitBreaker"]["status"], "TRIGGERED",
         "{deployment}"
     );
+
     assert_eq!(deployment["deploymentCircuitBreaker"]["failureCount"], 3);
     assert_eq!(request(&url, 4), answers([("two", 4)]));
 
     let events = emulator.project.read(".assemble/emulator/events.jsonl");
+
     for name in ["IN_PROGRESS", "COMPLETED", "FAILED"] {
         assert!(
             events.contains(&format!("SERVICE_DEPLOYMENT_{name}")),
@@ -298,10 +310,12 @@ fn a_canary_gets_its_share_of_the_requests_and_gives_it_back() {
         // 20 minutes are 20 seconds here: the test stops the deployment meanwhile.
         "canaryConfiguration": { "canaryPercent": 25.0, "canaryBakeTimeInMinutes": 20 },
     });
+
     let advanced = json!({
         "alternateTargetGroupArn": format!("{GROUP}b"), "roleArn": "arn:aws:iam::000000000000:role/ecs",
         "productionListenerRule": format!("{RULE}/3"), "testListenerRule": format!("{RULE}/4"),
     });
+
     let Some(url) = emulator.create(configuration, advanced) else {
         return eprintln!("skipped: this test needs network namespaces");
     };
@@ -319,6 +333,7 @@ fn a_canary_gets_its_share_of_the_requests_and_gives_it_back() {
         "StopServiceDeployment",
         json!({ "serviceDeploymentArn": arn }),
     );
+
     assert_eq!(request(&url, 4), answers([("one", 4)]));
     wait_until("the rollback", || {
         emulator.status() == "ROLLBACK_SUCCESSFUL"

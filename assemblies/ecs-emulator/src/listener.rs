@@ -96,6 +96,7 @@ impl Targets {
             let is_wanted = revision.is_none_or(|revision| revision == target.revision);
             is_wanted && !target.is_draining && !failed.contains(&task)
         };
+
         // With weights, a revision without a share gets nothing.
         let is_closed = state.weights.is_some() && revision.is_none();
         let targets = state.targets.iter_mut();
@@ -130,6 +131,7 @@ impl State {
                 target.revision == revision && !target.is_draining && !failed.contains(task)
             })
         };
+
         let usable: Vec<(u64, f64)> = weights
             .iter()
             .map(|(revision, weight)| (*revision, *weight))
@@ -137,14 +139,17 @@ impl State {
             .collect();
 
         let total: f64 = usable.iter().map(|(_, weight)| weight).sum();
+
         for (revision, weight) in &usable {
             *self.credits.entry(*revision).or_default() += weight;
         }
+
         let credit = |revision: u64| self.credits.get(&revision).copied().unwrap_or_default();
         let (revision, _) = usable
             .into_iter()
             .max_by(|(a, _), (b, _)| credit(*a).total_cmp(&credit(*b)))?;
         *self.credits.entry(revision).or_default() -= total;
+
         Some(revision)
     }
 }

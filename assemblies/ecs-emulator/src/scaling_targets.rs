@@ -58,6 +58,7 @@ fn check_names(body: &Value) -> Result<(), ApiError> {
             _ => return Err(invalid(format!("{field} is required"))),
         }
     }
+
     Ok(())
 }
 
@@ -109,6 +110,7 @@ fn page(
         next_token: body["NextToken"].as_str(),
         order: Order::Ascending,
     };
+
     let page = request.cut(items);
     let page = page.map_err(|error| match body["NextToken"].is_null() {
         true => invalid(error.message),
@@ -119,6 +121,7 @@ fn page(
     if let Some(token) = page.next_token {
         response["NextToken"] = token.into();
     }
+
     Ok(response)
 }
 

@@ -15,6 +15,7 @@ impl Scheduler {
         let Some(deployment) = self.current() else {
             return false;
         };
+
         if deployment.status == Status::RollbackInProgress {
             self.finish_rollback(now, actions);
             return false;
@@ -39,6 +40,7 @@ impl Scheduler {
         if !self.is_stage_done(now) {
             return false;
         }
+
         self.enter_next_stage(now, actions);
         true
     }
@@ -54,12 +56,14 @@ impl Scheduler {
         if deployment.has_hooks {
             return hooks::check(&mut deployment.hooks, now);
         }
+
         deployment.has_hooks = true;
         // "The reconciliation stage only happens when … more than 1 service revision" is active.
         if deployment.stage != Stage::Reconcile || has_source {
             let all = hooks::hooks_of(&deployment.config, deployment.stage, first, timing, now);
             deployment.hooks = all;
         }
+
         let count = deployment.hooks.len() as u64;
         let result = hooks::check(&mut deployment.hooks, now);
         self.next_hook += count;
@@ -72,6 +76,7 @@ impl Scheduler {
         let Some(deployment) = self.current_mut() else {
             return;
         };
+
         if deployment.effect_at.is_some() {
             return;
         }
@@ -93,12 +98,15 @@ impl Scheduler {
         let Some(deployment) = self.current() else {
             return false;
         };
+
         let since = deployment.effect_at.unwrap_or(now);
         let has_waited = |wait: Duration| now >= since + self.timing.scale(wait);
 
         match deployment.stage {
             Stage::Reconcile => self.count_others(deployment) == 0,
-            Stage::ScaleUp => self.count_healthy(deployment.target) >= self.wanted(deployment),
+            Stage::ScaleUp => {
+                self.count_healthy(deployment.target) >= self.healthy_goal(deployment)
+            }
             // "This bake time is not applied after reaching 100 percent traffic" (LinearConfiguration).
             Stage::ProductionTrafficShift if deployment.production_weight < 100.0 => {
                 has_waited(deployment.config.strategy.step_bake())
@@ -111,7 +119,7 @@ impl Scheduler {
     }
 
     /// Returns how many tasks of the target must be healthy before the next stage.
-    fn wanted(&self, deployment: &Deployment) -> u32 {
+    fn healthy_goal(&self, deployment: &Deployment) -> u32 {
         let percent = deployment
             .config
             .early_success
@@ -144,6 +152,7 @@ impl Scheduler {
         let Some(deployment) = self.current_mut() else {
             return;
         };
+
         deployment.end(Status::Successful, now);
         (deployment.production_weight, deployment.test_weight) = (100.0, 100.0);
 
@@ -168,6 +177,7 @@ impl Scheduler {
         let Some(deployment) = self.current_mut() else {
             return;
         };
+
         if deployment.status != Status::InProgress {
             return;
         }
@@ -201,6 +211,7 @@ impl Scheduler {
             started_at: now,
             revision,
         });
+
         actions.push(Action::Report(Note::RollingBack { revision }));
     }
 
@@ -208,6 +219,7 @@ impl Scheduler {
         let (Some(stable), desired) = (self.stable, self.desired) else {
             return;
         };
+
         let is_back = self.count_healthy(stable) >= desired;
         let is_clean = self.tasks.values().all(|task| task.revision == stable);
         let Some(deployment) = self.current_mut().filter(|_| is_back && is_clean) else {

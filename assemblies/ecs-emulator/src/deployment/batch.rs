@@ -146,6 +146,7 @@ mod tests {
             other_healthy: 0,
             useless: 1,
         };
+
         let batch = limits.batch(counts);
         assert_eq!((batch.start, batch.stop_useless), (1, 0));
 
@@ -154,6 +155,7 @@ mod tests {
             target_healthy: 2,
             ..counts
         };
+
         assert_eq!(limits.batch(counts).stop_useless, 1);
     }
 

@@ -79,6 +79,7 @@ pub(super) fn check(hooks: &mut [HookState], now: Time) -> HookResult {
     if any(|hook| hook.status == HookStatus::Failed) {
         return HookResult::Failed;
     }
+
     if any(|hook| {
         hook.status == HookStatus::TimedOut && hook.timeout_action == TimeoutAction::Rollback
     }) {

@@ -18,6 +18,7 @@ impl DeploymentConfig {
             None | Some(Value::Null) => Ok(default),
             Some(value) => whole(value, name),
         };
+
         let config = Self {
             strategy: parse_strategy(value)?,
             minimum_healthy_percent: percent("minimumHealthyPercent", 100)?,
@@ -28,7 +29,9 @@ impl DeploymentConfig {
             hooks: parse_hooks(&value["lifecycleHooks"])?,
             early_success: parse_early_success(&value["earlySuccessCriteria"])?,
         };
+
         config.check(value)?;
+
         Ok(config)
     }
 
@@ -36,9 +39,11 @@ impl DeploymentConfig {
         if self.minimum_healthy_percent > 100 {
             return Err("minimumHealthyPercent must be between 0 and 100.".to_owned());
         }
+
         if self.maximum_percent < 100 {
             return Err("maximumPercent must be at least 100.".to_owned());
         }
+
         if (self.minimum_healthy_percent, self.maximum_percent) == (100, 100) {
             let message = "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.";
             return Err(message.to_owned());
@@ -49,18 +54,22 @@ impl DeploymentConfig {
             let message = "bakeTimeInMinutes is required with the BLUE_GREEN deployment strategy.";
             return Err(message.to_owned());
         }
+
         let Some(early) = self.early_success else {
             return Ok(());
         };
+
         if !is_rolling {
             let message =
                 "earlySuccessCriteria can only be used with the ROLLING deployment strategy.";
             return Err(message.to_owned());
         }
+
         if !(self.minimum_healthy_percent..=100).contains(&early.healthy_percent) {
             let message = "healthyPercent must be between minimumHealthyPercent and 100.";
             return Err(message.to_owned());
         }
+
         Ok(())
     }
 }
@@ -78,9 +87,11 @@ pub(crate) fn with_defaults(value: &Value) -> Value {
             json!({ "enable": false, "rollback": false }),
         ),
     ];
+
     for (name, default) in defaults {
         all.entry(name).or_insert(default);
     }
+
     let strategy = all["strategy"].as_str().unwrap_or_default().to_owned();
     if strategy != "ROLLING" {
         all.entry("bakeTimeInMinutes").or_insert(json!(0));
@@ -93,6 +104,7 @@ pub(crate) fn with_defaults(value: &Value) -> Value {
             json!({ "type": "BOUNDED_PERCENT", "value": 50 }),
         ),
     ];
+
     add(all.get_mut("deploymentCircuitBreaker"), &breaker);
     let steps = match strategy.as_str() {
         "LINEAR" => Some((
@@ -111,10 +123,12 @@ pub(crate) fn with_defaults(value: &Value) -> Value {
         )),
         _ => None,
     };
+
     if let Some((name, fields)) = steps {
         all.entry(name).or_insert(json!({}));
         add(all.get_mut(name), &fields);
     }
+
     Value::Object(all)
 }
 
@@ -175,6 +189,7 @@ fn parse_breaker(value: &Value) -> Result<BreakerConfig, String> {
             return Err(format!("Invalid type of thresholdConfiguration: {other}."));
         }
     };
+
     // A breaker with a threshold of 0 would end each deployment before its first task.
     if threshold == Threshold::Count(0) {
         return Err("thresholdConfiguration.value must be at least 1.".to_owned());
@@ -219,6 +234,7 @@ fn parse_hook(value: &Value) -> Result<Hook, String> {
     }
 
     let mut stages = Vec::new();
+
     for name in value["lifecycleStages"].as_array().into_iter().flatten() {
         let name = name.as_str().unwrap_or_default();
         let stage = Stage::parse_hook_stage(name);
@@ -230,11 +246,13 @@ fn parse_hook(value: &Value) -> Result<Hook, String> {
         }
         stages.push(stage);
     }
+
     if stages.is_empty() {
         return Err("A lifecycle hook needs at least one lifecycle stage.".to_owned());
     }
 
     let timeout = &value["timeoutConfiguration"];
+
     Ok(Hook {
         function,
         stages,
@@ -328,16 +346,19 @@ mod tests {
                 .unwrap()
                 .strategy
         };
+
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         let canary = Strategy::Canary {
             percent: 5.0,
             bake: minutes(10),
         };
+
         assert_eq!(strategy("CANARY"), canary);
         let linear = Strategy::Linear {
             step_percent: 10.0,
             bake: minutes(6),
         };
+
         assert_eq!(strategy("LINEAR"), linear);
     }
 

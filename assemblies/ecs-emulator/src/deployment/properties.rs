@@ -58,6 +58,7 @@ proptest! {
             maximum_percent: (minimum + extra).max(100),
             ..with_breaker()
         };
+
         let at_least = (desired * minimum).div_ceil(100);
         let at_most = desired * config.maximum_percent / 100;
         let mut service = TestService::steady(desired, &config);
@@ -69,6 +70,7 @@ proptest! {
             prop_assert!(healthy >= at_least, "{healthy} healthy, {at_least} needed");
             service.second();
         }
+
         if service.notes.contains(&Note::Stuck) {
             prop_assert!(at_least == desired && at_most == desired);
         } else {
@@ -87,6 +89,7 @@ proptest! {
             0 => with_breaker(),
             _ => shifting(Shift::BlueGreen),
         };
+
         let bad = if fails_checks { Behaviour::FailsChecks } else { Behaviour::Exits(1) };
         let mut service = TestService::steady(desired, &config);
         service.deploy(2, bad, &config);
@@ -95,6 +98,7 @@ proptest! {
             prop_assert!(service.counts().1 >= desired, "the old revision goes on");
             service.second();
         }
+
         prop_assert_eq!(service.status(), Status::RollbackSuccessful);
         prop_assert_eq!(service.revisions(), vec![1; desired as usize]);
         let expected = [Outcome::InProgress, Outcome::Failed, Outcome::Completed];
@@ -114,11 +118,13 @@ proptest! {
         } else {
             Shift::Linear { step_percent: percent, bake }
         };
+
         let config = shifting(strategy);
         let mut service = TestService::steady(2, &config);
         service.deploy(2, Behaviour::Works(5), &config);
 
         let mut last = 0.0;
+
         for _ in 0..4000 {
             let weights = service.scheduler.weights().unwrap_or_default();
             let total: f64 = weights.iter().map(|(_, production, _)| production).sum();
@@ -128,6 +134,7 @@ proptest! {
             last = weight;
             service.second();
         }
+
         prop_assert_eq!(service.status(), Status::Successful);
         prop_assert_eq!(service.revisions(), [2, 2]);
     }
@@ -143,6 +150,7 @@ proptest! {
             service.deploy(index as u64 + 2, Behaviour::Works(2), &config);
             service.run_for(*pause);
         }
+
         service.run_for(300);
 
         let desired = updates.last().map_or(0, |last| last.0);
@@ -216,6 +224,7 @@ fn a_canary_waits_at_its_share() {
         service.scheduler.weights().unwrap(),
         [(1, 95.0, 0.0), (2, 5.0, 100.0)]
     );
+
     assert_eq!(service.revisions().len(), 4);
 
     service.run_for(102);
@@ -232,6 +241,7 @@ fn a_stopped_deployment_gives_the_traffic_back_at_once() {
         step_percent: 20.0,
         bake,
     });
+
     let mut service = TestService::steady(2, &config);
     service.deploy(2, Behaviour::Works(1), &config);
     service.run_for(700);
@@ -257,6 +267,7 @@ fn a_pause_waits_for_its_answer() {
         (deployment.stage, deployment.production_weight),
         (stage, 0.0)
     );
+
     assert_eq!(deployment.hooks[0].status, HookStatus::AwaitingAction);
 
     let hook = deployment.hooks[0].number;
@@ -264,6 +275,7 @@ fn a_pause_waits_for_its_answer() {
         hook,
         action: TimeoutAction::Continue,
     });
+
     assert_eq!(service.production(), 100.0);
     service.run_for(70);
     assert_eq!(service.status(), Status::Successful);
@@ -291,6 +303,7 @@ fn each_step_of_a_linear_shift_has_its_hooks() {
         step_percent: 50.0,
         bake: Duration::ZERO,
     };
+
     let stage = Stage::PreProductionTrafficShift;
     let config = pausing(strategy, stage, TimeoutAction::Rollback);
     let mut service = TestService::steady(1, &with_breaker());
@@ -298,6 +311,7 @@ fn each_step_of_a_linear_shift_has_its_hooks() {
     service.run_for(5);
 
     let mut weights = Vec::new();
+
     for _ in 0..2 {
         let hook = service.scheduler.current().unwrap().hooks[0].number;
         service.send(Event::Answer {
@@ -306,6 +320,7 @@ fn each_step_of_a_linear_shift_has_its_hooks() {
         });
         weights.push(service.production());
     }
+
     assert_eq!(weights, [50.0, 100.0]);
 }
 
@@ -320,6 +335,7 @@ fn an_alarm_ends_a_deployment() {
         },
         ..shifting(Shift::BlueGreen)
     };
+
     let mut service = TestService::steady(1, &with_breaker());
     service.deploy(2, Behaviour::Works(1), &config);
     service.run_for(10);
@@ -341,6 +357,7 @@ fn early_success_does_not_wait_for_all_tasks() {
         }),
         ..with_breaker()
     };
+
     let mut service = TestService::steady(4, &with_breaker());
     service.deploy(2, Behaviour::Works(100), &config);
     let new: Vec<u64> = service
@@ -351,9 +368,11 @@ fn early_success_does_not_wait_for_all_tasks() {
         .take(2)
         .copied()
         .collect();
+
     for task in new {
         service.send(Event::Healthy(task));
     }
+
     assert_eq!(service.status(), Status::Successful);
     service.run_for(110);
     assert_eq!(service.revisions(), [2; 4]);

@@ -34,6 +34,7 @@ impl Scheduler {
         let Some(deployment) = self.deployments.back() else {
             return Goal::Frozen;
         };
+
         let (source, target) = (deployment.source, deployment.target);
         let is_rolling = deployment.config.strategy == Strategy::Rolling;
 
@@ -69,6 +70,7 @@ impl Scheduler {
             self.config.minimum_healthy_percent,
             self.config.maximum_percent,
         );
+
         let limits = Limits::new(self.desired, minimum, maximum);
         let batch = limits.batch(self.counts(revision));
 
@@ -76,6 +78,7 @@ impl Scheduler {
             task.phase == Phase::Unhealthy
                 || (task.revision != revision && task.phase != Phase::Healthy)
         };
+
         self.stop_where(is_useless, batch.stop_useless as usize, actions);
         let is_other = move |task: &Task| task.revision != revision && task.phase == Phase::Healthy;
         self.stop_where(is_other, batch.stop_other as usize, actions);
@@ -85,6 +88,7 @@ impl Scheduler {
         if batch.is_stuck && !self.is_stuck {
             actions.push(Action::Report(Note::Stuck));
         }
+
         self.is_stuck = batch.is_stuck;
     }
 
@@ -104,6 +108,7 @@ impl Scheduler {
                 Phase::Pending | Phase::Running => counts.useless += 1,
             }
         }
+
         counts
     }
 
@@ -137,6 +142,7 @@ impl Scheduler {
         if retry.is_some_and(|retry| retry.not_before > now) {
             return;
         }
+
         for _ in 0..count {
             let task = Task {
                 revision,
@@ -179,8 +185,10 @@ impl Scheduler {
             Phase::Unhealthy => true,
             _ => !protected.contains(&number),
         };
+
         let tasks = self.tasks.iter_mut();
         let chosen = tasks.filter(|(number, task)| can_stop(**number, task) && test(task));
+
         for (number, task) in chosen.take(limit) {
             let reason = match task.phase {
                 Phase::Unhealthy => StopReason::Unhealthy,
@@ -215,6 +223,7 @@ impl Scheduler {
         if deployment.config.strategy == Strategy::Rolling {
             return None;
         }
+
         let (target, source) = (deployment.target, deployment.source);
         let (production, test) = (deployment.production_weight, deployment.test_weight);
         let Some(source) = source else {

@@ -22,9 +22,11 @@ impl Scheduler {
         let Some(task) = self.tasks.get_mut(&number) else {
             return;
         };
+
         if matches!(task.phase, Phase::Healthy | Phase::Stopping) {
             return;
         }
+
         task.phase = Phase::Healthy;
         task.healthy_since.get_or_insert(now);
 
@@ -61,6 +63,7 @@ impl Scheduler {
         let Some(task) = self.tasks.get_mut(&number) else {
             return;
         };
+
         let before = *task;
         task.phase = Phase::Stopping;
 
@@ -97,11 +100,13 @@ impl Scheduler {
         if task.healthy_since.is_some() {
             return;
         }
+
         let trips = self.current_mut().is_some_and(|deployment| {
             deployment.target == task.revision
                 && deployment.status == Status::InProgress
                 && deployment.breaker.record_failure(desired)
         });
+
         if trips {
             let rolls_back = self
                 .current()
@@ -135,6 +140,7 @@ impl Scheduler {
         let Some(deployment) = self.current_mut() else {
             return;
         };
+
         let alarms = &deployment.config.alarms;
         let is_watched = |name: &&String| alarms.is_enabled && alarms.names.contains(*name);
         let triggered: Vec<String> = names.iter().filter(is_watched).cloned().collect();

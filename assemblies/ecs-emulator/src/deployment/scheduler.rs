@@ -256,7 +256,7 @@ impl Scheduler {
     }
 
     /// Returns the desired count.
-    pub(crate) fn desired(&self) -> u32 {
+    pub(crate) fn desired_count(&self) -> u32 {
         self.desired
     }
 

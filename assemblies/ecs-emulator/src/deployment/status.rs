@@ -102,7 +102,7 @@ impl Stage {
     }
 
     /// Returns the value of `lifecycleStage`.
-    pub(crate) fn reported(self) -> &'static str {
+    pub(crate) fn api_name(self) -> &'static str {
         match self {
             // ServiceDeploymentLifecycleStage of the API model has no value for it.
             Self::PreProductionTrafficShift => Self::ProductionTrafficShift.as_str(),

@@ -131,6 +131,7 @@ impl TestService {
                 _ => {}
             }
         }
+
         self.send(Event::Tick);
     }
 

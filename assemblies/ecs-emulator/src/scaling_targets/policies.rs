@@ -29,6 +29,7 @@ pub(crate) fn put_policy(state: &mut State, call: &Call) -> Result<Value, ApiErr
     let default = old.map_or("StepScaling", |old| {
         old["PolicyType"].as_str().unwrap_or_default()
     });
+
     let kind = body
         .get("PolicyType")
         .and_then(Value::as_str)
@@ -52,6 +53,7 @@ pub(crate) fn put_policy(state: &mut State, call: &Call) -> Result<Value, ApiErr
         )
         .into()
     });
+
     let mut policy = json!({
         "PolicyARN": arn,
         "PolicyName": name,
@@ -62,10 +64,13 @@ pub(crate) fn put_policy(state: &mut State, call: &Call) -> Result<Value, ApiErr
         "Alarms": [],
         "CreationTime": old_field("CreationTime").unwrap_or_else(|| seconds(call.now).into()),
     });
+
     if let Some(configuration) = body.get(field).cloned().or_else(|| old_field(field)) {
         policy[field] = configuration;
     }
+
     state.scaling.policies.insert(key, policy);
+
     Ok(json!({ "PolicyARN": arn, "Alarms": [] }))
 }
 
@@ -81,6 +86,7 @@ fn check_configuration(kind: &str, body: &Value, exists: bool) -> Result<&'stati
         }
         other => return Err(invalid(format!("unknown PolicyType '{other}'"))),
     };
+
     let Some(configuration) = body.get(field) else {
         if exists {
             return Ok(field);
@@ -89,6 +95,7 @@ fn check_configuration(kind: &str, body: &Value, exists: bool) -> Result<&'stati
             "{field} is required for the PolicyType {kind}"
         )));
     };
+
     if !configuration.is_object() {
         return Err(ApiError::new(
             "SerializationException",
@@ -100,6 +107,7 @@ fn check_configuration(kind: &str, body: &Value, exists: bool) -> Result<&'stati
         "PredefinedMetricSpecification",
         "CustomizedMetricSpecification",
     ];
+
     let given = metrics
         .iter()
         .filter(|name| configuration.get(**name).is_some())
@@ -109,6 +117,7 @@ fn check_configuration(kind: &str, body: &Value, exists: bool) -> Result<&'stati
             "TargetTrackingScalingPolicyConfiguration needs a TargetValue and one metric specification",
         ));
     }
+
     Ok(field)
 }
 

@@ -42,9 +42,11 @@ pub(crate) fn put_action(state: &mut State, call: &Call) -> Result<Value, ApiErr
             .any(|kind| schedule.starts_with(kind))
             && schedule.ends_with(')')
     });
+
     if !is_schedule {
         return Err(invalid("Schedule must be at(…), rate(…) or cron(…)"));
     }
+
     if old.is_none() && state.scaling.actions.len() >= MAX_ITEMS {
         return Err(ApiError::new(
             "LimitExceededException",
@@ -66,12 +68,15 @@ pub(crate) fn put_action(state: &mut State, call: &Call) -> Result<Value, ApiErr
             "CreationTime": seconds(call.now),
         })
     });
+
     for field in ["Schedule", "Timezone", "StartTime", "EndTime", ACTION] {
         if let Some(value) = body.get(field) {
             action[field] = value.clone();
         }
     }
+
     state.scaling.actions.insert(key, action);
+
     Ok(json!({}))
 }
 

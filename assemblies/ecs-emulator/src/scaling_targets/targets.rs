@@ -30,6 +30,7 @@ pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError
         parts.next().unwrap_or_default(),
         parts.next().unwrap_or_default(),
     );
+
     if !state.services.is_active(cluster, name) {
         return Err(invalid(format!("ECS service doesn't exist: {resource}")));
     }
@@ -50,12 +51,14 @@ pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError
                 ))
             })
     };
+
     let (least, most) = (capacity("MinCapacity")?, capacity("MaxCapacity")?);
     if most < least {
         return Err(invalid(
             "Maximum capacity cannot be less than minimum capacity",
         ));
     }
+
     if old.is_none() && state.scaling.targets.len() >= MAX_ITEMS {
         return Err(ApiError::new(
             "LimitExceededException",
@@ -75,11 +78,13 @@ pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError
         )
         .into()
     });
+
     let role = format!(
         "arn:aws:iam::{}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/\
          AWSServiceRoleForApplicationAutoScaling_ECSService",
         state.owner.account
     );
+
     let target = json!({
         "ServiceNamespace": "ecs",
         "ResourceId": resource,
@@ -91,7 +96,9 @@ pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError
         "SuspendedState": suspended,
         "ScalableTargetARN": arn,
     });
+
     state.scaling.targets.insert(resource, target);
+
     Ok(json!({ "ScalableTargetARN": arn }))
 }
 
@@ -113,6 +120,7 @@ fn suspended_state(body: &Value, old: Option<&Value>) -> Result<Value, ApiError>
             }
         };
     }
+
     Ok(state)
 }
 

@@ -37,8 +37,10 @@ pub(crate) fn stop_deployment(state: &mut State, call: &Call) -> Result<Value, A
         let message = format!("The service deployment cannot be stopped: its status is {status}.");
         return Err(ApiError::new("ConflictException", message));
     }
+
     let key = service.key();
     state.send(&key, Event::StopDeployment, call.now);
+
     Ok(json!({ "serviceDeploymentArn": arn }))
 }
 
@@ -79,6 +81,7 @@ pub(crate) fn continue_deployment(state: &mut State, call: &Call) -> Result<Valu
 
     let (key, hook) = (service.key(), hook.number);
     state.send(&key, Event::Answer { hook, action }, call.now);
+
     Ok(json!({ "serviceDeploymentArn": arn }))
 }
 

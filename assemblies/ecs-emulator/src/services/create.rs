@@ -30,15 +30,18 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
             "desiredCount is required for REPLICA services.",
         ));
     }
+
     // Without a launch type and a strategy, tasks run on the only capacity that there is.
     if !fields.contains_key("launchType") && !fields.contains_key("capacityProviderStrategy") {
         fields.insert("launchType".to_owned(), json!("FARGATE"));
     }
+
     let settings = Settings::new(fields)?;
     let key: Key = (cluster.clone(), settings.input.service_name.clone());
     if let Some(existing) = find_repeated(state, &key, token.as_deref(), call.body())? {
         return Ok(json!({ "service": existing }));
     }
+
     let definition = settings.find_definition(state)?;
     if state.services.by_key.len() >= MAX_SERVICES {
         state
@@ -46,6 +49,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
             .by_key
             .retain(|_, service| service.status != Status::Inactive);
     }
+
     if state.services.by_key.len() >= MAX_SERVICES {
         let message = format!("the emulator has at most {MAX_SERVICES} services; restart it");
         return Err(ApiError::client(message));
@@ -56,7 +60,10 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         name: key.1.clone(),
         status: Status::Active,
         created: call.now,
-        scheduler: Scheduler::new(settings.desired(), Timing::new(state.options.time_scale)),
+        scheduler: Scheduler::new(
+            settings.desired_count(),
+            Timing::new(state.options.time_scale),
+        ),
         settings,
         tags,
         token: token.map(|token| (token, call.body().clone())),
@@ -66,8 +73,10 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         messages: VecDeque::new(),
         routes: Vec::new(),
     };
+
     state.services.by_key.insert(key.clone(), service);
     deploy(state, &key, definition, call.now);
+
     Ok(json!({ "service": document::with_tags(state, &key) }))
 }
 
@@ -90,6 +99,7 @@ fn find_repeated(
     let Some(service) = state.services.by_key.get(key) else {
         return Ok(None);
     };
+
     let is_same = service
         .token
         .as_ref()
@@ -111,6 +121,7 @@ pub(super) fn deploy(state: &mut State, key: &Key, definition: Definition, now: 
     let Some(service) = state.services.by_key.get_mut(key) else {
         return;
     };
+
     let number = service
         .revisions
         .keys()
@@ -126,6 +137,7 @@ pub(super) fn deploy(state: &mut State, key: &Key, definition: Definition, now: 
         definition_tags: definition.tags,
         definition_arn: definition.arn,
     };
+
     service.revisions.insert(number, revision);
     service.forget_old();
 

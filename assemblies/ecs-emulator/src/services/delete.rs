@@ -28,13 +28,15 @@ pub(crate) fn delete(state: &mut State, call: &Call) -> Result<Value, ApiError> 
             "Service not found.",
         ));
     };
+
     if service.status == Status::Inactive {
         return Err(ApiError::new(
             "ServiceNotFoundException",
             "Service not found.",
         ));
     }
-    if service.scheduler.desired() > 0 && !input.force {
+
+    if service.scheduler.desired_count() > 0 && !input.force {
         return Err(ApiError::invalid_parameter(
             "The service cannot be stopped while it is scaled above 0.",
         ));
@@ -42,5 +44,6 @@ pub(crate) fn delete(state: &mut State, call: &Call) -> Result<Value, ApiError> 
 
     service.status = Status::Draining;
     state.send(&key, Event::Desired(0), call.now);
+
     Ok(json!({ "service": document::with_tags(state, &key) }))
 }

@@ -37,7 +37,7 @@ fn entry(service: &Service, number: u64, revision: &Revision, is_primary: bool) 
         "id": revision.deployment_id,
         "status": if is_primary { "PRIMARY" } else { "ACTIVE" },
         "taskDefinition": revision.definition_arn,
-        "desiredCount": service.requested(number),
+        "desiredCount": service.requested_count(number),
         "pendingCount": counts.pending,
         "runningCount": counts.running,
         "failedTasks": failed,
@@ -67,6 +67,7 @@ fn entry(service: &Service, number: u64, revision: &Revision, is_primary: bool) 
             copy(fields, name, settings.get(name));
         }
     }
+
     entry
 }
 
@@ -117,7 +118,7 @@ impl Service {
     }
 
     /// Returns how many tasks a revision should have.
-    pub(super) fn requested(&self, revision: u64) -> u32 {
+    pub(super) fn requested_count(&self, revision: u64) -> u32 {
         let Some(last) = self.scheduler.deployments().next_back() else {
             return 0;
         };
@@ -128,7 +129,11 @@ impl Service {
             _ => false,
         };
         let wants = Some(revision) == self.primary() || (is_source && wants_source);
-        if wants { self.scheduler.desired() } else { 0 }
+        if wants {
+            self.scheduler.desired_count()
+        } else {
+            0
+        }
     }
 }
 

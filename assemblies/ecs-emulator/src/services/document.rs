@@ -43,7 +43,7 @@ fn to_json(service: &Service, owner: &Owner) -> Value {
         "loadBalancers": list(settings.get("loadBalancers")),
         "serviceRegistries": list(settings.get("serviceRegistries")),
         "status": service.status.as_str(),
-        "desiredCount": service.scheduler.desired(),
+        "desiredCount": service.scheduler.desired_count(),
         "runningCount": counts.running,
         "pendingCount": counts.pending,
         "taskDefinition": primary.map(|revision| revision.definition_arn.as_str()),
@@ -68,18 +68,22 @@ fn to_json(service: &Service, owner: &Owner) -> Value {
     let Some(fields) = document.as_object_mut() else {
         return document;
     };
+
     fields.extend(capacity(
         settings.get("launchType"),
         settings.get("capacityProviderStrategy"),
     ));
+
     for (name, value) in platform(settings) {
         fields.insert(name.to_owned(), value);
     }
+
     copy(
         fields,
         "networkConfiguration",
         &settings.network_configuration(),
     );
+
     let grace = "healthCheckGracePeriodSeconds";
     copy(fields, grace, settings.get(grace));
     add_current(fields, service, owner);
@@ -98,11 +102,12 @@ fn add_current(fields: &mut Map<String, Value>, service: &Service, owner: &Owner
         let counts = service.count(|own| own == revision);
         json!({
             "arn": service.revision_arn(revision, owner),
-            "requestedTaskCount": service.requested(revision),
+            "requestedTaskCount": service.requested_count(revision),
             "runningTaskCount": counts.running,
             "pendingTaskCount": counts.pending,
         })
     });
+
     fields.insert("currentServiceRevisions".to_owned(), revisions.collect());
 }
 
@@ -172,10 +177,12 @@ impl Service {
             last.filter(|last| last.rollback.is_none())
                 .map(|last| last.target),
         );
+
         used.extend(
             last.filter(|last| last.rollback.is_some())
                 .and_then(|last| last.source),
         );
+
         used.sort_unstable();
         used.dedup();
         used.reverse();

@@ -25,6 +25,7 @@ pub(crate) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError
     if input.services.is_empty() {
         return Err(ApiError::invalid_parameter("Services cannot be empty."));
     }
+
     if input.services.len() > 10 {
         return Err(ApiError::invalid_parameter(
             "services cannot have more than 10 items",
@@ -34,6 +35,7 @@ pub(crate) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError
     let cluster = clusters::resolve(state, input.cluster.as_deref())?;
     let with_tags = input.include.iter().any(|field| field == "TAGS");
     let (mut found, mut failures) = (Vec::new(), Vec::new());
+
     for text in &input.services {
         match state.find_service(Some(&cluster), text) {
             Ok(key) if with_tags => found.push(document::with_tags(state, &key)),
@@ -47,6 +49,7 @@ pub(crate) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError
             Err(error) => return Err(error),
         }
     }
+
     Ok(json!({ "services": found, "failures": failures }))
 }
 
@@ -88,8 +91,10 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         next_token: input.next_token.as_deref(),
         order: Order::Ascending,
     };
+
     let page =
         request.cut(services.map(|service| (service.name.clone(), service.arn(&state.owner))))?;
+
     Ok(page.to_json("serviceArns"))
 }
 

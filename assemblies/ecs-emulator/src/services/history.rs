@@ -74,6 +74,7 @@ pub(crate) fn list_deployments(state: &mut State, call: &Call) -> Result<Value, 
             "Service not found.",
         ));
     };
+
     let is_listed = |deployment: &&Deployment| {
         let status = deployment.status.as_str();
         let created = deployment.created_at.as_secs_f64();
@@ -93,11 +94,13 @@ pub(crate) fn list_deployments(state: &mut State, call: &Call) -> Result<Value, 
         let key = format!("{:020}", deployment.number);
         (key, brief_json(service, deployment, &state.owner))
     });
+
     let request = PageRequest {
         max_results: input.max_results.or(Some(DEFAULT_PAGE)),
         next_token: input.next_token.as_deref(),
         order: Order::Descending,
     };
+
     Ok(request.cut(items)?.to_json("serviceDeployments"))
 }
 
@@ -126,6 +129,7 @@ pub(crate) fn describe_revisions(state: &mut State, call: &Call) -> Result<Value
             None => failures.push(json!({ "arn": arn, "reason": "MISSING" })),
         }
     }
+
     Ok(json!({ "serviceRevisions": found, "failures": failures }))
 }
 
@@ -161,12 +165,15 @@ fn brief_json(service: &Service, deployment: &Deployment, owner: &Owner) -> Valu
         "targetServiceRevisionArn": service.revision_arn(deployment.target, owner),
         "status": deployment.status.as_str(),
     });
+
     if let Some(finished) = deployment.finished_at {
         brief["finishedAt"] = time(finished);
     }
+
     if let Some(reason) = &deployment.reason {
         brief["statusReason"] = reason.as_str().into();
     }
+
     brief
 }
 
@@ -181,6 +188,7 @@ fn deployment_json(service: &Service, deployment: &Deployment, owner: &Owner) ->
     let summary = |revision: u64, production: f64, test: f64| {
         summary_json(service, revision, is_last, (production, test), owner)
     };
+
     let (production, test) = (deployment.production_weight, deployment.test_weight);
     let sources = deployment
         .source
@@ -191,7 +199,7 @@ fn deployment_json(service: &Service, deployment: &Deployment, owner: &Owner) ->
     document["updatedAt"] = time(deployment.updated_at);
     document["sourceServiceRevisions"] = sources.collect();
     document["targetServiceRevision"] = summary(deployment.target, production, test);
-    document["lifecycleStage"] = deployment.stage.reported().into();
+    document["lifecycleStage"] = deployment.stage.api_name().into();
     document["lifecycleHookDetails"] = deployment
         .hooks
         .iter()
@@ -206,13 +214,15 @@ fn deployment_json(service: &Service, deployment: &Deployment, owner: &Owner) ->
     document["deploymentCircuitBreaker"] = json!({
         "status": deployment.breaker.status(has_ended),
         "failureCount": deployment.breaker.failures(),
-        "threshold": deployment.breaker.threshold(service.scheduler.desired()),
+        "threshold": deployment.breaker.threshold(service.scheduler.desired_count()),
     });
+
     document["alarms"] = alarms_json(deployment, has_ended);
 
     if let Some(stopped) = deployment.stopped_at {
         document["stoppedAt"] = time(stopped);
     }
+
     if let Some(rollback) = &deployment.rollback {
         document["rollback"] = json!({
             "reason": rollback.reason,
@@ -220,6 +230,7 @@ fn deployment_json(service: &Service, deployment: &Deployment, owner: &Owner) ->
             "serviceRevisionArn": service.revision_arn(rollback.revision, owner),
         });
     }
+
     document
 }
 
@@ -233,7 +244,7 @@ fn summary_json(
     let counts = service.count(|own| own == revision);
     json!({
         "arn": service.revision_arn(revision, owner),
-        "requestedTaskCount": if is_last { service.requested(revision) } else { 0 },
+        "requestedTaskCount": if is_last { service.requested_count(revision) } else { 0 },
         "runningTaskCount": counts.running,
         "pendingTaskCount": counts.pending,
         "requestedTestTrafficWeight": test,
@@ -275,6 +286,7 @@ fn alarms_json(deployment: &Deployment, has_ended: bool) -> Value {
     } else {
         "MONITORING"
     };
+
     json!({
         "status": status,
         "alarmNames": alarms.names,
@@ -305,6 +317,7 @@ fn revision_json(service: &Service, number: u64, revision: &Revision, owner: &Ow
         "guardDutyEnabled": false,
         "createdAt": seconds(revision.created),
     });
+
     if let Some(fields) = document.as_object_mut() {
         fields.extend(settings.revision_fields());
         fields.extend(capacity(
@@ -319,14 +332,15 @@ fn revision_json(service: &Service, number: u64, revision: &Revision, owner: &Ow
         copy(
             fields,
             "resolvedConfiguration",
-            &resolved(settings.get("loadBalancers")),
+            &resolved_configuration(settings.get("loadBalancers")),
         );
     }
+
     document
 }
 
 /// Returns the target groups, and the listener rules in front of them.
-fn resolved(balancers: &Value) -> Value {
+fn resolved_configuration(balancers: &Value) -> Value {
     let balancers = balancers.as_array().into_iter().flatten();
     let groups: Vec<Value> = balancers
         .map(|balancer| {

@@ -44,6 +44,7 @@ impl Service {
             let mut all = self.scheduler.deployments();
             all.find(|deployment| deployment.number == number)
         };
+
         let id = |number| deployment(number).map_or("", |own| self.deployment_id(own.target));
 
         match note {
@@ -96,12 +97,14 @@ impl State {
             Note::Unstable => ("WARN", "SERVICE_TASK_START_IMPAIRED"),
             _ => return,
         };
+
         let detail = json!({
             "eventType": kind,
             "eventName": name,
             "clusterArn": clusters::arn(&self.owner, &service.cluster),
             "createdAt": to_json(now, TimeFormat::Rfc3339),
         });
+
         let arn = service.arn(&self.owner);
         self.events
             .push(&self.owner, "ECS Service Action", &[arn], detail, now);
@@ -130,6 +133,7 @@ impl State {
             ),
             Outcome::Failed => ("ERROR", "SERVICE_DEPLOYMENT_FAILED", reason.to_owned()),
         };
+
         let detail = json!({
             "eventType": kind,
             "eventName": name,
@@ -137,6 +141,7 @@ impl State {
             "updatedAt": to_json(now, TimeFormat::Rfc3339),
             "reason": reason,
         });
+
         let arn = service.arn(&self.owner);
         self.events.push(
             &self.owner,

@@ -43,9 +43,11 @@ impl State {
         }
 
         self.step_service(service, Event::Tick, now);
+
         for (id, stop) in service.take_drained(now) {
             self.request_stop(&id, stop, now);
         }
+
         if service.status == Status::Draining && service.tasks.is_empty() {
             service.status = Status::Inactive;
             service.routes.clear();
@@ -89,9 +91,11 @@ impl Service {
                 .chain([Event::Stopped(number)])
                 .collect();
         }
+
         if !task.is_wanted() {
             return self.observe_stop(number, task).into_iter().collect();
         }
+
         if task.status < TaskStatus::Running {
             return Vec::new();
         }
@@ -101,6 +105,7 @@ impl Service {
         let Some(own) = self.tasks.get_mut(&number) else {
             return Vec::new();
         };
+
         let mut events = Vec::new();
         if own.known == Known::Pending {
             own.known = Known::Running;
@@ -110,6 +115,7 @@ impl Service {
                 is_checked,
             });
         }
+
         events.extend(self.observe_health(number, task, now));
         events
     }
@@ -120,14 +126,17 @@ impl Service {
         if own.known == Known::Stopping {
             return None;
         }
+
         own.known = Known::Stopping;
         for route in &self.routes {
             route.drain(number);
         }
+
         let by_user = task
             .stop
             .as_ref()
             .is_some_and(|stop| stop.code == "UserInitiated");
+
         Some(Event::Stopping {
             task: number,
             is_failure: !by_user,
@@ -153,6 +162,7 @@ impl Service {
             own.known = Known::Unhealthy;
             return Some(Event::Unhealthy(number));
         }
+
         let is_checked = has_probes || has_health_check(task);
         let passes_container = !has_health_check(task) || task.health == "HEALTHY";
         let passes_targets =
@@ -163,6 +173,7 @@ impl Service {
 
         own.known = Known::Healthy;
         self.register(number, task, now);
+
         Some(Event::Healthy(number))
     }
 
@@ -171,9 +182,11 @@ impl Service {
         let Some(own) = self.tasks.get_mut(&number) else {
             return;
         };
+
         if !own.probes.is_empty() || self.routes.is_empty() {
             return;
         }
+
         let addresses: Option<Vec<_>> = self
             .routes
             .iter()
@@ -204,6 +217,7 @@ impl Service {
                 !probe.passes()
             }
         });
+
         failed.map(|(route, _)| route.group_arn().to_owned())
     }
 
@@ -212,6 +226,7 @@ impl Service {
         let Some(revision) = self.tasks.get(&number).map(|own| own.revision) else {
             return;
         };
+
         let mut texts = Vec::new();
         for route in &self.routes {
             if let Some(address) = route.address_of(task) {
@@ -222,7 +237,9 @@ impl Service {
                 ));
             }
         }
+
         texts.dedup();
+
         for text in texts {
             self.say(&text, now);
         }
@@ -250,6 +267,7 @@ impl Service {
                 ));
             }
         }
+
         drained
     }
 

@@ -69,6 +69,7 @@ impl State {
                 now,
             );
         }
+
         if !started.is_empty() {
             let count = started.len();
             let ids: Vec<String> = started.iter().map(|id| format!("(task {id})")).collect();
@@ -77,6 +78,7 @@ impl State {
                 now,
             );
         }
+
         service.update_weights();
     }
 
@@ -99,7 +101,9 @@ impl State {
             probes: Vec::new(),
             failed_in: None,
         };
+
         service.tasks.insert(number, task);
+
         Some(id)
     }
 }
@@ -145,6 +149,7 @@ impl Service {
             Some("TASK_DEFINITION") => revision.definition_tags.clone(),
             _ => Vec::new(),
         };
+
         if settings.input.enable_ecs_managed_tags.unwrap_or(false) {
             let managed = [
                 ("aws:ecs:clusterName", &self.cluster),
@@ -155,6 +160,7 @@ impl Service {
                 value: value.clone(),
             }));
         }
+
         tags
     }
 
@@ -171,6 +177,7 @@ impl Service {
         let Some(task) = self.tasks.get_mut(&number) else {
             return;
         };
+
         let reason = match (reason, &task.failed_in) {
             (StopReason::Scaling, _) => {
                 format!("Scaling activity initiated by (deployment {deployment})")
@@ -180,6 +187,7 @@ impl Service {
             }
             (StopReason::Unhealthy, None) => "Task failed container health checks".to_owned(),
         };
+
         let was_healthy = task.known == Known::Healthy;
         task.known = Known::Stopping;
         task.stop = Some(StopRequest {
@@ -191,6 +199,7 @@ impl Service {
         for route in &self.routes {
             route.drain(number);
         }
+
         if was_healthy && !self.routes.is_empty() {
             self.say("has begun draining connections on 1 tasks.", now);
         }

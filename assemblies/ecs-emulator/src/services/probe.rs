@@ -82,7 +82,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
 
-    async fn bound() -> (TcpListener, SocketAddr) {
+    async fn bind() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         (listener, address)
@@ -90,7 +90,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_stays_open_passes() {
-        let (listener, address) = bound().await;
+        let (listener, address) = bind().await;
         // In the backlog, where it stays open.
         assert!(check(address).await);
         drop(listener);
@@ -99,14 +99,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_is_closed_at_once_fails() {
-        let (listener, address) = bound().await;
+        let (listener, address) = bind().await;
         let close = async { drop(listener.accept().await) };
         assert!(!tokio::join!(check(address), close).0);
     }
 
     #[tokio::test]
     async fn a_server_that_speaks_first_passes() {
-        let (listener, address) = bound().await;
+        let (listener, address) = bind().await;
         let speak = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(b"220 ready\r\n").await.unwrap();

@@ -192,6 +192,7 @@ mod tests {
             container_port: Some(80),
             advanced_configuration: None,
         };
+
         let names = [Traffic::Production, Traffic::Test]
             .map(|traffic| Route::new(&balancer, traffic).unwrap().name());
         assert_eq!(names, ["web", "web:test"]);
@@ -200,6 +201,7 @@ mod tests {
             target_group_arn: Some("blue".into()),
             ..balancer
         };
+
         assert_eq!(
             Route::new(&plain, Traffic::Production).unwrap().name(),
             "blue"

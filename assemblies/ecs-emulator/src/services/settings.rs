@@ -38,6 +38,7 @@ impl Settings {
         for name in ["cluster", "tags", "clientToken"] {
             fields.remove(name);
         }
+
         check_supported(&fields)?;
 
         let value = Value::Object(fields.clone());
@@ -51,6 +52,7 @@ impl Settings {
                 .get("deploymentConfiguration")
                 .unwrap_or(&Value::Null),
         );
+
         let config = DeploymentConfig::parse(config).map_err(ApiError::invalid_parameter)?;
         check_rules(&value)?;
         check_traffic(&input, &config)?;
@@ -68,7 +70,7 @@ impl Settings {
     }
 
     /// Returns the desired number of tasks.
-    pub(super) fn desired(&self) -> u32 {
+    pub(super) fn desired_count(&self) -> u32 {
         self.input.desired_count.unwrap_or(0)
     }
 
@@ -84,6 +86,7 @@ impl Settings {
                 "TaskDefinition can not be blank.",
             ));
         };
+
         let revision = state.definitions.find(text, &state.owner)?;
         let revision = revision.ok_or_else(|| ApiError::client("TaskDefinition not found."))?;
         if revision.status != task_definitions::Status::Active {
@@ -96,7 +99,9 @@ impl Settings {
             tags: revision.tags.clone(),
             arn: revision.arn(&state.owner),
         };
+
         self.check_definition(&definition.definition)?;
+
         Ok(definition)
     }
 
@@ -105,6 +110,7 @@ impl Settings {
             let message = "Task definition does not support launch_type FARGATE.";
             return Err(ApiError::invalid_parameter(message));
         }
+
         let network = self.input.network_configuration.as_ref();
         let network = network.and_then(|network| network.awsvpc_configuration.as_ref());
         if network.is_none_or(|network| network.subnets.is_empty()) {
@@ -134,6 +140,7 @@ impl Settings {
                 return Err(ApiError::invalid_parameter(message));
             }
         }
+
         Ok(())
     }
 
@@ -204,6 +211,7 @@ fn check_supported(fields: &Map<String, Value>) -> Result<(), ApiError> {
     if let Some(kind @ ("EC2" | "EXTERNAL" | "MANAGED_INSTANCES")) = text("launchType") {
         return Err(ApiError::unsupported(&format!("the launch type {kind}")));
     }
+
     if text("schedulingStrategy") == Some("DAEMON") {
         return Err(ApiError::invalid_parameter(
             "The daemon scheduling strategy is not supported for Fargate tasks.",
@@ -218,12 +226,14 @@ fn check_supported(fields: &Map<String, Value>) -> Result<(), ApiError> {
             "the deployment controller {kind}"
         )));
     }
+
     for name in ["gatewayConnectors", "vpcLatticeConfigurations"] {
         let value = fields.get(name).and_then(Value::as_array);
         if value.is_some_and(|items| !items.is_empty()) {
             return Err(ApiError::unsupported(name));
         }
     }
+
     Ok(())
 }
 
@@ -256,6 +266,7 @@ fn check_traffic(input: &Input, config: &DeploymentConfig) -> Result<(), ApiErro
         config.strategy,
         Strategy::Linear { .. } | Strategy::Canary { .. }
     );
+
     let has_connect = input
         .service_connect_configuration
         .as_ref()
@@ -265,6 +276,7 @@ fn check_traffic(input: &Input, config: &DeploymentConfig) -> Result<(), ApiErro
             "The LINEAR and CANARY deployment strategies need a load balancer or Service Connect.",
         ));
     }
+
     Ok(())
 }
 

@@ -135,17 +135,20 @@ fn a_new_service_reaches_a_steady_state() {
         (&service["runningCount"], &service["status"]),
         (&json!(2), &json!("ACTIVE"))
     );
+
     assert_eq!(service["deployments"][0]["rolloutState"], "COMPLETED");
     assert!(
         messages(&service).starts_with("(service web) has reached a steady state."),
         "{service}"
     );
+
     assert_eq!(service["tags"], Value::Null, "without include");
 
     let tags = emulator.call(
         "ListTagsForResource",
         json!({ "resourceArn": service["serviceArn"] }),
     );
+
     assert_eq!(tags["tags"], json!([{ "key": "team", "value": "shop" }]));
     let listed = emulator.call("ListServices", json!({}));
     assert_eq!(listed["serviceArns"], json!([service["serviceArn"]]));
@@ -161,6 +164,7 @@ fn a_repeated_creation_needs_the_same_token_and_request() {
         first["service"]["serviceArn"],
         again["service"]["serviceArn"]
     );
+
     assert_eq!(emulator.deployments().len(), 1);
 
     for other in [
@@ -192,6 +196,7 @@ fn only_changes_of_a_revision_are_deployed() {
         assert_eq!(emulator.deployments().len(), count, "{update}");
         emulator.pass(60);
     }
+
     let service = emulator.service();
     assert_eq!(definition(&service), "web:2");
     assert_eq!(service["runningCount"], 3);
@@ -230,6 +235,7 @@ fn updates_of_what_cannot_change_are_refused() {
             "{update}"
         );
     }
+
     assert_eq!(emulator.deployments().len(), 1);
 }
 
@@ -241,6 +247,7 @@ fn a_service_is_deleted_once_it_has_no_tasks() {
         emulator.code("DeleteService", request.clone()),
         "InvalidParameterException"
     );
+
     assert_eq!(
         emulator.code("DeleteCluster", json!({ "cluster": "default" })),
         "ClusterContainsServicesException"
@@ -251,16 +258,19 @@ fn a_service_is_deleted_once_it_has_no_tasks() {
         emulator.call("DeleteService", forced)["service"]["status"],
         "DRAINING"
     );
+
     assert_eq!(
         emulator.code("CreateService", service(json!({}))),
         "InvalidParameterException"
     );
+
     emulator.pass(3);
     assert_eq!(emulator.service()["status"], "INACTIVE");
     assert_eq!(
         emulator.code("UpdateService", request),
         "ServiceNotActiveException"
     );
+
     assert_eq!(
         emulator.call("CreateService", service(json!({})))["service"]["status"],
         "ACTIVE"
@@ -274,11 +284,13 @@ fn a_rollback_restores_the_settings() {
         "UpdateService",
         json!({ "service": "web", "taskDefinition": "web:2", "desiredCount": 1 }),
     );
+
     let arn = emulator.deployments()[0]["serviceDeploymentArn"].clone();
     emulator.call(
         "StopServiceDeployment",
         json!({ "serviceDeploymentArn": arn }),
     );
+
     emulator.pass(5);
 
     assert_eq!(emulator.last_deployment()["status"], "ROLLBACK_SUCCESSFUL");
@@ -287,16 +299,19 @@ fn a_rollback_restores_the_settings() {
         (definition(&service), &service["desiredCount"]),
         ("web:1", &json!(1))
     );
+
     let again = json!({ "serviceDeploymentArn": arn });
     assert_eq!(
         emulator.code("StopServiceDeployment", again),
         "ConflictException"
     );
+
     // Another update starts from what the service has, not from what failed.
     emulator.call(
         "UpdateService",
         json!({ "service": "web", "forceNewDeployment": true }),
     );
+
     assert_eq!(definition(&emulator.service()), "web:1");
 }
 
@@ -319,6 +334,7 @@ fn a_paused_deployment_is_continued_by_its_hook() {
         emulator.code("ContinueServiceDeployment", answer(&other)),
         "InvalidParameterException"
     );
+
     let hook = &paused["lifecycleHookDetails"][0]["hookId"];
     emulator.call("ContinueServiceDeployment", answer(hook));
     emulator.pass(60);
@@ -334,6 +350,7 @@ fn deployments_are_listed_newest_first_by_status_and_page() {
             json!({ "service": "web", "forceNewDeployment": true }),
         );
     }
+
     let list = |more: Value| {
         let mut request = json!({ "service": "web" });
         request
@@ -342,6 +359,7 @@ fn deployments_are_listed_newest_first_by_status_and_page() {
             .extend(more.as_object().unwrap().clone());
         request
     };
+
     let count = |value: Value| value["serviceDeployments"].as_array().unwrap().len();
     assert_eq!(
         count(emulator.call(
@@ -350,12 +368,14 @@ fn deployments_are_listed_newest_first_by_status_and_page() {
         )),
         1
     );
+
     let created = emulator.deployments()[2]["createdAt"].clone();
     let after = json!({ "createdAt": { "after": created } });
     assert_eq!(
         count(emulator.call("ListServiceDeployments", list(after))),
         2
     );
+
     let unknown = list(json!({ "status": ["DONE"] }));
     assert_eq!(
         emulator.code("ListServiceDeployments", unknown),
@@ -381,6 +401,7 @@ fn a_revision_is_described_as_it_was_deployed() {
         "UpdateService",
         json!({ "service": "web", "taskDefinition": "web:2" }),
     );
+
     let source = emulator.last_deployment()["sourceServiceRevisions"][0]["arn"].clone();
     let request = json!({ "serviceRevisionArns": [source, "arn:aws:ecs:us-east-1:1:service-revision/a/b/1"] });
     let described = emulator.call("DescribeServiceRevisions", request);
@@ -389,6 +410,7 @@ fn a_revision_is_described_as_it_was_deployed() {
         described["serviceRevisions"][0]["containerImages"][0]["image"],
         "example.com/web:1"
     );
+
     assert_eq!(described["failures"][0]["reason"], "MISSING");
 }
 
@@ -418,6 +440,7 @@ fn a_task_that_a_user_stops_is_replaced() {
         code: "UserInitiated".into(),
         reason: "mine".into(),
     };
+
     emulator.state.request_stop(&id, stop, emulator.now);
     emulator.pass(60);
     assert_eq!(emulator.service()["runningCount"], 2);
@@ -440,6 +463,7 @@ fn protected_tasks_are_not_scaled_in() {
         "UpdateService",
         json!({ "service": "web", "desiredCount": 0 }),
     );
+
     emulator.pass(5);
     assert!(emulator.state.tasks.by_id[&id].is_wanted());
     assert_eq!(emulator.service()["runningCount"], 1);
@@ -488,11 +512,13 @@ fn creation_is_refused_with_the_error_of_ecs() {
             "{more}"
         );
     }
+
     assert!(
         emulator
             .try_call("CreateService", service(json!({ "serviceNme": 1 })))
             .is_err()
     );
+
     assert_eq!(
         emulator.call("ListServices", json!({}))["serviceArns"],
         json!([])
@@ -512,6 +538,7 @@ fn scaling_targets_and_policies_are_stored() {
             .extend(more.as_object().unwrap().clone());
         request
     };
+
     let web = "service/default/web";
     let range = json!({ "MinCapacity": 1, "MaxCapacity": 5 });
     let policy = json!({
@@ -521,6 +548,7 @@ fn scaling_targets_and_policies_are_stored() {
             "PredefinedMetricSpecification": { "PredefinedMetricType": "ECSServiceAverageCPUUtilization" },
         },
     });
+
     for (operation, request, code) in [
         (
             "RegisterScalableTarget",
@@ -556,6 +584,7 @@ fn scaling_targets_and_policies_are_stored() {
         "RegisterScalableTarget",
         name(web, json!({ "MaxCapacity": 9 })),
     );
+
     assert_eq!(first, second);
     emulator.call("PutScalingPolicy", name(web, policy));
     let ecs = json!({ "ServiceNamespace": "ecs" });

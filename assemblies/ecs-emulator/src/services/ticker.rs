@@ -52,6 +52,7 @@ fn read_alarms(path: &Path) -> Vec<String> {
     {
         return Vec::new();
     }
+
     let lines = text.lines().map(str::trim);
     lines
         .filter(|line| !line.is_empty())
@@ -76,6 +77,7 @@ impl State {
                 self.services.by_key.insert(key, service);
             }
         }
+
         self.services
             .iter()
             .flat_map(super::Service::listeners)

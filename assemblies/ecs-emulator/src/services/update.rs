@@ -22,6 +22,7 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         Some(Value::Bool(is_forced)) => is_forced,
         Some(_) => return Err(wrong_type("forceNewDeployment")),
     };
+
     for field in CREATE_ONLY {
         if changes.contains_key(field) {
             let message = format!("unknown field `{field}` of UpdateService");
@@ -36,6 +37,7 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<Value, ApiError> 
             "Service not found.",
         ));
     };
+
     if service.status != Status::Active {
         return Err(ApiError::new(
             "ServiceNotActiveException",
@@ -54,26 +56,30 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<Value, ApiError> 
     if !names_definition && let Some(arn) = &old_arn {
         settings = Settings::new(with_definition(settings.fields, arn))?;
     }
+
     let needs_definition = names_definition || is_forced || is_changed;
     let definition = needs_definition
         .then(|| settings.find_definition(state))
         .transpose()?;
 
     let config_changed = settings.config != service.settings.config;
-    let desired = settings.desired();
+    let desired = settings.desired_count();
     if let Some(service) = state.services.by_key.get_mut(&key) {
         service.settings = settings;
     }
+
     if config_changed && let Some(service) = state.services.by_key.get(&key) {
         let config = service.settings.config.clone();
         state.send(&key, Event::Configure(config), call.now);
     }
+
     state.send(&key, Event::Desired(desired), call.now);
     if let Some(definition) = definition
         && (is_forced || is_changed || old_arn.as_deref() != Some(&definition.arn))
     {
         deploy(state, &key, definition, call.now);
     }
+
     Ok(json!({ "service": document::with_tags(state, &key) }))
 }
 
