@@ -53,6 +53,7 @@ impl Targets {
             last: 0,
             is_draining: false,
         };
+        // A task that is registered again keeps its count of connections.
         self.lock().targets.entry(task).or_insert(target);
     }
 
@@ -79,6 +80,7 @@ impl Targets {
     /// Sets the share of each revision.
     pub(crate) fn set_weights(&self, weights: Option<BTreeMap<u64, f64>>) {
         let mut state = self.lock();
+        // Equal weights keep their credits, or a share would start anew with each call.
         if state.weights != weights {
             state.weights = weights;
             state.credits.clear();
@@ -104,6 +106,7 @@ impl Targets {
             .filter(|(task, target)| !is_closed && fits(**task, target))
             .min_by_key(|(_, target)| (target.open, target.last));
         chosen.map(|(task, target)| {
+            // Counted before it is connected: the next choice is usually made meanwhile.
             target.open += 1;
             target.last = count;
             (*task, target.address)
@@ -213,12 +216,14 @@ async fn forward(mut client: TcpStream, targets: &Targets) {
     while let Some((task, address)) = targets.choose(&failed) {
         let open = OpenConnection { targets, task };
         if let Ok(Ok(mut server)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            // Small messages should not wait for more of them.
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
             // On an error both sockets close, which both sides notice.
             let _ = copy_bidirectional(&mut client, &mut server).await;
             return;
         }
         drop(open);
+        // The next target may accept.
         failed.push(task);
     }
 }

@@ -25,7 +25,7 @@ pub(crate) use policies::{delete_policy, describe_policies, put_policy};
 pub(crate) use schedules::{delete_action, describe_actions, put_action};
 pub(crate) use targets::{deregister, describe_targets, register};
 
-/// What is stored, by resource (`service/CLUSTER/NAME`).
+/// Stored items by resource (`service/CLUSTER/NAME`).
 #[derive(Debug, Default)]
 pub(crate) struct ScalingTargets {
     targets: BTreeMap<String, Value>,
@@ -48,6 +48,7 @@ fn check_names(body: &Value) -> Result<(), ApiError> {
         ("ScalableDimension", DIMENSION),
     ] {
         match body.get(field) {
+            // Calls that describe everything omit it.
             None if field == "ScalableDimension" => {}
             Some(value) if value == wanted => {}
             Some(Value::String(other)) => {
@@ -81,6 +82,7 @@ fn resource(body: &Value) -> Result<String, ApiError> {
 /// Returns a required text.
 fn text(body: &Value, name: &str) -> Result<String, ApiError> {
     let text = body.get(name).and_then(Value::as_str);
+    // The limits of ResourceId and of names in the API.
     let text = text.filter(|text| !text.is_empty() && text.len() <= 1600);
     text.map(str::to_owned)
         .ok_or_else(|| invalid(format!("{name} is required")))

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! CreateService, UpdateService ─▶ settings ─▶ a new revision ─▶ Event::Deploy ┐
-//!                                 observe: what the tasks have done ─▶ events ┼▶ deployment::step ─▶ actions
+//!                                 observe: changes of the tasks ─▶ events     ┼▶ deployment::step ─▶ actions
 //!                                                                             ┘          │
 //!                      State::launch, Route::drain, State::request_stop, events ◀─perform┘
 //! ```
@@ -14,12 +14,13 @@
 //! | `history` | service deployments and service revisions |
 //! | `control` | StopServiceDeployment and ContinueServiceDeployment |
 //! | `document`, `deployments` | a service and its deployments as the API returns them |
-//! | `observe`, `perform` | what the tasks have done, and what is done to them |
+//! | `observe`, `perform` | finds changes of the tasks; starts and stops them |
 //! | `ticker` | repeats both |
 //! | `route`, `probe` | the listeners of a service, and health checks of its targets |
 //! | `messages` | the events of a service |
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -92,6 +93,8 @@ pub(crate) struct Service {
     /// The oldest first.
     messages: VecDeque<Message>,
     routes: Vec<Route>,
+    /// The number of routes so far, which numbers them.
+    route_count: u64,
 }
 
 /// The status of a service.
@@ -138,10 +141,18 @@ struct ServiceTask {
     /// Why the scheduler stops it, once it does.
     stop: Option<StopRequest>,
     running_since: Option<SystemTime>,
-    /// Health checks of its targets, in the order of the service's routes.
-    probes: Vec<Probe>,
+    /// Health checks of its targets, once their ports are published.
+    checks: Vec<Check>,
     /// The target group in which it is unhealthy.
     failed_in: Option<String>,
+}
+
+/// The health check of a target.
+#[derive(Debug)]
+struct Check {
+    route: u64,
+    address: SocketAddr,
+    probe: Probe,
 }
 
 /// What the scheduler knows of a task.
@@ -273,6 +284,7 @@ fn from_time(time: Time) -> SystemTime {
 
 /// Returns a random number with 19 digits, as in ids of deployments and revisions.
 fn random_number() -> String {
+    // An id, not a secret.
     fastrand::u64(1_000_000_000_000_000_000..=9_199_999_999_999_999_999).to_string()
 }
 

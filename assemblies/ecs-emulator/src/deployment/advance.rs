@@ -16,6 +16,7 @@ impl Scheduler {
             return false;
         };
 
+        // A rollback has no stages and no hooks.
         if deployment.status == Status::RollbackInProgress {
             self.finish_rollback(now, actions);
             return false;
@@ -53,12 +54,13 @@ impl Scheduler {
             return HookResult::Waiting;
         };
 
+        // Hooks are created once per stage, and their timeouts begin then.
         if deployment.has_hooks {
             return hooks::check(&mut deployment.hooks, now);
         }
 
         deployment.has_hooks = true;
-        // "The reconciliation stage only happens when … more than 1 service revision" is active.
+        // The reconciliation stage is only for services that have another revision (DeploymentLifecycleHook).
         if deployment.stage != Stage::Reconcile || has_source {
             let all = hooks::hooks_of(&deployment.config, deployment.stage, first, timing, now);
             deployment.hooks = all;
@@ -81,6 +83,7 @@ impl Scheduler {
             return;
         }
 
+        // Waits of the stage begin here: after its hooks, not before.
         deployment.effect_at = Some(now);
         match deployment.stage {
             Stage::TestTrafficShift => deployment.test_weight = 100.0,
@@ -103,11 +106,12 @@ impl Scheduler {
         let has_waited = |wait: Duration| now >= since + self.timing.scale(wait);
 
         match deployment.stage {
+            // Tasks of a deployment that this one replaces must be gone before traffic moves.
             Stage::Reconcile => self.count_others(deployment) == 0,
             Stage::ScaleUp => {
                 self.count_healthy(deployment.target) >= self.healthy_goal(deployment)
             }
-            // "This bake time is not applied after reaching 100 percent traffic" (LinearConfiguration).
+            // There is no step bake time after the last step (LinearConfiguration in the API reference).
             Stage::ProductionTrafficShift if deployment.production_weight < 100.0 => {
                 has_waited(deployment.config.strategy.step_bake())
             }
@@ -131,6 +135,7 @@ impl Scheduler {
         let early = deployment.config.early_success;
         let defers = early.is_some_and(|early| early.cleanup == Cleanup::Deferred);
         let is_gone = |task: &Task| task.revision == deployment.target;
+        // DEFERRED: the tasks are removed after the deployment (sourceServiceRevisionCleanup).
         defers || self.tasks.values().all(is_gone)
     }
 
@@ -154,6 +159,7 @@ impl Scheduler {
         };
 
         deployment.end(Status::Successful, now);
+        // A rolling deployment has no traffic steps, but ends with all traffic too.
         (deployment.production_weight, deployment.test_weight) = (100.0, 100.0);
 
         let revision = deployment.target;
@@ -178,6 +184,7 @@ impl Scheduler {
             return;
         };
 
+        // It fails once: a rollback that is under way goes on.
         if deployment.status != Status::InProgress {
             return;
         }
@@ -220,6 +227,7 @@ impl Scheduler {
             return;
         };
 
+        // The old revision may have lost tasks meanwhile.
         let is_back = self.count_healthy(stable) >= desired;
         let is_clean = self.tasks.values().all(|task| task.revision == stable);
         let Some(deployment) = self.current_mut().filter(|_| is_back && is_clean) else {
@@ -249,6 +257,7 @@ impl Scheduler {
     /// Counts the tasks of revisions that are neither the source nor the target, e.g. of a deployment that this one
     /// replaces.
     fn count_others(&self, deployment: &Deployment) -> usize {
+        // A rolling deployment replaces tasks of all revisions in its batches.
         if deployment.config.strategy == Strategy::Rolling {
             return 0;
         }

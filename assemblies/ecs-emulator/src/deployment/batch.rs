@@ -66,7 +66,9 @@ impl Limits {
         };
 
         let healthy = counts.target_healthy + counts.other_healthy;
+        // Each healthy task beyond the desired count replaces an old one.
         let surplus = healthy.saturating_sub(self.desired);
+        // Without room, old tasks make way for new ones as long as enough stay.
         let above_minimum = healthy.saturating_sub(self.minimum_healthy);
         let wanted = surplus.max(blocked.saturating_sub(stop_useless).min(above_minimum));
         let stop_other = wanted.min(counts.other_healthy);

@@ -124,7 +124,7 @@ pub(crate) struct Hook {
     pub(crate) timeout_action: TimeoutAction,
 }
 
-/// What happens to a deployment whose hook got no answer in time, or what the answer is.
+/// The answer to a hook, or the action when there was none in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeoutAction {
     Continue,

@@ -76,6 +76,7 @@ pub(super) fn check(hooks: &mut [HookState], now: Time) -> HookResult {
     }
 
     let any = |test: fn(&HookState) -> bool| hooks.iter().any(test);
+    // One refusal decides, whatever the others say.
     if any(|hook| hook.status == HookStatus::Failed) {
         return HookResult::Failed;
     }

@@ -36,6 +36,7 @@ impl DeploymentConfig {
     }
 
     fn check(&self, value: &Value) -> Result<(), String> {
+        // More than all tasks can never be healthy.
         if self.minimum_healthy_percent > 100 {
             return Err("minimumHealthyPercent must be between 0 and 100.".to_owned());
         }
@@ -50,6 +51,7 @@ impl DeploymentConfig {
         }
 
         let is_rolling = self.strategy == Strategy::Rolling;
+        // Required with BLUE_GREEN, without a default (bakeTimeInMinutes in the API reference).
         if self.strategy == Strategy::BlueGreen && value["bakeTimeInMinutes"].is_null() {
             let message = "bakeTimeInMinutes is required with the BLUE_GREEN deployment strategy.";
             return Err(message.to_owned());
@@ -65,6 +67,7 @@ impl DeploymentConfig {
             return Err(message.to_owned());
         }
 
+        // At least minimumHealthyPercent (DeploymentEarlySuccessCriteria in the API reference).
         if !(self.minimum_healthy_percent..=100).contains(&early.healthy_percent) {
             let message = "healthyPercent must be between minimumHealthyPercent and 100.";
             return Err(message.to_owned());
@@ -77,6 +80,7 @@ impl DeploymentConfig {
 /// Returns a configuration with the values that DescribeServices adds to it.
 pub(crate) fn with_defaults(value: &Value) -> Value {
     let mut all = value.as_object().cloned().unwrap_or_default();
+    // A null is the same as no value.
     all.retain(|_, value| !value.is_null());
     let defaults = [
         ("maximumPercent", json!(200)),
@@ -93,6 +97,7 @@ pub(crate) fn with_defaults(value: &Value) -> Value {
     }
 
     let strategy = all["strategy"].as_str().unwrap_or_default().to_owned();
+    // Only deployments that shift traffic bake by default.
     if strategy != "ROLLING" {
         all.entry("bakeTimeInMinutes").or_insert(json!(0));
     }
@@ -222,6 +227,7 @@ fn parse_hooks(value: &Value) -> Result<Vec<Hook>, String> {
 }
 
 fn parse_hook(value: &Value) -> Result<Hook, String> {
+    // AWS_LAMBDA is the default.
     let pauses = value["targetType"] == "PAUSE";
     let function = value["hookTargetArn"].as_str().map(str::to_owned);
     if pauses == function.is_some() {
@@ -239,6 +245,7 @@ fn parse_hook(value: &Value) -> Result<Hook, String> {
         let name = name.as_str().unwrap_or_default();
         let stage = Stage::parse_hook_stage(name);
         let stage = stage.ok_or_else(|| format!("Invalid lifecycle stage: {name}."))?;
+        // PAUSE hooks have all other stages (DeploymentLifecycleHook).
         if pauses && stage.shifts_traffic() {
             return Err(format!(
                 "PAUSE lifecycle hooks cannot be used at stage {name}."
@@ -295,6 +302,7 @@ fn minutes(value: &Value, name: &str, default: u32) -> Result<Duration, String> 
         Value::Null => default,
         value => whole(value, name)?,
     };
+    // 24 hours, the limit of all waits of a deployment.
     if minutes > 1440 {
         return Err(format!("{name} must be between 0 and 1440."));
     }
@@ -306,6 +314,7 @@ fn share(value: &Value, name: &str, default: f64, least: f64) -> Result<f64, Str
         Value::Null => default,
         value => value.as_f64().unwrap_or(-1.0),
     };
+    // Valid values are multiples of 0.1 (LinearConfiguration, CanaryConfiguration).
     let is_multiple = ((share * 10.0).round() - share * 10.0).abs() < 1e-6;
     if !(least..=100.0).contains(&share) || !is_multiple {
         return Err(format!(

@@ -1,4 +1,4 @@
-//! Whole deployments in simulated time, and what is true in each second of them.
+//! Whole deployments in simulated time, and properties of each second of them.
 
 use std::time::Duration;
 

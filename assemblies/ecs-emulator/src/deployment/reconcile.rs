@@ -39,6 +39,7 @@ impl Scheduler {
         let is_rolling = deployment.config.strategy == Strategy::Rolling;
 
         match deployment.status {
+            // Between deployments the service keeps the revision that completed last.
             Status::Successful | Status::RollbackSuccessful => {
                 self.stable.map_or(Goal::Frozen, Goal::Replace)
             }
@@ -79,12 +80,14 @@ impl Scheduler {
                 || (task.revision != revision && task.phase != Phase::Healthy)
         };
 
+        // Tasks that serve no request go first; stopping them costs nothing.
         self.stop_where(is_useless, batch.stop_useless as usize, actions);
         let is_other = move |task: &Task| task.revision != revision && task.phase == Phase::Healthy;
         self.stop_where(is_other, batch.stop_other as usize, actions);
         self.stop_surplus(revision, batch.stop_target as usize, actions);
         self.start(revision, batch.start, now, actions);
 
+        // Reported when it begins, not in each step.
         if batch.is_stuck && !self.is_stuck {
             actions.push(Action::Report(Note::Stuck));
         }
@@ -120,8 +123,10 @@ impl Scheduler {
         actions: &mut Vec<Action>,
     ) {
         let kept = [source, target];
+        // A third revision is left over from a deployment that was replaced.
         let is_other = move |task: &Task| !kept.contains(&Some(task.revision));
         self.stop_where(is_other, usize::MAX, actions);
+        // Blue/green has room for both revisions, so an unhealthy task need not wait for its replacement.
         self.stop_where(|task| task.phase == Phase::Unhealthy, usize::MAX, actions);
 
         let mut revisions: Vec<u64> = kept.into_iter().flatten().collect();
@@ -139,11 +144,13 @@ impl Scheduler {
 
     fn start(&mut self, revision: u64, count: u32, now: Time, actions: &mut Vec<Action>) {
         let retry = self.retries.get(&revision);
+        // The revision has failed; the next attempt is later.
         if retry.is_some_and(|retry| retry.not_before > now) {
             return;
         }
 
-        for _ in 0..count {
+        // The rest starts with the next event. Without a limit one call could create thousands of processes.
+        for _ in 0..count.min(MAX_STARTS) {
             let task = Task {
                 revision,
                 phase: Phase::Pending,
@@ -167,6 +174,7 @@ impl Scheduler {
         let is_unready = move |task: &Task| {
             task.revision == revision && matches!(task.phase, Phase::Pending | Phase::Running)
         };
+        // A task that serves requests is worth more than one that starts.
         self.stop_where(is_unready, count, actions);
         let rest = count - (actions.len() - before);
         self.stop_where(move |task| task.revision == revision, rest, actions);
@@ -220,6 +228,7 @@ impl Scheduler {
     /// tasks are equal.
     pub(crate) fn weights(&self) -> Option<Vec<(u64, f64, f64)>> {
         let deployment = self.deployments.back()?;
+        // ECS does not touch the weights of listener rules in a rolling deployment.
         if deployment.config.strategy == Strategy::Rolling {
             return None;
         }
@@ -236,3 +245,6 @@ impl Scheduler {
         ])
     }
 }
+
+/// The number of tasks of a revision that start at the same time.
+const MAX_STARTS: u32 = 50;

@@ -11,6 +11,7 @@ impl Scheduler {
     pub(super) fn record_running(&mut self, task: u64, is_checked: bool, now: Time) {
         let wait = self.timing.scale(SETTLE_TIME);
         if let Some(task) = self.tasks.get_mut(&task)
+            // An event may repeat; only the first starts the wait.
             && task.phase == Phase::Pending
         {
             task.phase = Phase::Running;
@@ -28,12 +29,14 @@ impl Scheduler {
         }
 
         task.phase = Phase::Healthy;
+        // A task that recovers keeps the time of its first success.
         task.healthy_since.get_or_insert(now);
 
         let revision = task.revision;
         if let Some(deployment) = self.current_mut()
             && deployment.target == revision
         {
+            // One healthy task shows that the revision can work (resetOnHealthyTask in the API reference).
             deployment.breaker.record_healthy();
         }
     }
@@ -45,6 +48,7 @@ impl Scheduler {
         if matches!(task.phase, Phase::Unhealthy | Phase::Stopping) {
             return;
         }
+        // It goes on until its replacement runs, if there is room for one.
         task.phase = Phase::Unhealthy;
 
         self.is_steady = false;
@@ -72,6 +76,22 @@ impl Scheduler {
             self.is_steady = false;
             self.record_failure(before, now, actions);
         }
+    }
+
+    /// Counts tasks that could not be started as one failure: more attempts at the same time would fail, too.
+    pub(super) fn record_refused(&mut self, tasks: &[u64], now: Time, actions: &mut Vec<Action>) {
+        let removed: Vec<Task> = tasks
+            .iter()
+            .filter_map(|task| self.tasks.remove(task))
+            .collect();
+        let Some(first) = removed.first() else {
+            return;
+        };
+
+        self.record_failure(*first, now, actions);
+        let pause = self.timing.scale(CAPACITY_PAUSE);
+        let retry = self.retries.entry(first.revision).or_default();
+        retry.not_before = retry.not_before.max(now + pause);
     }
 
     /// Counts a task that ended or became unhealthy on its own.
@@ -103,6 +123,7 @@ impl Scheduler {
 
         let trips = self.current_mut().is_some_and(|deployment| {
             deployment.target == task.revision
+                // In a rollback the failing revision must not fail the deployment again.
                 && deployment.status == Status::InProgress
                 && deployment.breaker.record_failure(desired)
         });
@@ -125,6 +146,7 @@ impl Scheduler {
         let Some(deployment) = self.current_mut() else {
             return;
         };
+        // An answer that comes after the timeout changes nothing.
         let waiting = |hook: &&mut HookState| {
             hook.number == number && hook.status == HookStatus::AwaitingAction
         };
@@ -144,6 +166,7 @@ impl Scheduler {
         let alarms = &deployment.config.alarms;
         let is_watched = |name: &&String| alarms.is_enabled && alarms.names.contains(*name);
         let triggered: Vec<String> = names.iter().filter(is_watched).cloned().collect();
+        // Alarms of other services are in the same list.
         if triggered.is_empty() || deployment.status != Status::InProgress {
             return;
         }
@@ -175,9 +198,11 @@ impl Scheduler {
     }
 }
 
-/// "The service scheduler will wait for 40 seconds after a task reaches a RUNNING state", minimumHealthyPercent in
+/// A task without health check counts after 40 seconds in RUNNING: minimumHealthyPercent in
 /// the API reference.
 const SETTLE_TIME: Duration = Duration::from_secs(40);
+/// How long nothing is started after a task was refused.
+const CAPACITY_PAUSE: Duration = Duration::from_secs(5);
 /// A task that was healthy for a shorter time counts as a failure to start when its replacement is delayed.
 const MINIMUM_UPTIME: Duration = Duration::from_secs(10);
 /// The longest pause between two attempts is 63 seconds.

@@ -39,7 +39,7 @@ pub(crate) struct Scheduler {
     pub(super) tasks: BTreeMap<u64, Task>,
     /// Tasks with scale-in protection: only their ill health stops them.
     pub(super) protected: BTreeSet<u64>,
-    /// The last revision whose deployment completed.
+    /// The revision of the last deployment that completed.
     pub(super) stable: Option<u64>,
     /// The configuration of that deployment, or of the one in progress.
     pub(super) config: DeploymentConfig,
@@ -145,6 +145,8 @@ pub(crate) enum Event {
         is_failure: bool,
     },
     Stopped(u64),
+    /// There is no capacity for these tasks.
+    Refused(Vec<u64>),
     /// The answer to a hook.
     Answer {
         hook: u64,
@@ -283,6 +285,7 @@ impl Scheduler {
             Event::Deploy { revision, config } => self.deploy(revision, config, now, actions),
             Event::Configure(config) => self.config = config,
             Event::Desired(desired) => {
+                // ECS reports a steady state again after each change, not after each update.
                 self.is_steady &= self.desired == desired;
                 self.desired = desired;
             }
@@ -295,6 +298,7 @@ impl Scheduler {
             Event::Stopped(task) => {
                 self.tasks.remove(&task);
             }
+            Event::Refused(tasks) => self.record_refused(&tasks, now, actions),
             Event::Answer { hook, action } => self.answer(hook, action),
             Event::StopDeployment => {
                 self.fail(
@@ -316,6 +320,7 @@ impl Scheduler {
         now: Time,
         actions: &mut Vec<Action>,
     ) {
+        // ECS carries out one deployment of a service at a time; a newer one ends it.
         if let Some(old) = self.current_mut() {
             old.end(Status::Stopped, now);
             old.stopped_at = Some(now);
@@ -326,6 +331,7 @@ impl Scheduler {
         let deployment = Deployment::new(number, revision, self.stable, config.clone(), now);
         self.config = config;
         self.deployments.push_back(deployment);
+        // A service can be deployed any number of times.
         if self.deployments.len() > MAX_DEPLOYMENTS {
             self.deployments.pop_front();
         }
@@ -375,6 +381,7 @@ impl Deployment {
     /// Records the final status.
     pub(super) fn end(&mut self, status: Status, now: Time) {
         self.status = status;
+        // Nothing waits for a hook of a deployment that has ended.
         (self.finished_at, self.updated_at) = (Some(now), now);
         self.hooks.clear();
     }

@@ -44,7 +44,7 @@ impl TestService {
         }
     }
 
-    /// Creates a service whose first revision runs.
+    /// Creates a service with a first revision that runs.
     pub(super) fn steady(desired: u32, config: &DeploymentConfig) -> Self {
         let mut service = Self::new(desired);
         service.deploy(1, Behaviour::Works(1), config);

@@ -26,6 +26,7 @@ pub(crate) fn put_policy(state: &mut State, call: &Call) -> Result<Value, ApiErr
 
     let key = (resource.clone(), name.clone());
     let old = state.scaling.policies.get(&key);
+    // The type of a policy that exists is the default of an update.
     let default = old.map_or("StepScaling", |old| {
         old["PolicyType"].as_str().unwrap_or_default()
     });
@@ -103,6 +104,7 @@ fn check_configuration(kind: &str, body: &Value, exists: bool) -> Result<&'stati
         ));
     }
 
+    // Exactly one of them names the metric.
     let metrics = [
         "PredefinedMetricSpecification",
         "CustomizedMetricSpecification",

@@ -36,6 +36,7 @@ pub(crate) fn put_action(state: &mut State, call: &Call) -> Result<Value, ApiErr
     let schedule = body
         .get("Schedule")
         .or_else(|| old.and_then(|old| old.get("Schedule")));
+    // Only the form: nothing runs by it.
     let is_schedule = schedule.and_then(Value::as_str).is_some_and(|schedule| {
         ["at(", "rate(", "cron("]
             .iter()

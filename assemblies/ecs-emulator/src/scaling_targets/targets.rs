@@ -36,6 +36,7 @@ pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError
     }
 
     let old = state.scaling.targets.get(&resource);
+    // Values of a registered target may be omitted (RegisterScalableTarget in the API reference).
     let capacity = |field: &str| {
         let value = body
             .get(field)
@@ -147,6 +148,7 @@ pub(crate) fn deregister(state: &mut State, call: &Call) -> Result<Value, ApiErr
     if scaling.targets.remove(&resource).is_none() {
         return Err(not_found("scalable target found", &resource));
     }
+    // As Application Auto Scaling does (DeregisterScalableTarget in the API reference).
     scaling.policies.retain(|(own, _), _| *own != resource);
     scaling.actions.retain(|(own, _), _| *own != resource);
     Ok(json!({}))

@@ -38,6 +38,7 @@ pub(crate) fn stop_deployment(state: &mut State, call: &Call) -> Result<Value, A
         return Err(ApiError::new("ConflictException", message));
     }
 
+    // The borrow of the state ends here.
     let key = service.key();
     state.send(&key, Event::StopDeployment, call.now);
 

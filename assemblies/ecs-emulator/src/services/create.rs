@@ -38,6 +38,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
 
     let settings = Settings::new(fields)?;
     let key: Key = (cluster.clone(), settings.input.service_name.clone());
+    // Before the definition is looked up, which may have been deregistered since.
     if let Some(existing) = find_repeated(state, &key, token.as_deref(), call.body())? {
         return Ok(json!({ "service": existing }));
     }
@@ -72,6 +73,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         tasks: BTreeMap::new(),
         messages: VecDeque::new(),
         routes: Vec::new(),
+        route_count: 0,
     };
 
     state.services.by_key.insert(key.clone(), service);
@@ -170,6 +172,7 @@ impl Service {
             needed.extend(deployment.source);
             first = first.min(deployment.number);
         }
+        // Its deployment has not begun yet.
         let newest = self.revisions.keys().next_back().copied();
         self.revisions
             .retain(|number, _| needed.contains(number) || Some(*number) == newest);

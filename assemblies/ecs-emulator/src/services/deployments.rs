@@ -13,6 +13,7 @@ use crate::time::seconds;
 pub(super) fn to_json(service: &Service, _: &Owner) -> Value {
     let mut revisions = service.revisions_in_use();
     let primary = service.primary();
+    // A stable sort: the others stay in their order, the newest first.
     revisions.sort_by_key(|revision| Some(*revision) != primary);
     let entries = revisions.into_iter().filter_map(|number| {
         let revision = service.revisions.get(&number)?;
@@ -123,6 +124,7 @@ impl Service {
             return 0;
         };
         let is_source = last.source == Some(revision);
+        // Blue/green keeps both revisions at full size; rolling moves from one to the other.
         let wants_source = match last.status {
             Status::InProgress | Status::Stopped => last.config.keeps_source(),
             Status::RollbackInProgress | Status::RollbackSuccessful => true,

@@ -16,6 +16,7 @@ pub(super) fn with_tags(state: &State, key: &Key) -> Value {
         return Value::Null;
     };
     let mut document = to_json(service, &state.owner);
+    // ECS omits an empty list here.
     if !service.tags.is_empty() {
         document["tags"] = json!(service.tags);
     }
@@ -184,6 +185,7 @@ impl Service {
         );
 
         used.sort_unstable();
+        // Several tasks have the same revision.
         used.dedup();
         used.reverse();
         used

@@ -40,6 +40,7 @@ pub(crate) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError
         match state.find_service(Some(&cluster), text) {
             Ok(key) if with_tags => found.push(document::with_tags(state, &key)),
             Ok(key) => found.push(document::without_tags(state, &key)),
+            // Missing services are failures in the answer, not an error of the call.
             Err(error) if error.code == "ServiceNotFoundException" => {
                 let name = state.owner.resource(text, "service")?;
                 let name = name.rsplit('/').next().unwrap_or(name);
@@ -74,6 +75,7 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
             .launch_type
             .as_deref()
             .is_none_or(|wanted| Some(wanted) == launch_type);
+        // Services have no other strategy and no other owner here.
         let strategy = input.scheduling_strategy.as_deref().unwrap_or("REPLICA");
         let owner = input
             .resource_management_type

@@ -91,6 +91,7 @@ pub(crate) fn list_deployments(state: &mut State, call: &Call) -> Result<Value, 
 
     let newest_first = service.scheduler.deployments().rev().filter(is_listed);
     let items = newest_first.map(|deployment| {
+        // Sorts as the number does.
         let key = format!("{:020}", deployment.number);
         (key, brief_json(service, deployment, &state.owner))
     });
@@ -179,6 +180,7 @@ fn brief_json(service: &Service, deployment: &Deployment, owner: &Owner) -> Valu
 
 fn deployment_json(service: &Service, deployment: &Deployment, owner: &Owner) -> Value {
     let has_ended = deployment.status.is_final();
+    // Only the last deployment can still want tasks.
     let is_last = service
         .scheduler
         .deployments()
@@ -302,6 +304,7 @@ fn revision_json(service: &Service, number: u64, revision: &Revision, owner: &Ow
         .iter()
         .map(|container| {
             let mut image = json!({ "containerName": container.name, "image": container.image });
+            // The digest of a tag is unknown: images are not pulled before tasks start.
             if let Some((_, digest)) = container.image.split_once('@') {
                 image["imageDigest"] = digest.into();
             }

@@ -58,6 +58,7 @@ impl Service {
             Note::Failed { deployment: number } => {
                 let reason = deployment(number).and_then(|own| own.reason.as_deref());
                 let reason = reason.unwrap_or("tasks failed to start.");
+                // ECS names the cause in rolloutStateReason, and only the symptom here.
                 let reason = reason.rsplit(": ").next().unwrap_or(reason);
                 format!("(deployment {}) deployment failed: {reason}", id(number))
             }

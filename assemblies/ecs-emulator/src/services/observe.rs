@@ -1,12 +1,13 @@
 //! Finds out what the tasks of a service have done.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
 
 use super::probe::Probe;
-use super::{Known, Service, Status};
+use super::{Check, Known, Service, Status};
 use crate::deployment::Event;
 use crate::state::State;
 use crate::tasks::{Stop, Task, TaskStatus};
@@ -28,6 +29,7 @@ impl State {
                 .get(&number)
                 .map(|task| task.id.clone())
                 .unwrap_or_default();
+            // The record of a task outlives its process by an hour.
             let events = match self.tasks.by_id.get(&id) {
                 Some(task) => service.observe(number, task, now, runtime),
                 // ECS forgets stopped tasks.
@@ -48,6 +50,7 @@ impl State {
             self.request_stop(&id, stop, now);
         }
 
+        // ECS calls it INACTIVE once its tasks are STOPPING; here they have stopped, so nothing is left.
         if service.status == Status::Draining && service.tasks.is_empty() {
             service.status = Status::Inactive;
             service.routes.clear();
@@ -83,7 +86,6 @@ impl Service {
         now: SystemTime,
         runtime: &Handle,
     ) -> Vec<Event> {
-        let has_targets = !self.routes.is_empty();
         if task.status == TaskStatus::Stopped {
             return self
                 .observe_stop(number, task)
@@ -92,6 +94,7 @@ impl Service {
                 .collect();
         }
 
+        // Replaced at once: stopping may take as long as its stopTimeout.
         if !task.is_wanted() {
             return self.observe_stop(number, task).into_iter().collect();
         }
@@ -100,8 +103,9 @@ impl Service {
             return Vec::new();
         }
 
-        self.start_probes(number, task, runtime);
-        let is_checked = has_targets || has_health_check(task);
+        let targets = self.targets_of(number, task);
+        let is_checked = !targets.is_empty() || has_health_check(task);
+        self.start_checks(number, &targets, runtime);
         let Some(own) = self.tasks.get_mut(&number) else {
             return Vec::new();
         };
@@ -116,7 +120,7 @@ impl Service {
             });
         }
 
-        events.extend(self.observe_health(number, task, now));
+        events.extend(self.observe_health(number, task, &targets, now));
         events
     }
 
@@ -128,9 +132,7 @@ impl Service {
         }
 
         own.known = Known::Stopping;
-        for route in &self.routes {
-            route.drain(number);
-        }
+        self.drain(number);
 
         let by_user = task
             .stop
@@ -143,15 +145,14 @@ impl Service {
         })
     }
 
-    fn observe_health(&mut self, number: u64, task: &Task, now: SystemTime) -> Option<Event> {
-        let grace = self
-            .settings
-            .input
-            .health_check_grace_period_seconds
-            .unwrap_or(0);
-        let grace = Duration::from_secs(grace.into()).max(START_LIMIT);
-        let failed = self.find_failed_probe(number, grace, now);
-        let has_probes = !self.routes.is_empty();
+    fn observe_health(
+        &mut self,
+        number: u64,
+        task: &Task,
+        targets: &[Target],
+        now: SystemTime,
+    ) -> Option<Event> {
+        let failed = self.find_failed_target(number, targets, now);
         let own = self.tasks.get_mut(&number)?;
         if !matches!(own.known, Known::Running | Known::Healthy) {
             return None;
@@ -160,92 +161,131 @@ impl Service {
         if task.health == "UNHEALTHY" || failed.is_some() {
             own.failed_in = failed;
             own.known = Known::Unhealthy;
+            // A load balancer sends nothing to a target that fails its checks.
+            self.drain(number);
             return Some(Event::Unhealthy(number));
         }
 
-        let is_checked = has_probes || has_health_check(task);
+        let is_checked = !targets.is_empty() || has_health_check(task);
         let passes_container = !has_health_check(task) || task.health == "HEALTHY";
-        let passes_targets =
-            own.probes.len() == self.routes.len() && own.probes.iter().all(Probe::passes);
+        let passes_targets = own.checks.len() == targets.len()
+            && own.checks.iter().all(|check| check.probe.passes());
         if own.known == Known::Healthy || !is_checked || !passes_container || !passes_targets {
             return None;
         }
 
         own.known = Known::Healthy;
-        self.register(number, task, now);
-
+        self.register(number, now);
         Some(Event::Healthy(number))
     }
 
-    /// Checks the targets of a task, once their ports are published.
-    fn start_probes(&mut self, number: u64, task: &Task, runtime: &Handle) {
+    /// Returns the targets of a task: its ports behind the load balancers of its revision, which may not be those of
+    /// the service any more.
+    fn targets_of(&self, number: u64, task: &Task) -> Vec<Target> {
+        let revision = self.tasks.get(&number).map(|own| own.revision);
+        let revision = revision.and_then(|revision| self.revisions.get(&revision));
+        let Some(revision) = revision else {
+            return Vec::new();
+        };
+
+        let balancers = &revision.settings.input.load_balancers;
+        let routes = self.routes.iter().filter(|route| route.serves(balancers));
+        routes
+            .map(|route| Target {
+                route: route.id(),
+                address: route.address_of(task),
+            })
+            .collect()
+    }
+
+    /// Starts to check the targets of a task, once all its ports are published.
+    fn start_checks(&mut self, number: u64, targets: &[Target], runtime: &Handle) {
         let Some(own) = self.tasks.get_mut(&number) else {
             return;
         };
-
-        if !own.probes.is_empty() || self.routes.is_empty() {
+        if !own.checks.is_empty() || targets.iter().any(|target| target.address.is_none()) {
             return;
         }
 
-        let addresses: Option<Vec<_>> = self
+        let known = targets
+            .iter()
+            .filter_map(|target| Some((target.route, target.address?)));
+        own.checks = known
+            .map(|(route, address)| Check {
+                route,
+                address,
+                probe: Probe::start(address, runtime),
+            })
+            .collect();
+    }
+
+    /// Returns the target group in which a task is unhealthy. Before its first success a task has some time.
+    fn find_failed_target(
+        &self,
+        number: u64,
+        targets: &[Target],
+        now: SystemTime,
+    ) -> Option<String> {
+        let own = self.tasks.get(&number)?;
+        let grace = self.settings.input.health_check_grace_period_seconds;
+        let grace = Duration::from_secs(grace.unwrap_or(0).into()).max(START_LIMIT);
+        let age = now.duration_since(own.running_since?).unwrap_or_default();
+
+        let failed = if own.known == Known::Healthy {
+            own.checks
+                .iter()
+                .find(|check| check.probe.fails())
+                .map(|check| check.route)
+        } else if age < grace {
+            None
+        } else if own.checks.is_empty() {
+            // Its ports were never published.
+            targets.first().map(|target| target.route)
+        } else {
+            own.checks
+                .iter()
+                .find(|check| !check.probe.passes())
+                .map(|check| check.route)
+        };
+
+        let route = self
             .routes
             .iter()
-            .map(|route| route.address_of(task))
-            .collect();
-        if let Some(addresses) = addresses {
-            own.probes = addresses
-                .into_iter()
-                .map(|address| Probe::start(address, runtime))
-                .collect();
-        }
+            .find(|route| Some(route.id()) == failed)?;
+        Some(route.group_arn().to_owned())
     }
 
-    /// Returns the target group in which a task is unhealthy.
-    fn find_failed_probe(&self, number: u64, grace: Duration, now: SystemTime) -> Option<String> {
-        let own = self.tasks.get(&number)?;
-        let age = now.duration_since(own.running_since?).unwrap_or_default();
-        let has_passed = own.known == Known::Healthy;
-        if !has_passed && age < grace {
-            return None;
-        }
-
-        let mut pairs = self.routes.iter().zip(&own.probes);
-        let failed = pairs.find(|(_, probe)| {
-            if has_passed {
-                probe.fails()
-            } else {
-                !probe.passes()
-            }
-        });
-
-        failed.map(|(route, _)| route.group_arn().to_owned())
-    }
-
-    /// Registers a healthy task with all listeners.
-    fn register(&mut self, number: u64, task: &Task, now: SystemTime) {
-        let Some(revision) = self.tasks.get(&number).map(|own| own.revision) else {
+    /// Registers a healthy task with its listeners.
+    fn register(&mut self, number: u64, now: SystemTime) {
+        let Some(own) = self.tasks.get(&number) else {
             return;
         };
 
         let mut texts = Vec::new();
-        for route in &self.routes {
-            if let Some(address) = route.address_of(task) {
-                route.register(number, revision, address);
-                texts.push(format!(
-                    "registered 1 targets in (target-group {})",
-                    route.group_arn()
-                ));
+        for check in &own.checks {
+            let route = self.routes.iter().find(|route| route.id() == check.route);
+            if let Some(route) = route {
+                route.register(number, own.revision, check.address);
+                let group = route.group_arn();
+                texts.push(format!("registered 1 targets in (target-group {group})"));
             }
         }
 
+        // Production and test traffic have the same target group.
         texts.dedup();
-
         for text in texts {
             self.say(&text, now);
         }
     }
 
-    /// Returns the tasks whose connections are closed, or have been open for too long.
+    /// Takes a task out of the listeners.
+    pub(super) fn drain(&self, number: u64) {
+        for route in &self.routes {
+            route.drain(number);
+        }
+    }
+
+    /// Returns the tasks without open connections, and those that kept them for too long.
     fn take_drained(&mut self, now: SystemTime) -> Vec<(String, Stop)> {
         let routes = &self.routes;
         let mut drained = Vec::new();
@@ -277,6 +317,14 @@ impl Service {
             route.remove(number);
         }
     }
+}
+
+/// A port of a task behind a load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Target {
+    route: u64,
+    /// Once it is published.
+    address: Option<SocketAddr>,
 }
 
 fn has_health_check(task: &Task) -> bool {

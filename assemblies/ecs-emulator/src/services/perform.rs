@@ -22,22 +22,18 @@ impl State {
 
     /// Sends an event, and carries out what the scheduler decides.
     pub(super) fn step_service(&mut self, service: &mut Service, event: Event, now: SystemTime) {
+        // Protection ends with time, so it is looked up for each step.
         let protected = self.protected_tasks(service, now);
         service.scheduler.set_protected(protected);
 
-        let (mut started, mut refused) = (Vec::new(), 0);
+        let (mut started, mut has_capacity) = (Vec::new(), true);
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
+            let mut refused = Vec::new();
             for action in step(&mut service.scheduler, event, to_time(now)) {
                 match action {
-                    // A start that is refused is a failure, after which the scheduler pauses: the loop ends.
                     Action::Start { task, .. } if self.tasks.alive() >= self.max_tasks => {
-                        refused += 1;
-                        events.push_back(Event::Stopping {
-                            task,
-                            is_failure: true,
-                        });
-                        events.push_back(Event::Stopped(task));
+                        refused.push(task);
                     }
                     Action::Start { task, revision } => {
                         started.extend(self.start_task(service, task, revision, now));
@@ -60,9 +56,15 @@ impl State {
                     }
                 }
             }
+
+            // The scheduler pauses after a refusal, so the loop ends.
+            if !refused.is_empty() {
+                has_capacity = false;
+                events.push_back(Event::Refused(refused));
+            }
         }
 
-        if refused > 0 {
+        if !has_capacity {
             service.say(
                 "was unable to place a task. Reason: Capacity is unavailable at this time: the emulator \
                  runs as many tasks as --max-tasks allows.",
@@ -98,7 +100,7 @@ impl State {
             known: Known::Pending,
             stop: None,
             running_since: None,
-            probes: Vec::new(),
+            checks: Vec::new(),
             failed_in: None,
         };
 
@@ -189,6 +191,7 @@ impl Service {
         };
 
         let was_healthy = task.known == Known::Healthy;
+        // Its end is no failure from now on.
         task.known = Known::Stopping;
         task.stop = Some(StopRequest {
             reason,
@@ -196,9 +199,7 @@ impl Service {
             is_sent: false,
         });
 
-        for route in &self.routes {
-            route.drain(number);
-        }
+        self.drain(number);
 
         if was_healthy && !self.routes.is_empty() {
             self.say("has begun draining connections on 1 tasks.", now);

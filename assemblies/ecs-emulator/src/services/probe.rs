@@ -46,6 +46,7 @@ impl Drop for Probe {
 
 async fn repeat(address: SocketAddr, results: Arc<AtomicI32>) {
     loop {
+        // A change of sign begins a new row of equal results.
         let before = results.load(Ordering::Relaxed);
         let after = if check(address).await {
             before.max(0).saturating_add(1)

@@ -16,6 +16,7 @@ use crate::tasks::Task;
 /// A listener and its targets.
 #[derive(Debug)]
 pub(super) struct Route {
+    id: u64,
     group_arn: String,
     container: String,
     port: u16,
@@ -38,6 +39,7 @@ impl Route {
             .as_ref()
             .or(balancer.load_balancer_name.as_ref())?;
         Some(Self {
+            id: 0,
             group_arn: group.clone(),
             container: balancer.container_name.clone()?,
             port: u16::try_from(balancer.container_port?).ok()?,
@@ -50,6 +52,19 @@ impl Route {
     fn is_same(&self, other: &Self) -> bool {
         let key = |route: &Self| (route.group_arn.clone(), route.container.clone(), route.port);
         key(self) == key(other) && self.traffic == other.traffic
+    }
+
+    /// Returns its number, unique in the service.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Returns whether it belongs to one of these load balancers.
+    pub(super) fn serves(&self, balancers: &[LoadBalancer]) -> bool {
+        balancers
+            .iter()
+            .flat_map(routes)
+            .any(|route| route.is_same(self))
     }
 
     pub(super) fn group_arn(&self) -> &str {
@@ -121,16 +136,20 @@ impl Service {
         }
 
         for mut route in wanted {
+            // Open already; its connections survive an update.
             if self.routes.iter().any(|own| own.is_same(&route)) {
                 continue;
             }
             let name = route.name();
+            // A port that the user chose stays the same in each run.
             let port = ports.get(&name).copied().unwrap_or(0);
             let text = match route.open(port, runtime) {
                 Ok(address) => format!("listens on {address} for (target-group {name})"),
                 Err(why) => format!("{why}; (target-group {name}) has no listener"),
             };
             self.say(&text, now);
+            self.route_count += 1;
+            route.id = self.route_count;
             self.routes.push(route);
         }
     }

@@ -33,8 +33,9 @@ pub(super) struct Definition {
 }
 
 impl Settings {
-    /// Reads and checks settings: what is not supported, then the types, then the rules of `ecs-rules`.
+    /// Reads and checks settings: first the features, then the types, then the rules of `ecs-rules`.
     pub(super) fn new(mut fields: Map<String, Value>) -> Result<Self, ApiError> {
+        // They belong to the service or the call.
         for name in ["cluster", "tags", "clientToken"] {
             fields.remove(name);
         }
@@ -46,6 +47,7 @@ impl Settings {
         let read = read_record::<Input>(&source, &node, "the service", &[]);
         let input = read.map_err(|findings| to_error(&findings))?;
         check_name(&input.service_name)?;
+        check_count(input.desired_count)?;
 
         let config = &with_defaults(
             fields
@@ -89,6 +91,7 @@ impl Settings {
 
         let revision = state.definitions.find(text, &state.owner)?;
         let revision = revision.ok_or_else(|| ApiError::client("TaskDefinition not found."))?;
+        // ECS starts no new deployment of an INACTIVE revision.
         if revision.status != task_definitions::Status::Active {
             return Err(ApiError::client("TaskDefinition is inactive"));
         }
@@ -147,6 +150,7 @@ impl Settings {
     /// Returns the name of the capacity provider of the task with this number, or `None` with a launch type.
     pub(super) fn capacity_provider(&self, task: u64) -> Option<String> {
         let items = &self.input.capacity_provider_strategy;
+        // By weight only: a base is a minimum, and every task runs on this host anyway.
         let weights: Vec<u64> = items.iter().map(|item| weight(item)).collect();
         let total: u64 = weights.iter().sum();
         let mut place = task.checked_rem(total)?;
@@ -246,6 +250,14 @@ fn check_name(name: &str) -> Result<(), ApiError> {
     ))
 }
 
+fn check_count(desired: Option<u32>) -> Result<(), ApiError> {
+    if desired.is_none_or(|desired| desired <= MAX_DESIRED) {
+        return Ok(());
+    }
+    let message = format!("desiredCount must be at most {MAX_DESIRED}.");
+    Err(ApiError::invalid_parameter(message))
+}
+
 /// Reports what the rules for services call an error, all together.
 fn check_rules(value: &Value) -> Result<(), ApiError> {
     let source = Source::new("the service", &format!("{value:#}"));
@@ -254,6 +266,7 @@ fn check_rules(value: &Value) -> Result<(), ApiError> {
     if findings.is_empty() {
         return Ok(());
     }
+    // All of them at once, although ECS reports the first only.
     let lines = findings.iter().map(|finding| finding.message.as_str());
     Err(ApiError::invalid_parameter(
         lines.collect::<Vec<_>>().join("; "),
@@ -296,6 +309,9 @@ pub(super) fn role_arn(owner: &Owner) -> String {
         owner.account
     )
 }
+
+/// The quota "Tasks per service" of ECS.
+const MAX_DESIRED: u32 = 5000;
 
 /// The fields of CreateService that ServiceRevision has too.
 const REVISION_FIELDS: [&str; 10] = [

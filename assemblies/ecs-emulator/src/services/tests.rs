@@ -12,6 +12,9 @@ use crate::request::Call;
 use crate::state::State;
 use crate::tasks::{Stop, TaskStatus};
 
+const GROUP: &str =
+    "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/web/6d0ecf831eec9f09";
+
 /// An emulator without processes: its tasks become RUNNING with each step of time.
 struct Emulator {
     state: State,
@@ -35,13 +38,22 @@ impl Emulator {
     }
 
     fn register(&mut self) {
-        let definition = json!({
+        self.register_with(json!({}));
+    }
+
+    /// Registers a revision with more fields in its container.
+    fn register_with(&mut self, more: Value) {
+        let mut definition = json!({
             "family": "web", "networkMode": "awsvpc", "cpu": "256", "memory": "512",
             "requiresCompatibilities": ["FARGATE"],
             "containerDefinitions": [
                 { "name": "web", "image": "example.com/web:1", "portMappings": [{ "containerPort": 80 }] },
             ],
         });
+        let container = definition["containerDefinitions"][0]
+            .as_object_mut()
+            .unwrap();
+        container.extend(more.as_object().unwrap().clone());
         self.call("RegisterTaskDefinition", definition);
     }
 
@@ -597,4 +609,81 @@ fn scaling_targets_and_policies_are_stored() {
     emulator.call("DeregisterScalableTarget", name(web, json!({})));
     let policies = emulator.call("DescribeScalingPolicies", ecs);
     assert_eq!(policies["ScalingPolicies"], json!([]));
+}
+
+#[test]
+fn a_revision_that_fails_its_health_checks_is_rolled_back() {
+    let breaker = json!({ "deploymentCircuitBreaker": { "enable": true, "rollback": true } });
+    let mut emulator = Emulator::with_service(json!({ "deploymentConfiguration": breaker }));
+    emulator.register_with(json!({ "healthCheck": { "command": ["CMD-SHELL", "exit 1"] } }));
+    emulator.call(
+        "UpdateService",
+        json!({ "service": "web", "taskDefinition": "web" }),
+    );
+    for _ in 0..60 {
+        emulator.pass(1);
+        for task in emulator.state.tasks.by_id.values_mut() {
+            if task.launch.revision == 3 {
+                task.health = "UNHEALTHY".to_owned();
+            }
+        }
+    }
+
+    assert_eq!(emulator.last_deployment()["status"], "ROLLBACK_SUCCESSFUL");
+    let service = emulator.service();
+    assert_eq!(
+        (definition(&service), &service["runningCount"]),
+        ("web:1", &json!(2))
+    );
+    assert!(
+        messages(&service).contains("failed container health checks."),
+        "{service}"
+    );
+    let stopped = emulator
+        .state
+        .tasks
+        .by_id
+        .values()
+        .filter_map(|task| task.stop.as_ref());
+    assert!(
+        stopped
+            .clone()
+            .any(|stop| stop.reason == "Task failed container health checks")
+    );
+    assert!(
+        stopped
+            .clone()
+            .all(|stop| stop.code == "ServiceSchedulerInitiated")
+    );
+}
+
+#[test]
+fn a_task_whose_port_is_never_published_is_unhealthy() {
+    let balancer =
+        json!([{ "targetGroupArn": GROUP, "containerName": "web", "containerPort": 80 }]);
+    let mut emulator = Emulator::with_service(json!({ "loadBalancers": balancer }));
+    let service = emulator.service();
+    assert_eq!(service["deployments"][0]["rolloutState"], "IN_PROGRESS");
+    assert!(
+        messages(&service).contains("is unhealthy in (target-group arn:"),
+        "{service}"
+    );
+    assert!(
+        messages(&service).contains("listens on 127.0.0.1:"),
+        "{service}"
+    );
+}
+
+#[test]
+fn a_huge_service_starts_in_portions() {
+    let mut emulator = Emulator::new();
+    emulator.state.max_tasks = 2000;
+    assert_eq!(
+        emulator.code("CreateService", service(json!({ "desiredCount": 5001 }))),
+        "InvalidParameterException"
+    );
+    emulator.call("CreateService", service(json!({ "desiredCount": 120 })));
+    assert_eq!(emulator.state.tasks.by_id.len(), 50);
+    emulator.pass(60);
+    assert_eq!(emulator.service()["runningCount"], 120);
 }

@@ -28,6 +28,7 @@ pub(crate) async fn run(shared: Arc<Shared>, folder: Arc<Path>) {
         let listeners = shared
             .state()
             .tick_services(&alarms, SystemTime::now(), &runtime);
+        // The runner would notice new tasks later by itself.
         shared.wake();
 
         if listeners != last {

@@ -23,6 +23,7 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         Some(_) => return Err(wrong_type("forceNewDeployment")),
     };
 
+    // They would pass the checks below, which are those of CreateService.
     for field in CREATE_ONLY {
         if changes.contains_key(field) {
             let message = format!("unknown field `{field}` of UpdateService");
@@ -68,11 +69,13 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         service.settings = settings;
     }
 
+    // Before a deployment, which takes the configuration with it.
     if config_changed && let Some(service) = state.services.by_key.get(&key) {
         let config = service.settings.config.clone();
         state.send(&key, Event::Configure(config), call.now);
     }
 
+    // Before the deployment, too: it should start the right number of tasks.
     state.send(&key, Event::Desired(desired), call.now);
     if let Some(definition) = definition
         && (is_forced || is_changed || old_arn.as_deref() != Some(&definition.arn))
@@ -94,6 +97,7 @@ fn merge(mut fields: Map<String, Value>, changes: &Map<String, Value>) -> Map<St
         }
     }
     if changes.contains_key("capacityProviderStrategy") {
+        // ECS accepts one or the other.
         fields.remove("launchType");
     }
     fields
