@@ -46,7 +46,7 @@ impl ApiError {
     }
 
     /// Creates an UnsupportedFeatureException, for what ECS has and the emulator does not.
-    pub(crate) fn unsupported(what: &str) -> Self {
+    pub(crate) fn from_unsupported_feature(what: &str) -> Self {
         let message = format!("the ECS emulator does not support {what}; see docs/emulator.md");
         Self::new("UnsupportedFeatureException", message)
     }

@@ -1,4 +1,4 @@
-//! Clusters. They have no capacity of their own: every task runs on this host.
+//! Clusters. They only group tasks: every task runs on this host.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -87,6 +87,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
             .unwrap_or_else(|| Cluster::new(&name).settings),
         ..Cluster::new(&name)
     });
+
     state.clusters.insert(name.clone(), cluster);
     Ok(json!({ "cluster": to_json(state, &name, Include::All) }))
 }
@@ -153,12 +154,14 @@ struct DeleteCluster {
 pub(crate) fn delete(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let input: DeleteCluster = call.read()?;
     let name = resolve(state, Some(&input.cluster))?;
+    // Their processes would go on in a cluster that no call can name.
     if state.tasks.count_in(&name) != (0, 0) {
         return Err(ApiError::new(
             "ClusterContainsTasksException",
             "The Cluster cannot be deleted while Tasks are active.",
         ));
     }
+    // It stays, so that a call that names it gets the error for an inactive cluster.
     if let Some(cluster) = state.clusters.get_mut(&name) {
         cluster.is_active = false;
     }
@@ -255,6 +258,7 @@ fn to_json(state: &State, name: &str, include: Include) -> Value {
     let Some(cluster) = state.clusters.get(name) else {
         return Value::Null;
     };
+
     let (running, pending) = state.tasks.count_in(name);
     let mut value = json!({
         "clusterArn": arn(&state.owner, name),

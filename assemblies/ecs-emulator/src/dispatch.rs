@@ -43,12 +43,12 @@ pub(crate) fn find_ecs(name: &str) -> Result<Operation, ApiError> {
         "TagResource" => tags::tag,
         "UntagResource" => tags::untag,
         "ListTagsForResource" => tags::list,
-        _ => return Err(unsupported(name)),
+        _ => return Err(unknown_operation(name)),
     })
 }
 
 /// Returns the error for an operation that the emulator does not have.
-pub(crate) fn unsupported(name: &str) -> ApiError {
+pub(crate) fn unknown_operation(name: &str) -> ApiError {
     let message =
         format!("the ECS emulator does not have the operation '{name}'; see docs/emulator.md");
     ApiError::new("UnknownOperationException", message)

@@ -1,6 +1,6 @@
 //! Runs the tasks: a thread that starts, polls and stops a process for each.
 //!
-//! A thread of its own, since reading run directories and sending commands block.
+//! It is a separate thread, since reading run directories and sending commands block.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,8 +16,8 @@ use serde_json::Value;
 use task_definition::TaskDefinition;
 
 use crate::Config;
+use crate::emulator::Shared;
 use crate::event_log::EventLog;
-use crate::server::Shared;
 use crate::state::State;
 use crate::tasks::{Task, TaskStatus, apply_exit, apply_record};
 
@@ -104,6 +104,7 @@ impl Runner {
     }
 
     fn tick(&mut self) {
+        // Starts come first: a caller waits for them.
         self.start_queued();
         self.send_stops();
         self.poll();
@@ -122,6 +123,7 @@ impl Runner {
     }
 
     fn write_events(&mut self) {
+        // Taken under the lock and written without it: a slow disk must not delay calls.
         let events = self.shared.state().events.take();
         if !events.is_empty() {
             self.events.write(&events);
@@ -143,6 +145,7 @@ impl Runner {
     /// Starts tasks in the order of their calls, a few at the same time: many programs that start together are all
     /// slow.
     fn start_queued(&mut self) {
+        // A process counts as starting until it has written its first record.
         let starting = self
             .processes
             .values()
@@ -169,11 +172,13 @@ impl Runner {
         let now = SystemTime::now();
         let mut state = self.shared.state();
         let is_queued = |task: &&mut Task| task.status == TaskStatus::Provisioning;
+        // In the order of the calls.
         let mut queued: Vec<&mut Task> = state.tasks.by_id.values_mut().filter(is_queued).collect();
         queued.sort_by_key(|task| task.number);
 
         let (mut taken, mut changed) = (Vec::new(), Vec::new());
         for task in queued {
+            // Stopped before it was started.
             if !task.is_wanted() {
                 apply_exit(task, 0, None, now);
                 changed.push(task.id.clone());
@@ -212,8 +217,10 @@ impl Runner {
                 .cloned()
                 .collect()
         };
+
         for id in stopping {
             if let Some(running) = self.processes.get_mut(&id) {
+                // Without a lock: the process may take up to two seconds to answer.
                 running.process.send(ControlCommand::Stop);
                 running.is_stop_sent = true;
             }
@@ -227,6 +234,7 @@ impl Runner {
             // Before the record is read: a process that has exited changes it no more.
             let exit = running.process.try_wait();
             let record = running.process.task();
+            // An unchanged record is not applied again, so that the lock is taken rarely.
             if record.is_some() && record != running.record {
                 running.record = record;
                 update(&mut self.shared.state(), id, running.record.as_ref());
@@ -250,6 +258,7 @@ impl Runner {
                 .filter(|_| !exit.started)
                 .map(|folder| read_failure(&folder));
             self.end(&id, exit.code, failure.as_deref());
+            // Only now: the last record of the task has been read.
             local::remove_old_runs(&self.project, KEPT_RUNS);
         }
     }
@@ -279,6 +288,7 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
     let name = task.run_name();
     let folder = local::create_run_folder(&name, project).map_err(io::Error::other)?;
     let definition = folder.join("definition.json");
+    // The file that `up` reads is the definition with the overrides, so both run the same.
     fs::write(&definition, task.definition.to_json())?;
     let log = File::create(folder.join(failure::LOG))?;
 
@@ -291,6 +301,7 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
         address: task.address,
         service: task.launch.service.clone(),
     };
+
     let options = options_for(config, &task.definition);
     let arguments = local::task_arguments(project, &definition, &name, &identity, &options);
     let process = TaskProcess::start(
@@ -299,6 +310,7 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
         &folder,
         ProcessOutput::File(log),
     )?;
+
     Ok(Running {
         process,
         folder,

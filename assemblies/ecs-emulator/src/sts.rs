@@ -30,7 +30,7 @@ fn caller_identity(owner: &Owner, key_id: &str, request_id: &str) -> String {
     )
 }
 
-/// Returns the ARN of the only caller: the user whose keys the emulator made.
+/// Returns the ARN of the only caller: the user with the keys of the emulator.
 pub(crate) fn caller_arn(owner: &Owner) -> String {
     format!("arn:aws:iam::{}:user/emulator", owner.account)
 }
@@ -50,6 +50,7 @@ pub(crate) fn error_document(error: &ApiError, request_id: &str) -> String {
         "IncompleteSignatureException" => "IncompleteSignature",
         code => code,
     };
+
     format!(
         "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>\
          </Error><RequestId>{request_id}</RequestId></ErrorResponse>"

@@ -19,6 +19,7 @@ struct TagResource {
 pub(crate) fn tag(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let input: TagResource = call.read()?;
     let own = find(state, &input.resource_arn)?;
+    // Checked as a whole, and only then taken over.
     let mut all = own.clone();
     merge(&mut all, input.tags);
     check(&all)?;
@@ -99,6 +100,7 @@ fn find<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut Vec<Tag>, ApiErro
         tasks,
         ..
     } = state;
+
     let prefix = owner.arn("");
     let (kind, name) = arn
         .strip_prefix(&prefix)
@@ -116,6 +118,7 @@ fn find<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut Vec<Tag>, ApiErro
         }
         _ => None,
     };
+
     found.ok_or_else(missing)
 }
 

@@ -147,7 +147,10 @@ impl Task {
     }
 
     /// Returns the address of this host at which a mapped port of a container answers, once it is published.
-    #[expect(dead_code, reason = "services, which register tasks as targets, are not there yet")]
+    #[expect(
+        dead_code,
+        reason = "services, which register tasks as targets, are not there yet"
+    )]
     pub(crate) fn host_address(&self, container: &str, port: u16) -> Option<SocketAddr> {
         let container = self.containers.iter().find(|own| own.name == container)?;
         let is_port = |binding: &&Value| binding["containerPort"] == port;
@@ -214,9 +217,11 @@ impl Tasks {
                 .filter(|_| task.status == TaskStatus::Stopped);
             stopped.is_none_or(|stopped| stopped + REMEMBERED > now)
         };
+
         self.by_id.retain(|_, task| is_recent(task));
         self.tokens.retain(|_, token| token.at + TOKEN_VALID > now);
 
+        // A caller that starts tasks faster than an hour forgets them would fill the memory.
         let excess = self.by_id.len().saturating_sub(MAX_TASKS);
         let mut stopped: Vec<(u64, String)> = (self.by_id.values())
             .filter(|task| excess > 0 && task.status == TaskStatus::Stopped)
@@ -273,6 +278,7 @@ impl State {
             protected_until: None,
             attachment_id: random_uuid(),
         };
+
         let id = task.id.clone();
         tasks.by_id.insert(id.clone(), task);
         self.record_change(&id, now);
@@ -284,6 +290,7 @@ impl State {
         let Some(task) = self.tasks.by_id.get_mut(id) else {
             return;
         };
+        // A later call must not replace the reason, nor the time.
         if task.stop.is_some() {
             return;
         }

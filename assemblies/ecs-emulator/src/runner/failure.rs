@@ -15,6 +15,7 @@ pub(super) fn read_failure(folder: &Path) -> String {
         Some(start) => &text[start + "assemble: ".len()..],
         None => &text,
     };
+
     let words: Vec<&str> = error.split_whitespace().collect();
     if words.is_empty() {
         return format!(

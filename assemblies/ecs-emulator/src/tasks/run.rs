@@ -34,10 +34,12 @@ pub(crate) fn run(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     overrides::check(&revision.definition, &overrides)?;
     let providers = choose_providers(state, &input, &cluster, &revision, count)?;
 
+    // After the checks: an invalid call is an error with or without a token.
     if let Some(tasks) = find_token(state, &input, call)? {
         return Ok(response(state, &tasks, &[]));
     }
 
+    // ECS starts as many tasks as it can place, and reports the others as failures.
     let free = state.max_tasks.saturating_sub(state.tasks.alive());
     let (mut started, mut failures) = (Vec::new(), Vec::new());
     for (index, provider) in providers.into_iter().enumerate() {
@@ -82,6 +84,7 @@ fn check(input: &RunTask) -> Result<usize, ApiError> {
         text.as_ref()
             .is_some_and(|text| text.chars().count() > limit)
     };
+
     if is_longer(&input.started_by, 128) {
         return invalid("startedBy cannot be longer than 128 characters");
     }
@@ -101,7 +104,7 @@ fn check(input: &RunTask) -> Result<usize, ApiError> {
         );
     }
     if !input.volume_configurations.is_empty() {
-        return Err(ApiError::unsupported(
+        return Err(ApiError::from_unsupported_feature(
             "volumes that are configured at launch",
         ));
     }
@@ -252,6 +255,8 @@ fn find_token(
     let Some(used) = used else {
         return Ok(None);
     };
+
+    // The whole request is compared, as ECS does: the token is for one set of parameters.
     if used.request == *call.body() {
         return Ok(Some(used.tasks.clone()));
     }
