@@ -28,6 +28,7 @@ impl Emulator {
     /// Starts an emulator with the task definition `web` registered.
     fn start(options: &[&str]) -> Self {
         let project = Project::new();
+        // The command is for the tests that run a shell; stubs ignore it.
         let container = json!({ "name": "app", "image": "app:1", "essential": true, "stopTimeout": 2,
             "command": ["-c", "exit 3"], "portMappings": [{ "containerPort": 8080 }] });
         let definition = json!({ "family": "web", "networkMode": "awsvpc", "cpu": "256", "memory": "512",
@@ -118,6 +119,7 @@ fn wait_until(what: &str, is_true: impl Fn() -> bool) {
 
 /// Sends a request to the port that a task has published.
 fn get(task: &Value) -> String {
+    // Two tasks with the same port must not collide.
     let binding = &task["containers"][0]["networkBindings"][0];
     let address = format!(
         "{}:{}",
@@ -206,6 +208,7 @@ fn no_task_survives_an_emulator_that_is_killed() {
 
     let pid = emulator.task()["containers"][0]["pid"].as_u64().unwrap();
     emulator.process.kill().unwrap();
+    // The processes of the tasks notice that their stdin has ended, and stop in order.
     wait_until("all tasks have ended", || alive(&emulator) == 0);
     wait_until("their processes have ended", || {
         !Path::new(&format!("/proc/{pid}")).exists()

@@ -53,6 +53,7 @@ impl ApiError {
 
     /// Returns the body of the response.
     pub(crate) fn to_json(&self) -> Value {
+        // Clients accept `message` and `Message`; ECS sends the former.
         let mut body = json!({ "__type": self.code, "message": self.message });
         for (name, value) in &self.members {
             body[name] = value.clone();

@@ -64,6 +64,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
             "Cluster name should be at most 255 letters, digits, hyphens and underscores",
         ));
     }
+    // All checks come before the first change.
     tags::check(&input.tags)?;
     check_providers(&input.capacity_providers)?;
     if state.clusters.len() >= MAX_CLUSTERS && !state.clusters.contains_key(&name) {
@@ -72,6 +73,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         )));
     }
 
+    // ECS returns an active cluster with this name as it is: creating it again is no error.
     let existing = state
         .clusters
         .get(&name)
@@ -105,6 +107,7 @@ pub(crate) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError
     let input: DescribeClusters = call.read()?;
     let names = input.clusters.filter(|names| !names.is_empty());
     let names = names.unwrap_or_else(|| vec!["default".to_owned()]);
+    // The limit of the API.
     if names.len() > 100 {
         return Err(ApiError::invalid_parameter(
             "clusters cannot have more than 100 items",
@@ -259,6 +262,7 @@ fn to_json(state: &State, name: &str, include: Include) -> Value {
         return Value::Null;
     };
 
+    // Counted from the tasks, so that the numbers cannot differ from DescribeTasks.
     let (running, pending) = state.tasks.count_in(name);
     let mut value = json!({
         "clusterArn": arn(&state.owner, name),

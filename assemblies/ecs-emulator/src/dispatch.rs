@@ -15,6 +15,7 @@ pub(crate) const ECS_TARGET: &str = "AmazonEC2ContainerServiceV20141113";
 
 /// Returns an operation of ECS by its name.
 pub(crate) fn find_ecs(name: &str) -> Result<Operation, ApiError> {
+    // Names are those of the API; a client sends them after the dot of `X-Amz-Target`.
     Ok(match name {
         "CreateCluster" => clusters::create,
         "DescribeClusters" => clusters::describe,

@@ -112,6 +112,7 @@ impl Emulator {
         // New connections are refused from now on, instead of waiting for an answer.
         drop(self.listener);
         self.shared.send(Signal::StopAll).await;
+        // Joined in a thread for blocking calls: containers may take minutes to stop.
         let mut ended = tokio::task::spawn_blocking(|| thread.join());
         tokio::select! {
             _ = &mut ended => return Ok(()),
@@ -168,6 +169,7 @@ impl Shared {
 
     /// Sends a signal that must arrive.
     async fn send(&self, signal: Signal) {
+        // A runner that is gone needs no signal.
         while let Err(TrySendError::Full(_)) = self.signals.try_send(signal) {
             sleep(SEND_PAUSE).await;
         }

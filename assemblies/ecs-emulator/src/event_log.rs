@@ -30,6 +30,7 @@ impl Events {
         if self.waiting.len() >= MAX_WAITING {
             return;
         }
+        // The fields of an EventBridge event (EventBridge User Guide, "Event structure").
         self.waiting.push(json!({
             "version": "0",
             "id": random_uuid(),

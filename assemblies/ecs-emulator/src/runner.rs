@@ -86,7 +86,8 @@ impl Runner {
             let pause = if self.processes.is_empty() {
                 IDLE_INTERVAL
             } else {
-                POLL_INTERVAL
+                // With many tasks each may be noticed a little later: reading all records takes time.
+                POLL_INTERVAL + POLL_INTERVAL_PER_TASK * self.processes.len() as u32
             };
             match self.signals.recv_timeout(pause) {
                 Ok(Signal::Changed) | Err(RecvTimeoutError::Timeout) => {}
@@ -292,6 +293,7 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
     fs::write(&definition, task.definition.to_json())?;
     let log = File::create(folder.join(failure::LOG))?;
 
+    // The metadata endpoint in the task reports the same ARNs as the API.
     let identity = TaskIdentity {
         region: config.region.clone(),
         account: config.account.clone(),
@@ -322,6 +324,7 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
 /// Returns the options of a task: those for all tasks, and those for containers that the task has.
 fn options_for(config: &Config, definition: &TaskDefinition) -> Vec<OsString> {
     let own = config.container_options.iter();
+    // `up` rejects options for containers that a definition does not have.
     let own = own.filter(|option| definition.container(&option.container).is_some());
     config
         .options
@@ -337,6 +340,7 @@ fn max_starting() -> usize {
 }
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const POLL_INTERVAL_PER_TASK: Duration = Duration::from_millis(1);
 const IDLE_INTERVAL: Duration = Duration::from_millis(500);
 /// A container may take 120 s to stop, and the containers of a task stop one after the other.
 const STOP_LIMIT: Duration = Duration::from_mins(10);

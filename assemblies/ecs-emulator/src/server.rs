@@ -71,6 +71,7 @@ async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
     let service = service_fn(move |request| handle(request, Arc::clone(&shared)));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
+        // A client that sends nothing must not hold one of the connections.
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
@@ -91,6 +92,7 @@ async fn handle(
     if let Some(why) = access::find_refusal(request.headers()) {
         return Ok(refuse(StatusCode::FORBIDDEN, why));
     }
+    // The protocols have one path. Refused with a text, since it is a person with a browser or curl.
     if request.method() != Method::POST
         || request.uri().path() != "/"
         || request.uri().query().is_some()
@@ -120,6 +122,7 @@ async fn handle(
         }
     };
 
+    // Every response has one, errors too: users search logs for it.
     let request_id = random_uuid();
     let result = answer(&parts.headers, &body, &shared, &request_id).await?;
     Ok(to_response(
@@ -251,6 +254,7 @@ fn call(
             sts::call(body, &owner, &shared.keys.id, request_id).map(Output::Xml)
         }
         Target::Ecs(name) => {
+            // Found before the body is parsed, so that an unknown operation is named as such.
             let operation = dispatch::find_ecs(name)?;
             let call = Call::parse(body, SystemTime::now())?;
             operation(&mut shared.state(), &call).map(Output::Json)

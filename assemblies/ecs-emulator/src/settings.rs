@@ -68,6 +68,7 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     }
     all.extend(state.settings.clone());
 
+    // Both filters must match.
     let has = |filter: &Option<String>, value: &String| {
         filter.as_ref().is_none_or(|filter| filter == value)
     };
@@ -139,6 +140,7 @@ pub(crate) fn describe_capacity_providers(
 
     let mut body = request.cut(items)?.to_json("capacityProviders");
 
+    // Providers of Auto Scaling groups do not exist here.
     let is_missing = |text: &&String| {
         !PROVIDERS
             .iter()

@@ -60,6 +60,7 @@ pub(crate) fn error_document(error: &ApiError, request_id: &str) -> String {
 /// Returns a value of a form.
 fn form_value(body: &[u8], name: &str) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
+    // Names of parameters need no decoding; values may be percent-encoded.
     let mut pairs = text.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     let decoded = percent_encoding::percent_decode_str(value)

@@ -101,6 +101,7 @@ fn find<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut Vec<Tag>, ApiErro
         ..
     } = state;
 
+    // Resources of other accounts and regions do not exist here.
     let prefix = owner.arn("");
     let (kind, name) = arn
         .strip_prefix(&prefix)
@@ -112,6 +113,7 @@ fn find<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut Vec<Tag>, ApiErro
         "task-definition" => definitions
             .find_mut(name, owner)?
             .map(|revision| &mut revision.tags),
+        // `CLUSTER/ID`
         "task" => {
             let id = name.split_once('/').map_or(name, |(_, id)| id);
             tasks.by_id.get_mut(id).map(|task| &mut task.launch.tags)

@@ -220,6 +220,13 @@ impl Tasks {
 
         self.by_id.retain(|_, task| is_recent(task));
         self.tokens.retain(|_, token| token.at + TOKEN_VALID > now);
+        while self.tokens.len() > MAX_TASKS {
+            let oldest = self.tokens.iter().min_by_key(|(_, token)| token.at);
+            let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
+                break;
+            };
+            self.tokens.remove(&oldest);
+        }
 
         // A caller that starts tasks faster than an hour forgets them would fill the memory.
         let excess = self.by_id.len().saturating_sub(MAX_TASKS);
@@ -321,5 +328,5 @@ impl State {
 const REMEMBERED: Duration = Duration::from_hours(1);
 /// A token of RunTask is valid for a day.
 const TOKEN_VALID: Duration = Duration::from_hours(24);
-/// The number of tasks that are kept, stopped ones included.
+/// The number of tasks that are kept, stopped ones included, and of tokens.
 const MAX_TASKS: usize = 5000;

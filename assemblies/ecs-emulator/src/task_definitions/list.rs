@@ -98,6 +98,7 @@ pub(crate) fn list_families(state: &mut State, call: &Call) -> Result<Value, Api
         }
     };
 
+    // Unlike in ListTaskDefinitions it really is a prefix here.
     let prefix = input.family_prefix.unwrap_or_default();
     let families = state
         .definitions

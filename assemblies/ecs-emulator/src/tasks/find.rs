@@ -58,6 +58,7 @@ pub(super) fn find<'a>(
     text: &str,
 ) -> Result<Option<&'a Task>, ApiError> {
     let name = state.owner.resource(text, "task")?;
+    // `CLUSTER/ID`, the form of ARNs since 2018, or the id alone.
     let id = match name.split_once('/') {
         Some((other, _)) if other != cluster => {
             return Err(ApiError::invalid_parameter(format!(

@@ -77,6 +77,7 @@ struct Selection {
 }
 
 fn select(state: &State, cluster: &str, tasks: &[String]) -> Result<Selection, ApiError> {
+    // The limit of the API.
     if tasks.len() > 10 {
         return Err(ApiError::invalid_parameter(
             "tasks cannot have more than 10 items",

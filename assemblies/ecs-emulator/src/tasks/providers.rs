@@ -22,6 +22,7 @@ pub(crate) fn choose(
         let Some(index) = index else {
             break;
         };
+        // Counted before the next choice, which depends on it.
         assigned[index] += 1;
         chosen.push(strategy[index].capacity_provider.clone());
     }

@@ -66,7 +66,8 @@ pub(crate) fn run(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         started.push(state.launch(launch, call.now));
     }
 
-    if let Some(token) = input.client_token {
+    // A call for which there was no capacity can be repeated with its token.
+    if let Some(token) = input.client_token.filter(|_| !started.is_empty()) {
         let used = UsedToken {
             at: call.now,
             request: call.body().clone(),
@@ -103,6 +104,7 @@ fn check(input: &RunTask) -> Result<usize, ApiError> {
             "the task group cannot start with 'service:', which is reserved for services",
         );
     }
+    // EBS volumes have no local equivalent.
     if !input.volume_configurations.is_empty() {
         return Err(ApiError::from_unsupported_feature(
             "volumes that are configured at launch",
@@ -144,6 +146,7 @@ fn check_network(input: &RunTask, revision: &Revision) -> Result<(), ApiError> {
         .network_configuration
         .as_ref()
         .and_then(|network| network.awsvpc_configuration.as_ref());
+    // Other network modes have no network configuration.
     let needs_network = revision.definition.network_mode.as_deref() == Some("awsvpc");
     match network {
         None if needs_network => Err(ApiError::invalid_parameter(
@@ -237,6 +240,7 @@ fn task_tags(input: &RunTask, revision: &Revision) -> Result<Vec<Tag>, ApiError>
             ));
         }
     };
+    // A tag of the call replaces one of the definition with the same key.
     tags::merge(&mut all, input.tags.clone());
     tags::check(&all)?;
     Ok(all)
@@ -262,6 +266,7 @@ fn find_token(
     }
     let arns = used.tasks.iter().filter_map(|id| state.tasks.by_id.get(id));
     let arns: Vec<String> = arns.map(|task| document::arn(task, &state.owner)).collect();
+    // The exception names the tasks of the earlier call.
     let message = "The request conflicts with an earlier one that has the same clientToken and other parameters.";
     Err(ApiError::new("ConflictException", message).with_member("resourceIds", json!(arns)))
 }

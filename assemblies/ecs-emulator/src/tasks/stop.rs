@@ -85,10 +85,11 @@ pub(crate) fn execute_command(state: &mut State, call: &Call) -> Result<Value, A
             "The specified container was not found in the task.",
         ));
     }
+    // The text says what to do instead: `exec` works with the run directory of the task.
+    let container = input.container.as_deref().unwrap_or("CONTAINER");
     let message = format!(
-        "The execute command failed because the emulator has no SSM. Use `assemble exec` with the run {}.",
+        "The execute command failed because the emulator has no SSM. Use `assemble exec --task {} {container} -- COMMAND`.",
         task.run_name()
     );
-
     Err(ApiError::new("TargetNotConnectedException", message))
 }

@@ -51,6 +51,7 @@ impl Running {
 
         let (shutdown, stop) = oneshot::channel();
         let server = tokio::spawn(async move {
+            // An error means that the test has dropped the sender, which is a stop too.
             let stop = async { drop(stop.await) };
             emulator.serve(stop, std::future::pending()).await.unwrap();
         });
@@ -81,6 +82,7 @@ impl Running {
             .endpoint_url(format!("http://{}", self.address))
             .region(Region::new(region.to_owned()))
             .credentials_provider(Credentials::new(id, secret, None, None, "test"))
+            // A test sees each response; the defaults would hide errors that are retried.
             .retry_config(RetryConfig::disabled());
         Client::from_conf(config.build())
     }
