@@ -11,6 +11,7 @@ pub(crate) fn find_refusal(headers: &HeaderMap) -> Option<&'static str> {
     if headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site") {
         return Some("requests of web pages are refused");
     }
+    // After DNS rebinding a page reaches this port, but its browser still sends the name of the page.
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     match host {
         Some(host) if is_loopback(host) => None,
@@ -21,6 +22,7 @@ pub(crate) fn find_refusal(headers: &HeaderMap) -> Option<&'static str> {
 /// Returns whether `host[:port]` is a loopback address, `localhost`, or a name below `localhost`, which resolves to
 /// loopback everywhere (RFC 6761, section 6.3).
 fn is_loopback(host: &str) -> bool {
+    // An IPv6 address has colons too, but its last part is followed by `]`.
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
         _ => host,
@@ -29,6 +31,7 @@ fn is_loopback(host: &str) -> bool {
         .trim_start_matches('[')
         .trim_end_matches(']')
         .parse::<IpAddr>();
+    // Host names are compared without case (RFC 4343).
     let lower = name.to_ascii_lowercase();
     address.is_ok_and(|address| address.is_loopback())
         || lower == "localhost"

@@ -46,13 +46,14 @@ impl ApiError {
     }
 
     /// Creates an UnsupportedFeatureException, for what ECS has and the emulator does not.
-    pub(crate) fn unsupported(what: &str) -> Self {
+    pub(crate) fn from_unsupported_feature(what: &str) -> Self {
         let message = format!("the ECS emulator does not support {what}; see docs/emulator.md");
         Self::new("UnsupportedFeatureException", message)
     }
 
     /// Returns the body of the response.
     pub(crate) fn to_json(&self) -> Value {
+        // Clients accept `message` and `Message`; ECS sends the former.
         let mut body = json!({ "__type": self.code, "message": self.message });
         for (name, value) in &self.members {
             body[name] = value.clone();

@@ -28,6 +28,7 @@ impl Owner {
                 "Invalid identifier: {text} is not the ARN of a {kind}"
             ))
         };
+        // `arn:aws:ecs:REGION:ACCOUNT:KIND/NAME`; the name may have colons, as in `family:3`.
         let rest = text.splitn(6, ':').nth(5).ok_or_else(invalid)?;
         let name = rest
             .strip_prefix(kind)
@@ -47,6 +48,7 @@ pub(crate) fn random_id() -> String {
 /// Returns a random UUID, version 4 (RFC 9562, section 5.4).
 pub(crate) fn random_uuid() -> String {
     let mut bytes = random_bytes::<16>();
+    // The version is in the upper half of byte 6, the variant in the upper bits of byte 8.
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

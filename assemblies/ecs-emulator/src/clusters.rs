@@ -1,4 +1,4 @@
-//! Clusters. They have no capacity of their own: every task runs on this host.
+//! Clusters. They only group tasks: every task runs on this host.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -64,6 +64,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
             "Cluster name should be at most 255 letters, digits, hyphens and underscores",
         ));
     }
+    // All checks come before the first change.
     tags::check(&input.tags)?;
     check_providers(&input.capacity_providers)?;
     if state.clusters.len() >= MAX_CLUSTERS && !state.clusters.contains_key(&name) {
@@ -72,6 +73,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         )));
     }
 
+    // ECS returns an active cluster with this name as it is: creating it again is no error.
     let existing = state
         .clusters
         .get(&name)
@@ -87,6 +89,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
             .unwrap_or_else(|| Cluster::new(&name).settings),
         ..Cluster::new(&name)
     });
+
     state.clusters.insert(name.clone(), cluster);
     Ok(json!({ "cluster": to_json(state, &name, Include::All) }))
 }
@@ -104,6 +107,7 @@ pub(crate) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError
     let input: DescribeClusters = call.read()?;
     let names = input.clusters.filter(|names| !names.is_empty());
     let names = names.unwrap_or_else(|| vec!["default".to_owned()]);
+    // The limit of the API.
     if names.len() > 100 {
         return Err(ApiError::invalid_parameter(
             "clusters cannot have more than 100 items",
@@ -157,12 +161,14 @@ pub(crate) fn delete(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         let message = "The Cluster cannot be deleted while Services are active.";
         return Err(ApiError::new("ClusterContainsServicesException", message));
     }
+    // Their processes would go on in a cluster that no call can name.
     if state.tasks.count_in(&name) != (0, 0) {
         return Err(ApiError::new(
             "ClusterContainsTasksException",
             "The Cluster cannot be deleted while Tasks are active.",
         ));
     }
+    // It stays, so that a call that names it gets the error for an inactive cluster.
     if let Some(cluster) = state.clusters.get_mut(&name) {
         cluster.is_active = false;
     }
@@ -259,6 +265,8 @@ fn to_json(state: &State, name: &str, include: Include) -> Value {
     let Some(cluster) = state.clusters.get(name) else {
         return Value::Null;
     };
+
+    // Counted from the tasks, so that the numbers cannot differ from DescribeTasks.
     let (running, pending) = state.tasks.count_in(name);
     let mut value = json!({
         "clusterArn": arn(&state.owner, name),

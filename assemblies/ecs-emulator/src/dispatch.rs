@@ -18,6 +18,7 @@ pub(crate) const SCALING_TARGET: &str = "AnyScaleFrontendService";
 
 /// Returns an operation of ECS by its name.
 pub(crate) fn find_ecs(name: &str) -> Result<Operation, ApiError> {
+    // Names are those of the API; a client sends them after the dot of `X-Amz-Target`.
     Ok(match name {
         "CreateCluster" => clusters::create,
         "DescribeClusters" => clusters::describe,
@@ -57,7 +58,7 @@ pub(crate) fn find_ecs(name: &str) -> Result<Operation, ApiError> {
         "TagResource" => tags::tag,
         "UntagResource" => tags::untag,
         "ListTagsForResource" => tags::list,
-        _ => return Err(unsupported(name)),
+        _ => return Err(unknown_operation(name)),
     })
 }
 
@@ -74,12 +75,12 @@ pub(crate) fn find_scaling(name: &str) -> Result<Operation, ApiError> {
         "DescribeScheduledActions" => scaling_targets::describe_actions,
         "DeleteScheduledAction" => scaling_targets::delete_action,
         "DescribeScalingActivities" => scaling_targets::describe_activities,
-        _ => return Err(unsupported(name)),
+        _ => return Err(unknown_operation(name)),
     })
 }
 
 /// Returns the error for an operation that the emulator does not have.
-pub(crate) fn unsupported(name: &str) -> ApiError {
+pub(crate) fn unknown_operation(name: &str) -> ApiError {
     let message =
         format!("the ECS emulator does not have the operation '{name}'; see docs/emulator.md");
     ApiError::new("UnknownOperationException", message)

@@ -35,7 +35,7 @@ pub enum Error {
     Faults {
         /// The file, as the caller named it.
         file: String,
-        /// What is wrong, and where.
+        /// The problem, and where it is.
         message: String,
     },
 }

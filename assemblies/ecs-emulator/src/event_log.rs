@@ -30,6 +30,7 @@ impl Events {
         if self.waiting.len() >= MAX_WAITING {
             return;
         }
+        // The fields of an EventBridge event (EventBridge User Guide, "Event structure").
         self.waiting.push(json!({
             "version": "0",
             "id": random_uuid(),
@@ -74,6 +75,7 @@ impl EventLog {
 
     /// Writes events. A full disk affects only the file.
     pub(crate) fn write(&mut self, events: &[Value]) {
+        // One write for all lines, so that a reader sees few incomplete ones.
         let text: String = events.iter().map(|event| format!("{event}\n")).collect();
         if self.bytes + text.len() as u64 > MAX_BYTES {
             self.rotate();
@@ -86,6 +88,7 @@ impl EventLog {
     fn rotate(&mut self) {
         let mut old = self.path.clone().into_os_string();
         old.push(".1");
+        // If the rename fails, the file goes on growing: events are worth more than the limit.
         let created = fs::rename(&self.path, old).and_then(|()| File::create(&self.path));
         if let Ok(file) = created {
             (self.file, self.bytes) = (file, 0);
@@ -109,6 +112,7 @@ mod tests {
             region: "us-east-1".into(),
             account: "000000000000".into(),
         };
+
         let mut events = Events::default();
         events.push(
             &owner,
@@ -117,6 +121,7 @@ mod tests {
             json!({ "a": "b\nc" }),
             SystemTime::now(),
         );
+
         events.push(
             &owner,
             "ECS Task State Change",

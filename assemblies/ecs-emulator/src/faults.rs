@@ -93,10 +93,13 @@ impl FaultRules {
             file: file.to_owned(),
             message,
         };
+
         let node = parse(&Source::new(file, text)).map_err(|findings| {
             let texts = findings.iter().map(|finding| finding.render(Color::No));
             invalid(texts.collect::<Vec<_>>().join("\n"))
         })?;
+
+        // The parser for manifests reads YAML and JSON, with limits on size and depth.
         let file = File::deserialize(node.to_json()).map_err(|why| invalid(why.to_string()))?;
 
         for (index, rule) in file.rules.iter().enumerate() {
@@ -121,6 +124,7 @@ impl FaultRule {
         {
             return Err("`probability` is between 0 and 1".to_owned());
         }
+        // Together they could be read as one or the other.
         if self.nth.is_some() && self.probability.is_some() {
             return Err("a rule has `nth` or `probability`, not both".to_owned());
         }
@@ -194,6 +198,7 @@ impl Faults {
             .iter_mut()
             .filter(|(rule, _)| rule.operation == "*" || rule.operation == operation);
         let (rule, counter) = all.find_map(|(rule, counter)| {
+            // Only calls that reach this rule count: those that an earlier rule answers do not.
             counter.calls += 1;
             let is_due = match (rule.nth, rule.probability) {
                 (Some(nth), _) => counter.calls.is_multiple_of(nth),
@@ -203,6 +208,7 @@ impl Faults {
             let is_left = rule.count.is_none_or(|count| counter.faults < count);
             (is_due && is_left).then_some((rule, counter))
         })?;
+
         counter.faults += 1;
         Some(rule.fault())
     }

@@ -1,4 +1,5 @@
-//! The access keys of one run. Only who can read the project's private files can sign requests with them.
+//! The access keys of one run. To sign requests with them, a program must be able to read the
+//! project's private files.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -62,6 +63,7 @@ impl Keys {
             variables: folder.join("env"),
         };
 
+        // A file of an earlier run may be open in an editor; replacing it does not change what is read there.
         write_private(&files.profile, &self.to_profile(config))?;
         write_private(&files.variables, &self.to_variables(config, address))?;
         Ok(files)
@@ -133,6 +135,7 @@ pub(crate) fn private_folder(root: &Path) -> Result<PathBuf, Error> {
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
     let beside = path.with_extension("new");
     let write = || -> io::Result<()> {
+        // Left over from a run that was killed; `create_new` would fail.
         let _ = fs::remove_file(&beside);
         let mut file = File::options()
             .write(true)
@@ -142,6 +145,7 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Error> {
         file.write_all(text.as_bytes())?;
         fs::rename(&beside, path)
     };
+
     write().map_err(|source| Error::File {
         act: "write",
         path: path.to_owned(),

@@ -17,6 +17,7 @@
 //! | module | does |
 //! |---|---|
 //! | `config`, `error` | what the caller passes and gets |
+//! | `emulator` | the files and the state of a run; starts the server and the runner |
 //! | `keys` | access keys of one run, and the files that have them |
 //! | `server`, `request`, `response` | HTTP: limits, bodies, errors in the format of AWS |
 //! | `access` | refuses requests of web pages |
@@ -38,6 +39,7 @@ mod clusters;
 mod config;
 mod deployment;
 mod dispatch;
+mod emulator;
 mod error;
 mod event_log;
 mod faults;
@@ -60,7 +62,7 @@ mod tasks;
 mod time;
 
 pub use config::{Config, ContainerOption, ServiceOptions};
+pub use emulator::Emulator;
 pub use error::Error;
 pub use faults::FaultRules;
 pub use keys::{KeyFiles, Keys};
-pub use server::Emulator;

@@ -56,6 +56,7 @@ impl PageRequest<'_> {
                 return Err(ApiError::invalid_parameter(message));
             }
         };
+
         let after = self.next_token.map(decode).transpose()?;
         let is_after = |(key, _): &(String, T)| match (&after, self.order) {
             (None, _) => true,
@@ -65,6 +66,7 @@ impl PageRequest<'_> {
 
         let mut rest = items.into_iter().filter(is_after).peekable();
         let (mut page, mut last) = (Vec::new(), None);
+        // The item after the page is looked at, but not taken.
         while (page.len() as i64) < size {
             let Some((key, item)) = rest.next() else {
                 break;
@@ -73,6 +75,7 @@ impl PageRequest<'_> {
             last = Some(key);
         }
 
+        // Without a further item this is the last page, and a token would lead to an empty one.
         let next_token = last
             .filter(|_| rest.peek().is_some())
             .map(|key| encode(&key));

@@ -20,6 +20,7 @@ pub(crate) struct Call {
 impl Call {
     /// Parses a body. An empty one is an empty object.
     pub(crate) fn parse(body: &[u8], now: SystemTime) -> Result<Self, ApiError> {
+        // Some clients send no body if an operation has no input.
         if body.is_empty() {
             return Ok(Self {
                 body: Value::Object(serde_json::Map::new()),
@@ -32,6 +33,7 @@ impl Call {
         let mut body = body.ok_or_else(|| {
             ApiError::new("SerializationException", "the body is not a JSON object")
         })?;
+
         remove_nulls(&mut body);
         Ok(Self { body, now })
     }
@@ -45,6 +47,7 @@ impl Call {
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         T::deserialize(&self.body).map_err(|error| {
             let message = error.to_string();
+            // AWS answers a value of the wrong type before it looks at the values.
             if message.starts_with("invalid type") {
                 ApiError::new("SerializationException", message)
             } else {
@@ -73,6 +76,7 @@ pub(crate) fn to_error(findings: &[Finding]) -> ApiError {
             _ => finding.message.clone(),
         });
     let message = lines.collect::<Vec<_>>().join("; ");
+    // One wrong type is enough: the service could not have read the request.
     let is_wrong_type = findings.iter().any(|finding| finding.rule == WRONG_TYPE.id);
     ApiError::new(
         if is_wrong_type {

@@ -14,7 +14,7 @@ use crate::sts;
 pub(crate) enum Protocol {
     /// `application/x-amz-json-1.1`: ECS and Application Auto Scaling.
     Json,
-    /// The query protocol, whose responses are XML: STS.
+    /// The query protocol, with responses in XML: STS.
     Query,
 }
 
@@ -56,6 +56,7 @@ pub(crate) fn to_response(
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", id);
     }
+    // SDKs read the code from this header first, then from `__type`.
     if let Some(code) = code {
         headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
     }

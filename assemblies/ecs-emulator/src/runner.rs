@@ -1,6 +1,6 @@
 //! Runs the tasks: a thread that starts, polls and stops a process for each.
 //!
-//! A thread of its own, since reading run directories and sending commands block.
+//! It is a separate thread, since reading run directories and sending commands block.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,8 +16,8 @@ use serde_json::Value;
 use task_definition::TaskDefinition;
 
 use crate::Config;
+use crate::emulator::Shared;
 use crate::event_log::EventLog;
-use crate::server::Shared;
 use crate::state::State;
 use crate::tasks::{Task, TaskStatus, apply_exit, apply_record};
 
@@ -86,7 +86,8 @@ impl Runner {
             let pause = if self.processes.is_empty() {
                 IDLE_INTERVAL
             } else {
-                POLL_INTERVAL
+                // With many tasks each may be noticed a little later: reading all records takes time.
+                POLL_INTERVAL + POLL_INTERVAL_PER_TASK * self.processes.len() as u32
             };
             match self.signals.recv_timeout(pause) {
                 Ok(Signal::Changed) | Err(RecvTimeoutError::Timeout) => {}
@@ -104,6 +105,7 @@ impl Runner {
     }
 
     fn tick(&mut self) {
+        // Starts come first: a caller waits for them.
         self.start_queued();
         self.send_stops();
         self.poll();
@@ -122,6 +124,7 @@ impl Runner {
     }
 
     fn write_events(&mut self) {
+        // Taken under the lock and written without it: a slow disk must not delay calls.
         let events = self.shared.state().events.take();
         if !events.is_empty() {
             self.events.write(&events);
@@ -143,6 +146,7 @@ impl Runner {
     /// Starts tasks in the order of their calls, a few at the same time: many programs that start together are all
     /// slow.
     fn start_queued(&mut self) {
+        // A process counts as starting until it has written its first record.
         let starting = self
             .processes
             .values()
@@ -169,11 +173,13 @@ impl Runner {
         let now = SystemTime::now();
         let mut state = self.shared.state();
         let is_queued = |task: &&mut Task| task.status == TaskStatus::Provisioning;
+        // In the order of the calls.
         let mut queued: Vec<&mut Task> = state.tasks.by_id.values_mut().filter(is_queued).collect();
         queued.sort_by_key(|task| task.number);
 
         let (mut taken, mut changed) = (Vec::new(), Vec::new());
         for task in queued {
+            // Stopped before it was started.
             if !task.is_wanted() {
                 apply_exit(task, 0, None, now);
                 changed.push(task.id.clone());
@@ -212,8 +218,10 @@ impl Runner {
                 .cloned()
                 .collect()
         };
+
         for id in stopping {
             if let Some(running) = self.processes.get_mut(&id) {
+                // Without a lock: the process may take up to two seconds to answer.
                 running.process.send(ControlCommand::Stop);
                 running.is_stop_sent = true;
             }
@@ -227,6 +235,7 @@ impl Runner {
             // Before the record is read: a process that has exited changes it no more.
             let exit = running.process.try_wait();
             let record = running.process.task();
+            // An unchanged record is not applied again, so that the lock is taken rarely.
             if record.is_some() && record != running.record {
                 running.record = record;
                 update(&mut self.shared.state(), id, running.record.as_ref());
@@ -250,6 +259,7 @@ impl Runner {
                 .filter(|_| !exit.started)
                 .map(|folder| read_failure(&folder));
             self.end(&id, exit.code, failure.as_deref());
+            // Only now: the last record of the task has been read.
             local::remove_old_runs(&self.project, KEPT_RUNS);
         }
     }
@@ -279,9 +289,11 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
     let name = task.run_name();
     let folder = local::create_run_folder(&name, project).map_err(io::Error::other)?;
     let definition = folder.join("definition.json");
+    // The file that `up` reads is the definition with the overrides, so both run the same.
     fs::write(&definition, task.definition.to_json())?;
     let log = File::create(folder.join(failure::LOG))?;
 
+    // The metadata endpoint in the task reports the same ARNs as the API.
     let identity = TaskIdentity {
         region: config.region.clone(),
         account: config.account.clone(),
@@ -291,6 +303,7 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
         address: task.address,
         service: task.launch.service.clone(),
     };
+
     let options = options_for(config, &task.definition);
     let arguments = local::task_arguments(project, &definition, &name, &identity, &options);
     let process = TaskProcess::start(
@@ -299,6 +312,7 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
         &folder,
         ProcessOutput::File(log),
     )?;
+
     Ok(Running {
         process,
         folder,
@@ -310,6 +324,7 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
 /// Returns the options of a task: those for all tasks, and those for containers that the task has.
 fn options_for(config: &Config, definition: &TaskDefinition) -> Vec<OsString> {
     let own = config.container_options.iter();
+    // `up` rejects options for containers that a definition does not have.
     let own = own.filter(|option| definition.container(&option.container).is_some());
     config
         .options
@@ -325,6 +340,7 @@ fn max_starting() -> usize {
 }
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const POLL_INTERVAL_PER_TASK: Duration = Duration::from_millis(1);
 const IDLE_INTERVAL: Duration = Duration::from_millis(500);
 /// A container may take 120 s to stop, and the containers of a task stop one after the other.
 const STOP_LIMIT: Duration = Duration::from_mins(10);

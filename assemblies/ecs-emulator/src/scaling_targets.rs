@@ -114,9 +114,12 @@ fn page(
     };
 
     let page = request.cut(items);
-    let page = page.map_err(|error| match body["NextToken"].is_null() {
-        true => invalid(error.message),
-        false => ApiError::new("InvalidNextTokenException", error.message),
+    let page = page.map_err(|error| {
+        if body["NextToken"].is_null() {
+            invalid(error.message)
+        } else {
+            ApiError::new("InvalidNextTokenException", error.message)
+        }
     })?;
 
     let mut response = json!({ name: page.items });

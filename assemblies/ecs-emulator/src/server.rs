@@ -1,12 +1,7 @@
 //! The HTTP server: accepts connections, limits them, and passes requests on.
 
-use std::fs::{File, TryLockError};
-use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::pin;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -15,9 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use local::Project;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -25,169 +18,15 @@ use tokio::time::{sleep, timeout};
 use crate::api_error::ApiError;
 use crate::arn::random_uuid;
 use crate::dispatch::{self, ECS_TARGET, Operation, SCALING_TARGET};
-use crate::event_log::EventLog;
-use crate::faults::{Fault, Faults};
-use crate::keys::{KeyFiles, Keys, private_folder};
+use crate::emulator::Shared;
+use crate::faults::Fault;
 use crate::request::Call;
 use crate::response::{Output, Protocol, refuse, to_response};
-use crate::runner::{Runner, Signal};
 use crate::signature::{SignedRequest, verify};
-use crate::state::State;
-use crate::{Config, Error, access, services, sts, tasks};
+use crate::{access, sts, tasks};
 
-/// An emulator that is ready to serve.
-#[derive(Debug)]
-pub struct Emulator {
-    config: Config,
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    signals: Receiver<Signal>,
-    events: EventLog,
-    key_files: KeyFiles,
-    /// Held until the emulator ends: two of them would replace each other's files.
-    _lock: File,
-}
-
-impl Emulator {
-    /// Creates keys, and the files of the emulator. The listener must be on a loopback address.
-    pub fn new(config: Config, listener: TcpListener) -> Result<Self, Error> {
-        let address = listener.local_addr()?;
-        if !address.ip().is_loopback() {
-            return Err(Error::NotLoopback(address));
-        }
-        let folder = private_folder(&config.root)?;
-        let lock = lock(&folder)?;
-        let events = config.events.clone();
-        let events = EventLog::create(events.unwrap_or_else(|| folder.join("events.jsonl")))?;
-        let keys = Keys::generate()?;
-        let key_files = keys.write(&config, address)?;
-
-        let (sender, signals) = sync_channel(SIGNALS);
-        let shared = Shared {
-            state: Mutex::new(State::new(&config)),
-            faults: Mutex::new(Faults::new(&config.faults)),
-            keys,
-            signals: sender,
-        };
-        Ok(Self {
-            config,
-            listener,
-            shared: Arc::new(shared),
-            signals,
-            events,
-            key_files,
-            _lock: lock,
-        })
-    }
-
-    /// Returns the address of the API.
-    pub fn address(&self) -> Result<SocketAddr, Error> {
-        Ok(self.listener.local_addr()?)
-    }
-
-    /// Returns the keys with which clients sign.
-    pub fn keys(&self) -> &Keys {
-        &self.shared.keys
-    }
-
-    /// Returns the files that have the keys.
-    pub fn key_files(&self) -> &KeyFiles {
-        &self.key_files
-    }
-
-    /// Serves the API until `shutdown` completes, and then stops all tasks; `kill` kills those that are left.
-    pub async fn serve(
-        self,
-        shutdown: impl Future<Output = ()>,
-        kill: impl Future<Output = ()>,
-    ) -> Result<(), Error> {
-        let folder = Arc::from(private_folder(&self.config.root)?);
-        let project = Project::new(self.config.root.clone(), ISSUER.to_owned());
-        let runner = Runner::new(
-            Arc::clone(&self.shared),
-            self.config,
-            project,
-            self.events,
-            self.signals,
-        );
-        let handle = Handle::current();
-        let thread = thread::Builder::new()
-            .name("runner".to_owned())
-            .spawn(move || {
-                // Processes are started in the runtime, which reaps them.
-                let _context = handle.enter();
-                runner.run();
-            })?;
-
-        let services = tokio::spawn(services::run(Arc::clone(&self.shared), folder));
-        accept_until(shutdown, &self.listener, &self.shared).await;
-        // Before the tasks are stopped, which it would replace.
-        services.abort();
-        let _ = services.await;
-        drop(self.listener);
-        self.shared.send(Signal::StopAll).await;
-        let mut ended = tokio::task::spawn_blocking(|| thread.join());
-        tokio::select! {
-            _ = &mut ended => return Ok(()),
-            () = kill => self.shared.send(Signal::KillAll).await,
-        }
-        let _ = ended.await;
-        Ok(())
-    }
-}
-
-/// Locks the emulator's directory for this process.
-fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join("lock");
-    let failure = |source| Error::File {
-        act: "write",
-        path: path.clone(),
-        source,
-    };
-    let file = File::create(&path).map_err(failure)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::AlreadyRunning),
-        Err(TryLockError::Error(source)) => Err(failure(source)),
-    }
-}
-
-/// What all connections share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    faults: Mutex<Faults>,
-    keys: Keys,
-    signals: SyncSender<Signal>,
-}
-
-impl Shared {
-    /// Locks the state. Operations change it only once they can no longer fail, so one that panicked leaves it usable.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn next_fault(&self, operation: &str) -> Option<Fault> {
-        self.faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .next(operation)
-    }
-
-    /// Wakes the runner. If the channel is full, it is awake.
-    pub(crate) fn wake(&self) {
-        let _ = self.signals.try_send(Signal::Changed);
-    }
-
-    /// Sends a signal that must arrive.
-    async fn send(&self, signal: Signal) {
-        while let Err(TrySendError::Full(_)) = self.signals.try_send(signal) {
-            sleep(ACCEPT_PAUSE).await;
-        }
-    }
-}
-
-async fn accept_until(
+/// Serves connections until `shutdown` completes.
+pub(crate) async fn accept_until(
     shutdown: impl Future<Output = ()>,
     listener: &TcpListener,
     shared: &Arc<Shared>,
@@ -199,6 +38,7 @@ async fn accept_until(
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
+            // Ended connections are removed, so that the set does not grow.
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = accept(listener, &permits) => accepted,
         };
@@ -226,10 +66,12 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(Tcp
 }
 
 async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
+    // Responses are small, and a client waits for each.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| handle(request, Arc::clone(&shared)));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
+        // A client that sends nothing must not hold one of the connections.
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
@@ -246,9 +88,11 @@ async fn handle(
     request: Request<Incoming>,
     shared: Arc<Shared>,
 ) -> Result<Response<Full<Bytes>>, Cut> {
+    // First, so that a page learns nothing about the rest.
     if let Some(why) = access::find_refusal(request.headers()) {
         return Ok(refuse(StatusCode::FORBIDDEN, why));
     }
+    // The protocols have one path. Refused with a text, since it is a person with a browser or curl.
     if request.method() != Method::POST
         || request.uri().path() != "/"
         || request.uri().query().is_some()
@@ -260,6 +104,7 @@ async fn handle(
     }
 
     let (parts, body) = request.into_parts();
+    // The body is read before the signature is checked, since the signature covers it; hence the limit.
     let collected = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
     let body = match collected {
         Ok(Ok(body)) => body.to_bytes(),
@@ -277,6 +122,7 @@ async fn handle(
         }
     };
 
+    // Every response has one, errors too: users search logs for it.
     let request_id = random_uuid();
     let result = answer(&parts.headers, &body, &shared, &request_id).await?;
     Ok(to_response(
@@ -301,6 +147,7 @@ async fn answer(
     let fault = shared.next_fault(target.operation());
     match fault {
         Some(Fault::Error(error)) => return Ok(Err(error)),
+        // Other operations have no such failure, and are carried out.
         Some(Fault::NoCapacity) if target.operation() == "RunTask" => {
             return Ok(Ok(Output::Json(tasks::no_capacity())));
         }
@@ -310,6 +157,7 @@ async fn answer(
     }
 
     let result = call(target, body, shared, request_id);
+    // The call may have started or stopped tasks.
     shared.wake();
     match fault {
         Some(Fault::CutAfter) => Err(Cut),
@@ -347,10 +195,11 @@ impl<'a> Target<'a> {
                 )),
             };
         };
+
         match header.split_once('.') {
             Some((ECS_TARGET, operation)) => Ok(Self::Ecs(operation)),
             Some((SCALING_TARGET, operation)) => Ok(Self::Scaling(operation)),
-            _ => Err(dispatch::unsupported(header)),
+            _ => Err(dispatch::unknown_operation(header)),
         }
     }
 }
@@ -383,12 +232,14 @@ fn authorize<'a>(
         // Clients sign for the region of the global endpoint too.
         Target::Sts => ("sts", None),
     };
+
     let request = SignedRequest {
         headers,
         body,
         service,
         region,
     };
+
     verify(request, &shared.keys, SystemTime::now())?;
     Ok(target)
 }
@@ -405,6 +256,7 @@ fn call(
             let owner = shared.state().owner.clone();
             sts::call(body, &owner, &shared.keys.id, request_id).map(Output::Xml)
         }
+        // Found before the body is parsed, so that an unknown operation is named as such.
         Target::Ecs(name) => carry_out(dispatch::find_ecs(name)?, body, shared),
         Target::Scaling(name) => carry_out(dispatch::find_scaling(name)?, body, shared),
     }
@@ -415,10 +267,6 @@ fn carry_out(operation: Operation, body: &[u8], shared: &Shared) -> Result<Outpu
     operation(&mut shared.state(), &call).map(Output::Json)
 }
 
-/// The issuer of development tokens matters to commands that print them, which the emulator does not.
-const ISSUER: &str = "";
-/// The number of signals that may wait; more have no effect.
-const SIGNALS: usize = 16;
 const MAX_CONNECTIONS: usize = 256;
 /// Requests of ECS are smaller: a task definition has at most 64 KiB.
 const MAX_BODY_BYTES: usize = 1 << 20;

@@ -62,14 +62,17 @@ struct ListAccountSettings {
 pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let input: ListAccountSettings = call.read()?;
     let mut all: BTreeMap<String, String> = BTreeMap::new();
+    // Without it ECS returns only the settings that were changed.
     if input.effective_settings {
         all.extend(DEFAULTS.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     all.extend(state.settings.clone());
 
+    // Both filters must match.
     let has = |filter: &Option<String>, value: &String| {
         filter.as_ref().is_none_or(|filter| filter == value)
     };
+
     all.retain(|name, value| has(&input.name, name) && has(&input.value, value));
     let items = all
         .iter()
@@ -79,6 +82,7 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         next_token: input.next_token.as_deref(),
         order: Order::Ascending,
     };
+
     Ok(request.cut(items)?.to_json("settings"))
 }
 
@@ -117,10 +121,12 @@ pub(crate) fn describe_capacity_providers(
         let names = &input.capacity_providers;
         names.is_empty() || names.iter().any(|text| text == name || *text == arn(name))
     };
+
     let provider = |name: &&str| {
         let provider = json!({ "capacityProviderArn": arn(name), "name": name, "status": "ACTIVE", "tags": [], "type": name });
         ((*name).to_owned(), provider)
     };
+
     let items: Vec<_> = PROVIDERS
         .iter()
         .filter(|name| is_named(name))
@@ -131,13 +137,16 @@ pub(crate) fn describe_capacity_providers(
         next_token: input.next_token.as_deref(),
         order: Order::Ascending,
     };
+
     let mut body = request.cut(items)?.to_json("capacityProviders");
 
+    // Providers of Auto Scaling groups do not exist here.
     let is_missing = |text: &&String| {
         !PROVIDERS
             .iter()
             .any(|name| *text == name || **text == arn(name))
     };
+
     let missing = input.capacity_providers.iter().filter(is_missing);
     let failures: Vec<Value> = missing
         .map(|text| json!({ "arn": text, "reason": "MISSING" }))

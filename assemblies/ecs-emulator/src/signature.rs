@@ -28,6 +28,7 @@ pub(crate) struct SignedRequest<'a> {
 /// Verifies the signature of a POST request to `/`.
 pub(crate) fn verify(request: SignedRequest, keys: &Keys, now: SystemTime) -> Result<(), ApiError> {
     let authorization = Authorization::read(request.headers)?;
+    // The id is no secret, so it is compared in the ordinary way.
     if authorization.key_id != keys.id {
         return Err(ApiError::new(
             "UnrecognizedClientException",
@@ -42,8 +43,10 @@ pub(crate) fn verify(request: SignedRequest, keys: &Keys, now: SystemTime) -> Re
         "AWS4-HMAC-SHA256\n{date}\n{scope}\n{}",
         hex(sha256(canonical.as_bytes()).as_ref())
     );
+
     let expected = hex(sign(&signing_key(&keys.secret, &authorization.scope), &text).as_ref());
 
+    // In constant time: the time of a comparison would reveal how many bytes are right.
     verify_slices_are_equal(expected.as_bytes(), authorization.signature.as_bytes()).map_err(|_| {
         invalid(
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
@@ -70,11 +73,13 @@ impl<'a> Authorization<'a> {
                 "Missing Authentication Token",
             )
         };
+
         let header = headers.get(AUTHORIZATION).ok_or_else(missing)?;
         let incomplete = |what: &str| {
             let message = format!("Authorization header requires '{what}' parameter.");
             ApiError::new("IncompleteSignatureException", message)
         };
+
         let text = header
             .to_str()
             .ok()
@@ -85,15 +90,18 @@ impl<'a> Authorization<'a> {
             text.split(',')
                 .filter_map(|part| part.trim().split_once('='))
         };
+
         let part = |name: &str| {
             let found = parts().find(|(key, _)| *key == name);
             found
                 .map(|(_, value)| value)
                 .ok_or_else(|| incomplete(name))
         };
+
         let mut credential = part("Credential")?.split('/');
         let key_id = credential.next().unwrap_or_default();
         let scope: Vec<&str> = credential.collect();
+        // Date, region, service and terminator.
         if scope.len() != 4 {
             return Err(incomplete("Credential"));
         }
@@ -122,6 +130,7 @@ impl<'a> Authorization<'a> {
                 "Authorization header requires existence of a 'X-Amz-Date' header.",
             )
         })?;
+
         let (earliest, latest) = (basic_format(now - MAX_SKEW), basic_format(now + MAX_SKEW));
         // The format sorts by time. A date in another format has another length, and is refused.
         if date.len() != latest.len() || date < earliest.as_str() || date > latest.as_str() {
@@ -136,6 +145,7 @@ impl<'a> Authorization<'a> {
                 "Credential should have a date, a region, a service and a terminator.",
             ));
         };
+
         if !date.starts_with(day) || day.len() != 8 || end != "aws4_request" {
             return Err(invalid(
                 "Date in Credential scope does not match YYYYMMDD from the X-Amz-Date header.",
@@ -173,6 +183,7 @@ fn canonical_request(
 
     let mut canonical = "POST\n/\n\n".to_owned();
     for name in &names {
+        // A header that is sent twice is signed as one, with a comma between the values.
         let values = request.headers.get_all(*name).iter();
         let values: Vec<String> = values
             .map(|value| collapse_spaces(value.as_bytes()))
@@ -216,7 +227,7 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidSignatureException", message)
 }
 
-/// AWS accepts requests whose date is within 15 minutes of its clock.
+/// AWS accepts requests dated within 15 minutes of its clock.
 const MAX_SKEW: Duration = Duration::from_mins(15);
 
 #[cfg(test)]
@@ -274,14 +285,17 @@ mod tests {
             code(&headers(None), b"", 0, "us-east-1"),
             Some("MissingAuthenticationTokenException")
         );
+
         assert_eq!(
             code(&headers(Some("Bearer x")), b"", 0, "us-east-1"),
             Some("IncompleteSignatureException")
         );
+
         assert_eq!(
             code(&headers(Some(&other)), b"", 0, "us-east-1"),
             Some("UnrecognizedClientException")
         );
+
         assert_eq!(code(&headers(Some(&changed)), b"", 0, "us-east-1"), invalid);
         assert_eq!(code(&own, b"{}", 0, "us-east-1"), invalid, "another body");
         assert_eq!(code(&own, b"", 901, "us-east-1"), invalid, "too late");

@@ -30,7 +30,7 @@ fn caller_identity(owner: &Owner, key_id: &str, request_id: &str) -> String {
     )
 }
 
-/// Returns the ARN of the only caller: the user whose keys the emulator made.
+/// Returns the ARN of the only caller: the user with the keys of the emulator.
 pub(crate) fn caller_arn(owner: &Owner) -> String {
     format!("arn:aws:iam::{}:user/emulator", owner.account)
 }
@@ -50,6 +50,7 @@ pub(crate) fn error_document(error: &ApiError, request_id: &str) -> String {
         "IncompleteSignatureException" => "IncompleteSignature",
         code => code,
     };
+
     format!(
         "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>\
          </Error><RequestId>{request_id}</RequestId></ErrorResponse>"
@@ -59,6 +60,7 @@ pub(crate) fn error_document(error: &ApiError, request_id: &str) -> String {
 /// Returns a value of a form.
 fn form_value(body: &[u8], name: &str) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
+    // Names of parameters need no decoding; values may be percent-encoded.
     let mut pairs = text.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     let decoded = percent_encoding::percent_decode_str(value)

@@ -19,6 +19,7 @@ struct TagResource {
 pub(crate) fn tag(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let input: TagResource = call.read()?;
     let own = find(state, &input.resource_arn)?;
+    // Checked as a whole, and only then taken over.
     let mut all = own.clone();
     merge(&mut all, input.tags);
     check(&all)?;
@@ -100,6 +101,8 @@ fn find<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut Vec<Tag>, ApiErro
         tasks,
         ..
     } = state;
+
+    // Resources of other accounts and regions do not exist here.
     let prefix = owner.arn("");
     let (kind, name) = arn
         .strip_prefix(&prefix)
@@ -112,12 +115,14 @@ fn find<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut Vec<Tag>, ApiErro
         "task-definition" => definitions
             .find_mut(name, owner)?
             .map(|revision| &mut revision.tags),
+        // `CLUSTER/ID`
         "task" => {
             let id = name.split_once('/').map_or(name, |(_, id)| id);
             tasks.by_id.get_mut(id).map(|task| &mut task.launch.tags)
         }
         _ => None,
     };
+
     found.ok_or_else(missing)
 }
 

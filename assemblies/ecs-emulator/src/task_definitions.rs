@@ -97,6 +97,7 @@ impl TaskDefinitions {
         owner: &Owner,
     ) -> Result<Option<&mut Revision>, ApiError> {
         let (family, number) = split(owner.resource(text, "task-definition")?)?;
+        // Only reading operations take a family without a revision.
         let Some(number) = number else {
             return Err(ApiError::client("Revision is missing."));
         };

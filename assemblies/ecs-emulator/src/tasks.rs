@@ -38,7 +38,7 @@ pub(crate) use find::{describe, list, list_container_instances};
 pub(crate) use launch::Launch;
 pub(crate) use progress::{apply_exit, apply_record};
 pub(crate) use protection::{get_protection, update_protection};
-pub(crate) use run::{no_capacity, run};
+pub(crate) use run::{no_capacity, no_instances, run};
 pub(crate) use stop::{execute_command, stop};
 
 /// All tasks by id, those that stopped within the last hour too, and the tokens of RunTask.
@@ -213,9 +213,18 @@ impl Tasks {
                 .filter(|_| task.status == TaskStatus::Stopped);
             stopped.is_none_or(|stopped| stopped + REMEMBERED > now)
         };
+
         self.by_id.retain(|_, task| is_recent(task));
         self.tokens.retain(|_, token| token.at + TOKEN_VALID > now);
+        while self.tokens.len() > MAX_TASKS {
+            let oldest = self.tokens.iter().min_by_key(|(_, token)| token.at);
+            let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
+                break;
+            };
+            self.tokens.remove(&oldest);
+        }
 
+        // A caller that starts tasks faster than an hour forgets them would fill the memory.
         let excess = self.by_id.len().saturating_sub(MAX_TASKS);
         let mut stopped: Vec<(u64, String)> = (self.by_id.values())
             .filter(|task| excess > 0 && task.status == TaskStatus::Stopped)
@@ -272,6 +281,7 @@ impl State {
             protected_until: None,
             attachment_id: random_uuid(),
         };
+
         let id = task.id.clone();
         tasks.by_id.insert(id.clone(), task);
         self.record_change(&id, now);
@@ -283,6 +293,7 @@ impl State {
         let Some(task) = self.tasks.by_id.get_mut(id) else {
             return;
         };
+        // A later call must not replace the reason, nor the time.
         if task.stop.is_some() {
             return;
         }
@@ -313,5 +324,5 @@ impl State {
 const REMEMBERED: Duration = Duration::from_hours(1);
 /// A token of RunTask is valid for a day.
 const TOKEN_VALID: Duration = Duration::from_hours(24);
-/// The number of tasks that are kept, stopped ones included.
+/// The number of tasks that are kept, stopped ones included, and of tokens.
 const MAX_TASKS: usize = 5000;

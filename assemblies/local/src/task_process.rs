@@ -1,4 +1,4 @@
-//! A task in a process of its own: another process of this program, which runs `up` for one task.
+//! A task in a separate process: another process of this program, which runs `up` for one task.
 //!
 //! The caller communicates with it through its run directory and its stdin: `task.json` has its state, the control
 //! socket takes commands, and the end of its stdin means that the caller is gone, upon which it stops.
@@ -65,6 +65,7 @@ impl TaskProcess {
         // Ctrl-C goes to the caller only. The process notices the end of the caller by the end of its stdin.
         command.stdin(Stdio::piped()).process_group(0);
 
+        // Only lines are copied by this process; a file is written by the child.
         let mut thread = None;
         match output {
             ProcessOutput::Inherit => {}

@@ -104,4 +104,10 @@ mod tests {
             "{proportional} of {resident}"
         );
     }
+
+    #[test]
+    fn a_process_in_the_namespace_of_this_one_has_no_table() {
+        // Its /proc would show all processes, not those of a container.
+        assert!(ProcessTable::for_container(std::process::id()).is_none());
+    }
 }

@@ -79,6 +79,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     let config = arguments.to_config(project)?;
     // Two threads, so that a request is not delayed by the runner's processes.
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        // One would let a long call delay the others.
         .worker_threads(2)
         .enable_all()
         .build()
@@ -94,6 +95,7 @@ async fn serve(config: Config, port: u16, ui: &Ui) -> Result<(), CliError> {
             "cannot listen on 127.0.0.1:{port}: {why}; `--port 0` chooses a free port"
         ))
     })?;
+
     let usage = |why: ecs_emulator::Error| CliError::Usage(why.to_string());
     let emulator = Emulator::new(config, listener).map_err(usage)?;
 
@@ -112,19 +114,23 @@ async fn serve(config: Config, port: u16, ui: &Ui) -> Result<(), CliError> {
         first.next().await;
         ui.message("stopping all tasks; Ctrl-C kills them");
     };
+
     // Each receives every signal.
     let kill = async {
         second.next().await;
         second.next().await;
     };
+
     emulator.serve(shutdown, kill).await.map_err(usage)
 }
 
 impl Arguments {
     fn to_config(&self, project: &Project) -> Result<Config, CliError> {
+        // Tasks are processes of this program.
         let executable = std::env::current_exe().map_err(|why| {
             CliError::Usage(format!("cannot find the path of this executable: {why}"))
         })?;
+
         let faults = match &self.faults {
             Some(file) => {
                 let rules = FaultRules::parse(&file.display().to_string(), &reading::text(file)?);
@@ -132,6 +138,8 @@ impl Arguments {
             }
             None => FaultRules::default(),
         };
+
+        // Options that name a container fit only definitions that have it, so each task gets its own.
         let by_container = [&self.program, &self.image, &self.stub, &self.skip];
 
         Ok(Config {

@@ -57,13 +57,12 @@ impl Strategy {
     /// Returns the share of production traffic after the next step, in percent.
     pub(crate) fn next_weight(self, weight: f64) -> f64 {
         match self {
-            Self::Rolling | Self::BlueGreen => 100.0,
             // Steps are multiples of 0.1; without rounding ten of them would end at 99.99….
             Self::Linear { step_percent, .. } => {
                 (((weight + step_percent) * 10.0).round() / 10.0).min(100.0)
             }
             Self::Canary { percent, .. } if weight < percent => percent,
-            Self::Canary { .. } => 100.0,
+            Self::Rolling | Self::BlueGreen | Self::Canary { .. } => 100.0,
         }
     }
 

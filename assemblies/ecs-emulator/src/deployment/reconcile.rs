@@ -44,10 +44,6 @@ impl Scheduler {
                 self.stable.map_or(Goal::Frozen, Goal::Replace)
             }
             Status::RollbackInProgress if is_rolling => source.map_or(Goal::Frozen, Goal::Replace),
-            Status::RollbackInProgress => Goal::Both {
-                source,
-                target: None,
-            },
             Status::InProgress if is_rolling && deployment.stage > Stage::PreScaleUp => {
                 Goal::Replace(target)
             }
@@ -58,7 +54,7 @@ impl Scheduler {
             },
             // Before the scale-up the service keeps what it has.
             Status::InProgress if is_rolling => source.map_or(Goal::Frozen, Goal::Replace),
-            Status::InProgress => Goal::Both {
+            Status::InProgress | Status::RollbackInProgress => Goal::Both {
                 source,
                 target: None,
             },
@@ -101,14 +97,13 @@ impl Scheduler {
             let is_target = task.revision == revision;
             match task.phase {
                 Phase::Stopping => {}
-                Phase::Unhealthy => counts.useless += 1,
                 Phase::Healthy if is_target => {
                     counts.target += 1;
                     counts.target_healthy += 1;
                 }
                 Phase::Healthy => counts.other_healthy += 1,
                 Phase::Pending | Phase::Running if is_target => counts.target += 1,
-                Phase::Pending | Phase::Running => counts.useless += 1,
+                Phase::Pending | Phase::Running | Phase::Unhealthy => counts.useless += 1,
             }
         }
 

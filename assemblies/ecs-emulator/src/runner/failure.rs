@@ -15,6 +15,8 @@ pub(super) fn read_failure(folder: &Path) -> String {
         Some(start) => &text[start + "assemble: ".len()..],
         None => &text,
     };
+
+    // A reason is one line in the responses of ECS.
     let words: Vec<&str> = error.split_whitespace().collect();
     if words.is_empty() {
         return format!(

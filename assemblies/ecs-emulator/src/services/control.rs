@@ -22,7 +22,7 @@ pub(crate) fn stop_deployment(state: &mut State, call: &Call) -> Result<Value, A
     match input.stop_type.as_deref() {
         None | Some("ROLLBACK") => {}
         // The API reference calls ROLLBACK the only valid value, although the model has another.
-        Some("ABORT") => return Err(ApiError::unsupported("the stop type ABORT")),
+        Some("ABORT") => return Err(ApiError::from_unsupported_feature("the stop type ABORT")),
         Some(other) => {
             return Err(ApiError::invalid_parameter(format!(
                 "Invalid stop type: {other}"

@@ -13,7 +13,7 @@ use crate::clusters;
 use crate::deployment::{Event, Scheduler, Timing};
 use crate::request::Call;
 use crate::state::State;
-use crate::tags;
+use crate::{tags, tasks};
 
 /// `CreateService`. The same client token with the same request returns the service that exists.
 pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
@@ -31,9 +31,11 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         ));
     }
 
-    // Without a launch type and a strategy, tasks run on the only capacity that there is.
     if !fields.contains_key("launchType") && !fields.contains_key("capacityProviderStrategy") {
-        fields.insert("launchType".to_owned(), json!("FARGATE"));
+        fields.insert(
+            "capacityProviderStrategy".to_owned(),
+            default_strategy(state, &cluster)?,
+        );
     }
 
     let settings = Settings::new(fields)?;
@@ -80,6 +82,18 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
     deploy(state, &key, definition, call.now);
 
     Ok(json!({ "service": document::with_tags(state, &key) }))
+}
+
+/// Returns the strategy of the cluster. Without one, a service of ECS would wait for instances for ever.
+fn default_strategy(state: &State, cluster: &str) -> Result<Value, ApiError> {
+    let strategy = state
+        .clusters
+        .get(cluster)
+        .map(|cluster| &cluster.default_strategy);
+    match strategy {
+        Some(items) if !items.is_empty() => Ok(json!(items)),
+        _ => Err(tasks::no_instances()),
+    }
 }
 
 fn read_tags(fields: &Map<String, Value>) -> Result<Vec<Tag>, ApiError> {

@@ -97,9 +97,8 @@ fn rollout(
 
     match deployment.map(|deployment| deployment.status) {
         Some(Status::InProgress) => ("IN_PROGRESS", format!("ECS deployment {id} in progress.")),
-        Some(Status::Successful) => ("COMPLETED", format!("ECS deployment {id} completed.")),
         // Forgotten deployments are older than any that failed and still has tasks.
-        None => ("COMPLETED", format!("ECS deployment {id} completed.")),
+        None | Some(Status::Successful) => ("COMPLETED", format!("ECS deployment {id} completed.")),
         Some(_) => {
             let reason = deployment.and_then(|deployment| deployment.reason.clone());
             ("FAILED", reason.unwrap_or_default())

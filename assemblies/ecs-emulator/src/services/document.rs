@@ -115,23 +115,21 @@ fn add_current(fields: &mut Map<String, Value>, service: &Service, owner: &Owner
 /// Returns the launch type, or the strategy in place of it.
 pub(super) fn capacity(launch_type: &Value, strategy: &Value) -> Vec<(String, Value)> {
     let strategy = strategy.as_array().filter(|items| !items.is_empty());
-    match strategy {
-        Some(items) => {
-            let items = items.iter().map(|item| {
-                let number = |name: &str, default: u64| item[name].as_u64().unwrap_or(default);
-                json!({
-                    "capacityProvider": item["capacityProvider"],
-                    "weight": number("weight", 1),
-                    "base": number("base", 0),
-                })
-            });
-            vec![("capacityProviderStrategy".to_owned(), items.collect())]
-        }
-        None => {
-            let launch_type = launch_type.as_str().unwrap_or("FARGATE");
-            vec![("launchType".to_owned(), launch_type.into())]
-        }
-    }
+    let Some(items) = strategy else {
+        let launch_type = launch_type.as_str().unwrap_or("FARGATE");
+        return vec![("launchType".to_owned(), launch_type.into())];
+    };
+
+    // As ECS returns it, with the defaults.
+    let items = items.iter().map(|item| {
+        let number = |name: &str, default: u64| item[name].as_u64().unwrap_or(default);
+        json!({
+            "capacityProvider": item["capacityProvider"],
+            "weight": number("weight", 1),
+            "base": number("base", 0),
+        })
+    });
+    vec![("capacityProviderStrategy".to_owned(), items.collect())]
 }
 
 /// Copies a value that is there.

@@ -151,7 +151,7 @@ impl Settings {
     pub(super) fn capacity_provider(&self, task: u64) -> Option<String> {
         let items = &self.input.capacity_provider_strategy;
         // By weight only: a base is a minimum, and every task runs on this host anyway.
-        let weights: Vec<u64> = items.iter().map(|item| weight(item)).collect();
+        let weights: Vec<u64> = items.iter().map(weight).collect();
         let total: u64 = weights.iter().sum();
         let mut place = task.checked_rem(total)?;
         for (item, weight) in items.iter().zip(weights) {
@@ -213,7 +213,9 @@ fn weight(item: &CapacityProviderItem) -> u64 {
 fn check_supported(fields: &Map<String, Value>) -> Result<(), ApiError> {
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
     if let Some(kind @ ("EC2" | "EXTERNAL" | "MANAGED_INSTANCES")) = text("launchType") {
-        return Err(ApiError::unsupported(&format!("the launch type {kind}")));
+        return Err(ApiError::from_unsupported_feature(&format!(
+            "the launch type {kind}"
+        )));
     }
 
     if text("schedulingStrategy") == Some("DAEMON") {
@@ -226,7 +228,7 @@ fn check_supported(fields: &Map<String, Value>) -> Result<(), ApiError> {
         .get("deploymentController")
         .map(|controller| &controller["type"]);
     if let Some(kind @ ("CODE_DEPLOY" | "EXTERNAL")) = controller.and_then(Value::as_str) {
-        return Err(ApiError::unsupported(&format!(
+        return Err(ApiError::from_unsupported_feature(&format!(
             "the deployment controller {kind}"
         )));
     }
@@ -234,7 +236,7 @@ fn check_supported(fields: &Map<String, Value>) -> Result<(), ApiError> {
     for name in ["gatewayConnectors", "vpcLatticeConfigurations"] {
         let value = fields.get(name).and_then(Value::as_array);
         if value.is_some_and(|items| !items.is_empty()) {
-            return Err(ApiError::unsupported(name));
+            return Err(ApiError::from_unsupported_feature(name));
         }
     }
 
@@ -260,7 +262,7 @@ fn check_count(desired: Option<u32>) -> Result<(), ApiError> {
 
 /// Reports what the rules for services call an error, all together.
 fn check_rules(value: &Value) -> Result<(), ApiError> {
-    let source = Source::new("the service", &format!("{value:#}"));
+    let source = Source::new("the service", format!("{value:#}"));
     let mut findings = ecs_rules::inputs::check_input(&source);
     findings.retain(|finding| finding.severity == Severity::Error);
     if findings.is_empty() {

@@ -113,7 +113,7 @@ impl Emulator {
 /// Returns the input of CreateService, with more fields.
 fn service(more: Value) -> Value {
     let mut service = json!({
-        "serviceName": "web", "taskDefinition": "web:1", "desiredCount": 2,
+        "serviceName": "web", "taskDefinition": "web:1", "desiredCount": 2, "launchType": "FARGATE",
         "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
     });
     let fields = more.as_object().unwrap().clone();
@@ -686,4 +686,23 @@ fn a_huge_service_starts_in_portions() {
     assert_eq!(emulator.state.tasks.by_id.len(), 50);
     emulator.pass(60);
     assert_eq!(emulator.service()["runningCount"], 120);
+}
+
+#[test]
+fn a_service_without_launch_type_has_the_strategy_of_its_cluster() {
+    let mut emulator = Emulator::new();
+    let strategy = json!([{ "capacityProvider": "FARGATE_SPOT", "weight": 1 }]);
+    emulator.call(
+        "PutClusterCapacityProviders",
+        json!({
+            "cluster": "default", "capacityProviders": ["FARGATE_SPOT"],
+            "defaultCapacityProviderStrategy": strategy,
+        }),
+    );
+    let created = emulator.call("CreateService", service(json!({ "launchType": null })));
+    let items = &created["service"]["capacityProviderStrategy"];
+    assert_eq!(items[0]["capacityProvider"], "FARGATE_SPOT");
+    assert_eq!(created["service"]["launchType"], Value::Null);
+    let mut tasks = emulator.state.tasks.by_id.values();
+    assert!(tasks.all(|task| task.launch.capacity_provider.as_deref() == Some("FARGATE_SPOT")));
 }

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::deployment::Event;
-use crate::server::Shared;
+use crate::emulator::Shared;
 use crate::state::State;
 
 /// Keeps the services running until it is dropped. `folder` gets a file with the addresses of the listeners, and may

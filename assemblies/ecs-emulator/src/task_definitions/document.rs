@@ -15,6 +15,7 @@ pub(crate) fn to_json(revision: &Revision, owner: &Owner) -> Value {
     let Some(fields) = document.as_object_mut() else {
         return document;
     };
+
     for container in fields
         .get_mut("containerDefinitions")
         .and_then(Value::as_array_mut)
@@ -37,10 +38,12 @@ pub(crate) fn to_json(revision: &Revision, owner: &Owner) -> Value {
         "compatibilities".to_owned(),
         json!(compatibilities(definition)),
     );
+
     fields.insert(
         "registeredAt".to_owned(),
         seconds(revision.registered).into(),
     );
+
     fields.insert("registeredBy".to_owned(), caller_arn(owner).into());
     for (name, time) in [
         ("deregisteredAt", revision.deregistered),
@@ -76,6 +79,7 @@ fn complete_container(container: &mut Map<String, Value>, network_mode: Option<&
         .filter_map(Value::as_object_mut)
     {
         mapping.entry("protocol").or_insert_with(|| "tcp".into());
+        // With awsvpc the host port is the container port.
         let port = mapping.get("containerPort").cloned();
         if let Some(port) = port.filter(|_| network_mode == Some("awsvpc")) {
             mapping.entry("hostPort").or_insert(port);

@@ -32,11 +32,13 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
             )));
         }
     };
+
     let is_listed = |revision: &&Revision| {
         let family = input.family_prefix.as_ref();
         revision.status == status
             && family.is_none_or(|family| *family == revision.definition.family)
     };
+
     let mut listed: Vec<&Revision> = state
         .definitions
         .families
@@ -53,6 +55,7 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
             )));
         }
     };
+
     if order == Order::Descending {
         listed.reverse();
     }
@@ -68,6 +71,7 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         next_token: input.next_token.as_deref(),
         order,
     };
+
     Ok(request.cut(items)?.to_json("taskDefinitionArns"))
 }
 
@@ -93,6 +97,8 @@ pub(crate) fn list_families(state: &mut State, call: &Call) -> Result<Value, Api
             )));
         }
     };
+
+    // Unlike in ListTaskDefinitions it really is a prefix here.
     let prefix = input.family_prefix.unwrap_or_default();
     let families = state
         .definitions
@@ -110,6 +116,7 @@ pub(crate) fn list_families(state: &mut State, call: &Call) -> Result<Value, Api
         next_token: input.next_token.as_deref(),
         order: Order::Ascending,
     };
+
     let page = request.cut(families.map(|(family, _)| (family.clone(), family.clone())))?;
     Ok(page.to_json("families"))
 }

@@ -16,6 +16,7 @@ use crate::tags;
 /// `RegisterTaskDefinition`. What the rules of `ecs-rules` report as an error is refused, all errors together.
 pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let mut definition: TaskDefinition = call.read_record("the task definition")?;
+    // Tags can change after registration, so they are not part of the revision.
     let tags = std::mem::take(&mut definition.tags);
     tags::check(&tags)?;
     check_rules(&definition, call)?;
@@ -38,18 +39,21 @@ pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError
         deregistered: None,
         delete_requested: None,
     };
+
     let body = json!({ "taskDefinition": to_json(&revision, &state.owner), "tags": revision.tags });
     revisions.push(revision);
     Ok(body)
 }
 
 fn check_rules(definition: &TaskDefinition, call: &Call) -> Result<(), ApiError> {
+    // There is no file: findings have JSON pointers into the request.
     let source = Source::new("the task definition", "");
     let located = LocatedDefinition {
         definition: definition.clone(),
         locations: LocationMap::from_source(&source, Node::from_json(call.body())),
     };
     let mut findings = ecs_rules::check(&located);
+    // Warnings are for `assemble check`; ECS registers such a definition.
     findings.retain(|finding: &Finding| finding.severity == Severity::Error);
     if findings.is_empty() {
         return Ok(());

@@ -22,6 +22,7 @@ pub(crate) fn deregister(state: &mut State, call: &Call) -> Result<Value, ApiErr
         .find_mut(&input.task_definition, &state.owner)?;
     let revision =
         revision.ok_or_else(|| ApiError::client("Unable to describe task definition."))?;
+    // Deregistering again changes nothing, and keeps the time of the first call.
     if revision.status == Status::Active {
         revision.status = Status::Inactive;
         revision.deregistered = Some(call.now);

@@ -101,6 +101,8 @@ fn attachment(task: &Task) -> Value {
         TaskStatus::Stopped => "DELETED",
         _ => "ATTACHED",
     };
+
+    // The interface has no address before the task is placed.
     let mut details = vec![json!({ "name": "subnetId", "value": task.launch.subnet })];
     if status != "PRECREATED" {
         let [.., a, b, c] = task.address.octets();
@@ -133,6 +135,7 @@ fn overrides(task: &Task) -> Value {
             .find(|own| own.name.as_deref() == Some(name));
         own.map_or_else(|| json!({ "name": name }), |own| json!(own))
     };
+
     let all: Vec<Value> = task
         .containers
         .iter()
@@ -148,6 +151,7 @@ fn container(container: &Container, task: &Task, owner: &Owner) -> Value {
         "container/{}/{}/{}",
         task.launch.cluster, task.id, container.id
     );
+
     let mut value = json!({
         "containerArn": owner.arn(&path),
         "taskArn": arn(task, owner),
@@ -160,6 +164,7 @@ fn container(container: &Container, task: &Task, owner: &Owner) -> Value {
         "managedAgents": [],
         "cpu": container.cpu.to_string(),
     });
+
     if let Some(memory) = container.memory {
         value["memory"] = memory.to_string().into();
     }

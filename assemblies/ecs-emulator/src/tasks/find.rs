@@ -28,6 +28,7 @@ pub(crate) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError
     if input.tasks.is_empty() {
         return Err(ApiError::invalid_parameter("Tasks cannot be empty."));
     }
+    // The limit of the API.
     if input.tasks.len() > 100 {
         return Err(ApiError::invalid_parameter(
             "Tasks cannot have more than 100 items.",
@@ -39,6 +40,7 @@ pub(crate) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError
     } else {
         Tags::Omit
     };
+
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for text in &input.tasks {
         match find(state, &cluster, text)? {
@@ -56,6 +58,7 @@ pub(super) fn find<'a>(
     text: &str,
 ) -> Result<Option<&'a Task>, ApiError> {
     let name = state.owner.resource(text, "task")?;
+    // `CLUSTER/ID`, the form of ARNs since 2018, or the id alone.
     let id = match name.split_once('/') {
         Some((other, _)) if other != cluster => {
             return Err(ApiError::invalid_parameter(format!(
@@ -65,6 +68,7 @@ pub(super) fn find<'a>(
         Some((_, id)) => id,
         None => name,
     };
+
     Ok(state
         .tasks
         .by_id
@@ -97,7 +101,7 @@ struct ListTasks {
     daemon_name: Option<String>,
 }
 
-/// `ListTasks`: tasks whose desired status is RUNNING, unless the call asks for others.
+/// `ListTasks`: tasks with the desired status RUNNING, unless the call asks for others.
 pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let input: ListTasks = call.read()?;
     let cluster = clusters::resolve(state, input.cluster.as_deref())?;
@@ -118,6 +122,7 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
             )));
         }
     };
+
     let elsewhere = input
         .launch_type
         .as_deref()
@@ -133,6 +138,7 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let has = |filter: Option<&str>, value: Option<&str>| {
         filter.is_none_or(|filter| value == Some(filter))
     };
+
     let is_listed = |task: &&Task| {
         task.launch.cluster == cluster
             && task.is_wanted() == is_wanted
@@ -143,7 +149,9 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
             )
             && has(service, task.launch.service.as_deref())
     };
+
     let mut listed: Vec<&Task> = state.tasks.by_id.values().filter(is_listed).collect();
+    // By age: ids are random.
     listed.sort_by_key(|task| task.number);
 
     let item = |task: &Task| {
@@ -152,11 +160,13 @@ pub(crate) fn list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
             document::arn(task, &state.owner),
         )
     };
+
     let request = PageRequest {
         max_results: input.max_results,
         next_token: input.next_token.as_deref(),
         order: Order::Ascending,
     };
+
     Ok(request
         .cut(listed.into_iter().map(item))?
         .to_json("taskArns"))

@@ -16,6 +16,7 @@ pub(super) fn check(definition: &TaskDefinition, overrides: &TaskOverride) -> Re
                 "Container name cannot be empty in a container override.",
             ));
         };
+        // ECS checks names, so that a typo does not run the task without its override.
         if definition.container(name).is_none() {
             let message = format!(
                 "Override for container named {name} is not a container in the TaskDefinition."
@@ -28,11 +29,11 @@ pub(super) fn check(definition: &TaskDefinition, overrides: &TaskOverride) -> Re
             )));
         }
         if !container.resource_requirements.is_empty() {
-            return Err(ApiError::unsupported("resource requirements"));
+            return Err(ApiError::from_unsupported_feature("resource requirements"));
         }
     }
     if !overrides.inference_accelerator_overrides.is_empty() {
-        return Err(ApiError::unsupported("inference accelerators"));
+        return Err(ApiError::from_unsupported_feature("inference accelerators"));
     }
 
     let storage = overrides.ephemeral_storage.as_ref();
@@ -56,6 +57,7 @@ fn check_size(definition: &TaskDefinition) -> Result<(), ApiError> {
             "No Fargate configuration exists for given values: cpu and memory are required.",
         ));
     };
+
     if fargate_sizes::is_supported(fargate_sizes::Size { cpu, memory }) {
         return Ok(());
     }
@@ -72,6 +74,7 @@ pub(super) fn apply(definition: &TaskDefinition, overrides: &TaskOverride) -> Ta
             field.clone_from(value);
         }
     };
+
     replace(&mut result.cpu, &overrides.cpu);
     replace(&mut result.memory, &overrides.memory);
     replace(&mut result.task_role_arn, &overrides.task_role_arn);
@@ -79,6 +82,7 @@ pub(super) fn apply(definition: &TaskDefinition, overrides: &TaskOverride) -> Ta
         &mut result.execution_role_arn,
         &overrides.execution_role_arn,
     );
+
     if overrides.ephemeral_storage.is_some() {
         result
             .ephemeral_storage
@@ -99,6 +103,7 @@ fn apply_to_container(container: &mut ContainerDefinition, overrides: &Container
     if !overrides.command.is_empty() {
         container.command.clone_from(&overrides.command);
     }
+    // A variable of the definition with the same name is replaced, the others stay.
     for variable in &overrides.environment {
         container
             .environment
@@ -138,6 +143,7 @@ mod tests {
             json!({ "memory": "1024", "taskRoleArn": "role", "containerOverrides": [
             { "name": "app", "command": ["run"], "environment": [{ "name": "B", "value": "3" }], "memory": 300 }] }),
         );
+
         let result = apply(&definition(), &given);
 
         let app = result.container("app").unwrap();
@@ -148,6 +154,7 @@ mod tests {
             (app.memory, result.memory.as_deref()),
             (Some(300), Some("1024"))
         );
+
         assert_eq!(result.container("log"), definition().container("log"));
         assert_eq!(result.cpu.as_deref(), Some("256"));
     }

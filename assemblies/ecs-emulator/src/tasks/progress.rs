@@ -14,6 +14,8 @@ pub(crate) fn apply_record(task: &mut Task, record: &Value, now: SystemTime) -> 
         task.health.clone(),
         states(task),
     );
+
+    // The first record is written once programs and images are there.
     task.times.pull_stopped.get_or_insert(now);
     for container in &mut task.containers {
         let mut records = record["containers"].as_array().into_iter().flatten();
@@ -64,6 +66,7 @@ fn apply_container(container: &mut Container, record: &Value) {
     container.health = text("healthStatus").unwrap_or_else(|| "UNKNOWN".to_owned());
     container.exit_code = record["exitCode"].as_i64();
     container.reason = text("reason");
+    // The runtime id is the last part of the ARN in the record, which the metadata endpoint reports too.
     container.runtime_id = record["containerArn"]
         .as_str()
         .and_then(|arn| arn.rsplit('/').next())
@@ -74,7 +77,7 @@ fn apply_container(container: &mut Container, record: &Value) {
         .unwrap_or_default();
 }
 
-/// Takes over why the task stops. The caller's reason stays if it was the caller who stopped the task.
+/// Takes over why the task stops. A reason that the caller gave stays.
 fn adopt_stop(task: &mut Task, record: &Value) {
     let (Some(code), Some(reason)) = (
         record["stopCode"].as_str(),
@@ -105,7 +108,7 @@ fn time(record: &Value, name: &str) -> Option<SystemTime> {
     Some(SystemTime::UNIX_EPOCH + seconds)
 }
 
-/// Updates a task whose process has ended, or was never started. `failure` says why the task was not created.
+/// Updates a task after the end of its process, or if none was started. `failure` says why the task was not created.
 pub(crate) fn apply_exit(task: &mut Task, code: i32, failure: Option<&str>, now: SystemTime) {
     if let Some(message) = failure {
         fail(task, code, message);
@@ -119,6 +122,7 @@ pub(crate) fn apply_exit(task: &mut Task, code: i32, failure: Option<&str>, now:
 
     for container in &mut task.containers {
         "STOPPED".clone_into(&mut container.status);
+        // Nothing answers there any more, and another task may get the port.
         container.bindings.clear();
     }
     task.status = TaskStatus::Stopped;
@@ -137,6 +141,7 @@ fn fail(task: &mut Task, code: i32, message: &str) {
     } else {
         "ResourceInitializationError"
     };
+
     let reason: String = format!("{kind}: {message}")
         .chars()
         .take(MAX_REASON)

@@ -77,6 +77,7 @@ struct Selection {
 }
 
 fn select(state: &State, cluster: &str, tasks: &[String]) -> Result<Selection, ApiError> {
+    // The limit of the API.
     if tasks.len() > 10 {
         return Err(ApiError::invalid_parameter(
             "tasks cannot have more than 10 items",
@@ -86,6 +87,7 @@ fn select(state: &State, cluster: &str, tasks: &[String]) -> Result<Selection, A
         found: Vec::new(),
         failures: Vec::new(),
     };
+
     for text in tasks {
         match find::find(state, cluster, text)? {
             Some(task) if can_be_protected(task) => selection.found.push(task.id.clone()),
@@ -113,6 +115,7 @@ fn response(state: &State, selection: &Selection, call: &Call) -> Value {
 }
 
 fn to_json(state: &State, task: &Task, call: &Call) -> Value {
+    // Protection that has expired counts as none.
     let until = task.protected_until.filter(|until| *until > call.now);
     let mut value = json!({
         "taskArn": document::arn(task, &state.owner), "protectionEnabled": until.is_some()

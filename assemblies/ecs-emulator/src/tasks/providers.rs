@@ -13,6 +13,7 @@ pub(crate) fn choose(
     let mut assigned = vec![0_u32; strategy.len()];
     let mut chosen = Vec::new();
     for _ in 0..count {
+        // The base comes first, whatever the weights are.
         let needs_base = |index: &usize| assigned[*index] < strategy[*index].base.unwrap_or(0);
         let index = (0..strategy.len())
             .find(needs_base)
@@ -21,6 +22,7 @@ pub(crate) fn choose(
         let Some(index) = index else {
             break;
         };
+        // Counted before the next choice, which depends on it.
         assigned[index] += 1;
         chosen.push(strategy[index].capacity_provider.clone());
     }

@@ -34,10 +34,12 @@ pub(crate) fn run(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     overrides::check(&revision.definition, &overrides)?;
     let providers = choose_providers(state, &input, &cluster, &revision, count)?;
 
+    // After the checks: an invalid call is an error with or without a token.
     if let Some(tasks) = find_token(state, &input, call)? {
         return Ok(response(state, &tasks, &[]));
     }
 
+    // ECS starts as many tasks as it can place, and reports the others as failures.
     let free = state.max_tasks.saturating_sub(state.tasks.alive());
     let (mut started, mut failures) = (Vec::new(), Vec::new());
     for (index, provider) in providers.into_iter().enumerate() {
@@ -64,7 +66,8 @@ pub(crate) fn run(state: &mut State, call: &Call) -> Result<Value, ApiError> {
         started.push(state.launch(launch, call.now));
     }
 
-    if let Some(token) = input.client_token {
+    // A call for which there was no capacity can be repeated with its token.
+    if let Some(token) = input.client_token.filter(|_| !started.is_empty()) {
         let used = UsedToken {
             at: call.now,
             request: call.body().clone(),
@@ -82,6 +85,7 @@ fn check(input: &RunTask) -> Result<usize, ApiError> {
         text.as_ref()
             .is_some_and(|text| text.chars().count() > limit)
     };
+
     if is_longer(&input.started_by, 128) {
         return invalid("startedBy cannot be longer than 128 characters");
     }
@@ -100,8 +104,9 @@ fn check(input: &RunTask) -> Result<usize, ApiError> {
             "the task group cannot start with 'service:', which is reserved for services",
         );
     }
+    // EBS volumes have no local equivalent.
     if !input.volume_configurations.is_empty() {
-        return Err(ApiError::unsupported(
+        return Err(ApiError::from_unsupported_feature(
             "volumes that are configured at launch",
         ));
     }
@@ -141,6 +146,7 @@ fn check_network(input: &RunTask, revision: &Revision) -> Result<(), ApiError> {
         .network_configuration
         .as_ref()
         .and_then(|network| network.awsvpc_configuration.as_ref());
+    // Other network modes have no network configuration.
     let needs_network = revision.definition.network_mode.as_deref() == Some("awsvpc");
     match network {
         None if needs_network => Err(ApiError::invalid_parameter(
@@ -216,7 +222,7 @@ fn choose_providers(
     ))
 }
 
-fn no_instances() -> ApiError {
+pub(crate) fn no_instances() -> ApiError {
     ApiError::invalid_parameter(
         "No Container Instances were found in your cluster. The emulator has Fargate only: set the launch type FARGATE \
          or a capacity provider strategy.",
@@ -234,6 +240,7 @@ fn task_tags(input: &RunTask, revision: &Revision) -> Result<Vec<Tag>, ApiError>
             ));
         }
     };
+    // A tag of the call replaces one of the definition with the same key.
     tags::merge(&mut all, input.tags.clone());
     tags::check(&all)?;
     Ok(all)
@@ -252,11 +259,14 @@ fn find_token(
     let Some(used) = used else {
         return Ok(None);
     };
+
+    // The whole request is compared, as ECS does: the token is for one set of parameters.
     if used.request == *call.body() {
         return Ok(Some(used.tasks.clone()));
     }
     let arns = used.tasks.iter().filter_map(|id| state.tasks.by_id.get(id));
     let arns: Vec<String> = arns.map(|task| document::arn(task, &state.owner)).collect();
+    // The exception names the tasks of the earlier call.
     let message = "The request conflicts with an earlier one that has the same clientToken and other parameters.";
     Err(ApiError::new("ConflictException", message).with_member("resourceIds", json!(arns)))
 }

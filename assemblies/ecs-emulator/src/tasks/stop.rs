@@ -65,6 +65,7 @@ pub(crate) fn execute_command(state: &mut State, call: &Call) -> Result<Value, A
     let task = find::find(state, &cluster, &input.task)?;
     let task =
         task.ok_or_else(|| ApiError::invalid_parameter("The referenced task was not found."))?;
+    // The same errors as on AWS, in the same order, up to the point where SSM is needed.
     if task.status != TaskStatus::Running || !task.launch.enable_execute_command {
         return Err(ApiError::invalid_parameter(
             "The execute command failed because execute command was not enabled when the task was run or the execute \
@@ -78,13 +79,16 @@ pub(crate) fn execute_command(state: &mut State, call: &Call) -> Result<Value, A
             .iter()
             .any(|container| container.name == *name)
     };
+
     if input.container.as_ref().is_some_and(|name| !known(name)) {
         return Err(ApiError::invalid_parameter(
             "The specified container was not found in the task.",
         ));
     }
+    // The text says what to do instead: `exec` works with the run directory of the task.
+    let container = input.container.as_deref().unwrap_or("CONTAINER");
     let message = format!(
-        "The execute command failed because the emulator has no SSM. Use `assemble exec` with the run {}.",
+        "The execute command failed because the emulator has no SSM. Use `assemble exec --task {} {container} -- COMMAND`.",
         task.run_name()
     );
     Err(ApiError::new("TargetNotConnectedException", message))
