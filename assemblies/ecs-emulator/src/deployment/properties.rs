@@ -59,6 +59,7 @@ proptest! {
             ..with_breaker()
         };
 
+        // The limits of DeploymentConfiguration: the minimum is rounded up, the maximum down.
         let at_least = (desired * minimum).div_ceil(100);
         let at_most = desired * config.maximum_percent / 100;
         let mut service = TestService::steady(desired, &config);
@@ -72,6 +73,7 @@ proptest! {
         }
 
         if service.notes.contains(&Note::Stuck) {
+            // Only then neither limit leaves room for a single task.
             prop_assert!(at_least == desired && at_most == desired);
         } else {
             prop_assert_eq!(service.status(), Status::Successful);
@@ -101,6 +103,7 @@ proptest! {
 
         prop_assert_eq!(service.status(), Status::RollbackSuccessful);
         prop_assert_eq!(service.revisions(), vec![1; desired as usize]);
+        // A rollback completes, too: the one that EventBridge hears of last.
         let expected = [Outcome::InProgress, Outcome::Failed, Outcome::Completed];
         prop_assert_eq!(&service.outcomes[..], &expected[..]);
         prop_assert!(service.notes.contains(&Note::SteadyState));
@@ -151,6 +154,7 @@ proptest! {
             service.run_for(*pause);
         }
 
+        // Longer than any pause between attempts and any bake time here.
         service.run_for(300);
 
         let desired = updates.last().map_or(0, |last| last.0);
@@ -180,6 +184,7 @@ fn without_a_breaker_tasks_are_retried_with_growing_pauses() {
     assert_eq!(service.started, 5);
     assert_eq!(service.notes, [Note::Unstable]);
 
+    // As if an image that was missing had been pushed.
     service.behaviours.insert(1, Behaviour::Works(1));
     service.run_for(70);
     assert_eq!(service.status(), Status::Successful);
@@ -225,6 +230,7 @@ fn a_canary_waits_at_its_share() {
         [(1, 95.0, 0.0), (2, 5.0, 100.0)]
     );
 
+    // Both revisions have all their tasks meanwhile.
     assert_eq!(service.revisions().len(), 4);
 
     service.run_for(102);

@@ -98,6 +98,7 @@ impl TestService {
     pub(super) fn second(&mut self) {
         self.now += Duration::from_secs(1);
         for (task, (revision, started, stopped)) in self.tasks.clone() {
+            // Each task takes a second to stop.
             if stopped.is_some() {
                 self.tasks.remove(&task);
                 self.send(Event::Stopped(task));
@@ -106,6 +107,7 @@ impl TestService {
 
             let age = (self.now - started).as_secs();
             match self.behaviours[&revision] {
+                // Health checks of the task pass at once.
                 Behaviour::Works(delay) if age == delay => {
                     self.send(Event::Running {
                         task,

@@ -138,6 +138,7 @@ pub(super) fn deploy(state: &mut State, key: &Key, definition: Definition, now: 
         return;
     };
 
+    // Numbers are for the scheduler; the API has ids.
     let number = service
         .revisions
         .keys()
@@ -165,6 +166,7 @@ pub(super) fn deploy(state: &mut State, key: &Key, definition: Definition, now: 
     service
         .deployment_ids
         .insert(deployment, random_deployment_id());
+    // The configuration at this time: later changes are for later deployments.
     let config = service.settings.config.clone();
     state.send(
         key,

@@ -122,6 +122,7 @@ impl Service {
         let settings = &revision.settings;
         let network = settings.input.network_configuration.as_ref();
         let network = network.and_then(|network| network.awsvpc_configuration.as_ref());
+        // Subnets are names only: every task runs on this host.
         let subnets = network
             .map(|network| network.subnets.as_slice())
             .unwrap_or_default();

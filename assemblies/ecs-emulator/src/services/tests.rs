@@ -31,6 +31,7 @@ impl Emulator {
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000),
             runtime: Builder::new_current_thread().enable_all().build().unwrap(),
         };
+        // UpdateService needs a second revision.
         for _ in 0..2 {
             emulator.register();
         }
@@ -75,6 +76,7 @@ impl Emulator {
     fn with_service(more: Value) -> Self {
         let mut emulator = Self::new();
         emulator.call("CreateService", service(more));
+        // Longer than a task without health check needs to count as healthy.
         emulator.pass(60);
         emulator
     }
@@ -84,6 +86,7 @@ impl Emulator {
         for _ in 0..seconds {
             self.now += Duration::from_secs(1);
             for task in self.state.tasks.by_id.values_mut() {
+                // What the runner does, without processes.
                 task.status = match task.stop {
                     None => TaskStatus::Running,
                     Some(_) => TaskStatus::Stopped,
@@ -179,6 +182,7 @@ fn a_repeated_creation_needs_the_same_token_and_request() {
 
     assert_eq!(emulator.deployments().len(), 1);
 
+    // The same token with another request, and the same service without a token.
     for other in [
         json!({ "clientToken": "once", "desiredCount": 3 }),
         json!({}),
@@ -276,6 +280,7 @@ fn a_service_is_deleted_once_it_has_no_tasks() {
         "InvalidParameterException"
     );
 
+    // The first second stops the tasks, the second one notices.
     emulator.pass(3);
     assert_eq!(emulator.service()["status"], "INACTIVE");
     assert_eq!(
@@ -395,6 +400,7 @@ fn deployments_are_listed_newest_first_by_status_and_page() {
     );
 
     let first = emulator.call("ListServiceDeployments", list(json!({ "maxResults": 2 })));
+    // The second page begins after the last item of the first.
     let rest = list(json!({ "maxResults": 2, "nextToken": first["nextToken"] }));
     let rest = emulator.call("ListServiceDeployments", rest);
     assert_eq!(
@@ -429,6 +435,7 @@ fn a_revision_is_described_as_it_was_deployed() {
 #[test]
 fn tasks_beyond_the_capacity_are_retried() {
     let mut emulator = Emulator::new();
+    // One task less than the service wants.
     emulator.state.max_tasks = 1;
     emulator.call("CreateService", service(json!({})));
     emulator.pass(3);
@@ -469,6 +476,7 @@ fn protected_tasks_are_not_scaled_in() {
         .values_mut()
         .min_by_key(|task| task.number)
         .unwrap();
+    // As UpdateTaskProtection does.
     first.protected_until = Some(emulator.now + Duration::from_secs(3600));
     let id = first.id.clone();
     emulator.call(
@@ -497,6 +505,7 @@ fn creation_is_refused_with_the_error_of_ecs() {
             json!({ "launchType": "EC2" }),
             "UnsupportedFeatureException",
         ),
+        (json!({ "launchType": null }), "InvalidParameterException"),
         (
             json!({ "schedulingStrategy": "DAEMON" }),
             "InvalidParameterException",
@@ -623,6 +632,7 @@ fn a_revision_that_fails_its_health_checks_is_rolled_back() {
     for _ in 0..60 {
         emulator.pass(1);
         for task in emulator.state.tasks.by_id.values_mut() {
+            // Only the revision that the update deploys.
             if task.launch.revision == 3 {
                 task.health = "UNHEALTHY".to_owned();
             }
@@ -677,6 +687,7 @@ fn a_task_whose_port_is_never_published_is_unhealthy() {
 #[test]
 fn a_huge_service_starts_in_portions() {
     let mut emulator = Emulator::new();
+    // The limit under test is that of one step, not that of the emulator.
     emulator.state.max_tasks = 2000;
     assert_eq!(
         emulator.code("CreateService", service(json!({ "desiredCount": 5001 }))),
