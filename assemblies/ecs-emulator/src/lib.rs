@@ -39,6 +39,7 @@ mod emulator;
 mod error;
 mod event_log;
 mod faults;
+mod hex;
 mod keys;
 mod page;
 mod request;
