@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::config::DeploymentConfig;
-use super::scheduler::{Action, Event, Note, Outcome, Phase, Scheduler, Time, Timing, step};
+use super::scheduler::{Action, Event, Note, Outcome, Phase, Scheduler, Time, step};
 use super::status::Status;
+use super::timing::Timing;
 
 /// What the tasks of a revision do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
