@@ -15,7 +15,7 @@ fn pausing(strategy: Shift, stage: Stage, action: TimeoutAction) -> DeploymentCo
     let hook = Hook {
         function: None,
         stages: vec![stage],
-        timeout: Duration::from_secs(600),
+        timeout: Duration::from_mins(10),
         timeout_action: action,
     };
     DeploymentConfig {
@@ -45,7 +45,7 @@ fn a_pause_waits_for_its_answer() {
         action: TimeoutAction::Continue,
     });
 
-    assert_eq!(service.production(), 100.0);
+    assert_eq!(service.production(), 1000);
     service.run_for(70);
     assert_eq!(service.status(), Status::Successful);
 }
@@ -90,7 +90,7 @@ fn each_step_of_a_linear_shift_has_its_hooks() {
         weights.push(service.production());
     }
 
-    assert_eq!(weights, [50.0, 100.0]);
+    assert_eq!(weights, [500, 1000]);
 }
 
 #[test]

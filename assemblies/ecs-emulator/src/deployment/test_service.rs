@@ -106,7 +106,7 @@ impl TestService {
                 continue;
             }
 
-            let age = (self.now - started).as_secs();
+            let age = self.now.saturating_sub(started).as_secs();
             match self.behaviours[&revision] {
                 // Health checks of the task pass at once.
                 Behaviour::Works(delay) if age == delay => {
@@ -159,10 +159,10 @@ impl TestService {
             .map_or(Status::Pending, |last| last.status)
     }
 
-    pub(super) fn production(&self) -> f64 {
-        self.scheduler
-            .deployments()
-            .next_back()
-            .map_or(0.0, |last| last.production_weight)
+    /// Returns the share of production traffic of the new revision, in tenths of a percent.
+    pub(super) fn production(&self) -> u32 {
+        let last = self.scheduler.deployments().next_back();
+        let weight = last.map_or(0.0, |last| last.production_weight);
+        (weight * 10.0).round() as u32
     }
 }

@@ -52,7 +52,7 @@ fn protected_tasks_are_not_scaled_in() {
         .min_by_key(|task| task.number)
         .unwrap();
     // As UpdateTaskProtection does.
-    first.protected_until = Some(emulator.now + Duration::from_secs(3600));
+    first.protected_until = Some(emulator.now + Duration::from_hours(1));
     let id = first.id.clone();
     emulator.call(
         "UpdateService",
