@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::partition::Partition;
+
 /// A verb that calls AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AwsVerb {
@@ -205,13 +207,9 @@ impl Resources {
     }
 }
 
-/// Returns the partition of a region.
+/// Returns the name of the partition of a region.
 fn partition(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
+    Partition::from_region(region).name()
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use crate::api::{Api, Call, Operation};
 use crate::error::Error;
 
-mod backoff;
 mod logs;
 mod request;
 mod start;
