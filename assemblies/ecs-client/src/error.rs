@@ -113,6 +113,76 @@ pub enum Error {
         /// The cause.
         source: Box<Error>,
     },
+    /// There is no such service.
+    #[error(
+        "there is no service {name}: {detail}; `aws ecs list-services --cluster NAME` lists them"
+    )]
+    ServiceNotFound {
+        /// The cluster and the service.
+        name: String,
+        /// The reason.
+        detail: String,
+    },
+    /// The deployments of the service are not those of ECS.
+    #[error("cannot deploy to {name}: its deployment controller is {controller}; {remedy}")]
+    UnsupportedController {
+        /// The cluster and the service.
+        name: String,
+        /// The type of the controller.
+        controller: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// ECS lists no deployment of the revision.
+    #[error("ECS lists no deployment of {revision} for {name}; see `assemble status {name}`")]
+    NoDeployment {
+        /// The cluster and the service.
+        name: String,
+        /// The ARN of the revision.
+        revision: String,
+    },
+    /// A deployment cannot be followed.
+    #[error("cannot follow the deployment of {revision} to {name}, which goes on: {source}")]
+    DeploymentUnfollowed {
+        /// The cluster and the service.
+        name: String,
+        /// The ARN of the revision.
+        revision: String,
+        /// The cause.
+        source: Box<Error>,
+    },
+    /// A deployment did not end within the timeout.
+    #[error("the deployment to {name} is still {status} after {} s; it goes on: see `assemble status {name}`", .timeout.as_secs())]
+    DeploymentTimeout {
+        /// The cluster and the service.
+        name: String,
+        /// The last known status.
+        status: String,
+        /// The timeout.
+        timeout: Duration,
+    },
+    /// Other writers changed the service each time.
+    #[error("{name} is deployed to by others at the same time; try again later")]
+    Contended {
+        /// The cluster and the service.
+        name: String,
+    },
+    /// A revision cannot be deployed.
+    #[error("cannot go back to {revision}: {detail}; choose another one with `--to N`")]
+    RevisionNotUsable {
+        /// The ARN of the revision.
+        revision: String,
+        /// The reason.
+        detail: String,
+    },
+    /// No other revision was deployed completely.
+    #[error(
+        "no other revision was deployed completely to {name}, as far as ECS remembers; choose one with `--to N`"
+    )]
+    NothingToRollBackTo {
+        /// The cluster and the service.
+        name: String,
+    },
     /// ECS did not start the task.
     #[error("ECS did not start the task: {}", format_failures(.0))]
     NotStarted(Vec<Failure>),

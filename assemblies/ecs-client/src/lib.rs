@@ -30,6 +30,7 @@ mod api;
 mod backoff;
 mod client;
 mod credentials;
+mod deploy;
 mod error;
 mod in_use;
 mod login;
@@ -48,6 +49,12 @@ pub use account::{
 pub use api::{Api, Call, Operation, Service};
 pub use client::Client;
 pub use credentials::{CredentialSource, TaskCredentials};
+pub use deploy::{
+    Answer, Change, DeployEvent, DeploymentOutcome, DeploymentState, FailedTask, FollowWait,
+    Images, Pause, Plan, RevisionTasks, ScalableTarget, Scaling, ServiceName, ServiceState,
+    StartedDeployment, TaskName, Update, answer, describe_deployment, describe_service, follow,
+    rollback_target, scalable_target, scale, set_limits,
+};
 pub use error::{Error, Failure};
 pub use in_use::images_in_use;
 pub use login::Login;

@@ -13,8 +13,10 @@ mod start;
 mod stopped;
 mod wait;
 
+pub(crate) use logs::log_stream;
 pub use request::{Capacity, FollowLogs, Override, PublicAddress, RunRequest, Wait, WaitUntil};
 pub use start::start;
+pub(crate) use stopped::read_stopped;
 pub use stopped::{ContainerExit, StoppedTask};
 pub use wait::wait;
 

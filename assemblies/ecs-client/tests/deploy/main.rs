@@ -1,0 +1,14 @@
+//! Deploying to services, with a fake of ECS that keeps a service's state.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing helper fails the test"
+)]
+
+mod fake;
+mod faults;
+mod follow;
+mod images;
+mod rollback;
+mod update;
