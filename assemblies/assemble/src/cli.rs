@@ -66,6 +66,21 @@ pub(crate) enum Verb {
     /// Run a registered task on Fargate and wait until it stops.
     #[cfg(feature = "aws")]
     Run(commands::run::Arguments),
+    /// Deploy a definition or other images to a service, and wait.
+    #[cfg(feature = "aws")]
+    Deploy(commands::deploy::Arguments),
+    /// Let a deployment that waits for an answer go on.
+    #[cfg(feature = "aws")]
+    Continue(commands::continue_deployment::Arguments),
+    /// Go back to a revision that was deployed before.
+    #[cfg(feature = "aws")]
+    Rollback(commands::rollback::Arguments),
+    /// Show a service on AWS and its deployment.
+    #[cfg(feature = "aws")]
+    Status(commands::status::Arguments),
+    /// Set the number of tasks of a service on AWS.
+    #[cfg(feature = "aws")]
+    Scale(commands::scale::Arguments),
     /// Build, push and inspect container images, without Docker.
     #[cfg(feature = "lock")]
     Images(commands::images::Arguments),

@@ -23,6 +23,10 @@ pub(crate) mod size;
 pub(crate) mod why;
 
 #[cfg(feature = "aws")]
+pub(crate) mod continue_deployment;
+#[cfg(feature = "aws")]
+pub(crate) mod deploy;
+#[cfg(feature = "aws")]
 pub(crate) mod diff;
 #[cfg(feature = "aws")]
 pub(crate) mod permissions;
@@ -31,7 +35,13 @@ pub(crate) mod register;
 #[cfg(feature = "aws")]
 pub(crate) mod remote;
 #[cfg(feature = "aws")]
+pub(crate) mod rollback;
+#[cfg(feature = "aws")]
 pub(crate) mod run;
+#[cfg(feature = "aws")]
+pub(crate) mod scale;
+#[cfg(feature = "aws")]
+pub(crate) mod status;
 
 #[cfg(feature = "lock")]
 pub(crate) mod images;
@@ -78,6 +88,16 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         Verb::Register(arguments) => register::run(&arguments, &project()?, ui),
         #[cfg(feature = "aws")]
         Verb::Run(arguments) => Ok(run::run(&arguments, &project()?, ui)),
+        #[cfg(feature = "aws")]
+        Verb::Deploy(arguments) => deploy::run(&arguments, &project()?, ui),
+        #[cfg(feature = "aws")]
+        Verb::Continue(arguments) => continue_deployment::run(&arguments, ui),
+        #[cfg(feature = "aws")]
+        Verb::Rollback(arguments) => rollback::run(&arguments, ui),
+        #[cfg(feature = "aws")]
+        Verb::Status(arguments) => status::run(&arguments, ui),
+        #[cfg(feature = "aws")]
+        Verb::Scale(arguments) => scale::run(&arguments, ui),
         #[cfg(feature = "aws")]
         Verb::Permissions(arguments) => permissions::run(&arguments, &project()?, ui),
         Verb::Why(arguments) => why::run(&arguments, ui),

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `target` | reads what to register, compare or run |
 //! | `guard` | refuses examples, placeholders and other accounts |
+//! | `names` | services and tasks on the command line |
+//! | `signals` | SIGINT and SIGTERM |
 
 use clap::Args;
 use ecs_client::{Api, Call, Client, Login, Offline, Recorder};
@@ -14,9 +16,13 @@ use crate::runtime;
 use crate::ui::Ui;
 
 mod guard;
+mod names;
+mod signals;
 mod target;
 
 pub(crate) use guard::{check_before_read, check_before_write, compare_account};
+pub(crate) use names::{account_of, parse_service, parse_task};
+pub(crate) use signals::{SIGINT, Signals};
 pub(crate) use target::{Target, is_assembly};
 
 /// The login of the verbs that call AWS.
