@@ -62,6 +62,11 @@ impl Client {
         &self.region
     }
 
+    /// Returns the URL of the endpoint of an API.
+    pub fn endpoint(&self, service: Service) -> Result<String, Error> {
+        self.transport.endpoint(service)
+    }
+
     /// Returns whether the endpoint is on this host: an emulator, which has no accounts.
     pub fn is_emulator(&self) -> bool {
         self.endpoint.as_deref().is_some_and(is_loopback)

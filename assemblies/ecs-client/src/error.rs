@@ -175,6 +175,14 @@ pub enum Error {
         /// The reason.
         detail: String,
     },
+    /// A command cannot be run in a task.
+    #[error("cannot reach {what}: {detail}")]
+    NoTarget {
+        /// The service, or the ARN of the task.
+        what: String,
+        /// The reason, and what to do.
+        detail: String,
+    },
     /// No other revision was deployed completely.
     #[error(
         "no other revision was deployed completely to {name}, as far as ECS remembers; choose one with `--to N`"
@@ -319,7 +327,7 @@ impl Error {
     }
 
     /// Returns whether the same call may succeed later: AWS limits the rate of calls, or has a fault.
-    pub(crate) fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
             Self::UnexpectedResponse { status, .. } => is_fault(*status),

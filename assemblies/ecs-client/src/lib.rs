@@ -34,6 +34,7 @@ mod deploy;
 mod error;
 mod in_use;
 mod login;
+mod output;
 mod partition;
 mod permissions;
 mod profile;
@@ -41,6 +42,7 @@ mod recorder;
 mod register;
 mod run;
 mod signed;
+mod target;
 mod transport;
 
 pub use account::{
@@ -58,6 +60,7 @@ pub use deploy::{
 pub use error::{Error, Failure};
 pub use in_use::images_in_use;
 pub use login::Login;
+pub use output::{LogLine, LogReader};
 pub use permissions::{AwsVerb, PERMISSIONS, Permission, Resources, Scope};
 pub use recorder::{Offline, Recorder};
 pub use register::{
@@ -68,3 +71,4 @@ pub use run::{
     StartedTask, StoppedTask, TaskOutcome, Wait, WaitUntil, find_task, run, start, stop, wait,
 };
 pub use signed::RequestSigner;
+pub use target::{ContainerTarget, Session, container_target, running_task};

@@ -29,6 +29,8 @@ pub(crate) mod deploy;
 #[cfg(feature = "aws")]
 pub(crate) mod diff;
 #[cfg(feature = "aws")]
+pub(crate) mod forward;
+#[cfg(feature = "aws")]
 pub(crate) mod permissions;
 #[cfg(feature = "aws")]
 pub(crate) mod register;
@@ -50,9 +52,9 @@ pub(crate) mod lock;
 
 #[cfg(feature = "up")]
 pub(crate) mod dev_token;
-#[cfg(feature = "up")]
+#[cfg(any(feature = "aws", feature = "up"))]
 pub(crate) mod exec;
-#[cfg(feature = "up")]
+#[cfg(any(feature = "aws", feature = "up"))]
 pub(crate) mod logs;
 #[cfg(feature = "up")]
 pub(crate) mod ps;
@@ -99,6 +101,8 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         #[cfg(feature = "aws")]
         Verb::Scale(arguments) => scale::run(&arguments, ui),
         #[cfg(feature = "aws")]
+        Verb::Forward(arguments) => forward::run(&arguments, ui),
+        #[cfg(feature = "aws")]
         Verb::Permissions(arguments) => permissions::run(&arguments, &project()?, ui),
         Verb::Why(arguments) => why::run(&arguments, ui),
         #[cfg(feature = "lock")]
@@ -109,9 +113,9 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         Verb::Up(arguments) => Ok(up::run(&arguments, &project()?, ui)),
         #[cfg(feature = "up")]
         Verb::Ps(arguments) => Ok(ps::run(&arguments, &project()?, ui)),
-        #[cfg(feature = "up")]
+        #[cfg(any(feature = "aws", feature = "up"))]
         Verb::Logs(arguments) => logs::run(&arguments, &project()?, ui),
-        #[cfg(feature = "up")]
+        #[cfg(any(feature = "aws", feature = "up"))]
         Verb::Exec(arguments) => exec::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]
         Verb::Stop(arguments) => stop::run(&arguments, &project()?, ui),

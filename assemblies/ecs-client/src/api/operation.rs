@@ -104,7 +104,7 @@ operations! {
         SimulatePrincipalPolicy,
     }
     SecretsManager { DescribeSecret, GetSecretValue }
-    Ssm { DescribeParameters, GetParameters }
+    Ssm { DescribeParameters, GetParameters, StartSession }
     Ecr { BatchGetImage, DescribeImages, DescribeRepositories }
     Acm { DescribeCertificate }
     ServiceQuotas { GetServiceQuota, ListServiceQuotas }
@@ -135,6 +135,7 @@ impl Operation {
                 | Self::StopServiceDeployment
                 | Self::ExecuteChangeSet
                 | Self::ExecuteCommand
+                | Self::StartSession
         )
     }
 }

@@ -23,7 +23,7 @@ use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin as _;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::api::Call;
+use crate::api::{Call, Service};
 use crate::backoff::Backoff;
 use crate::error::{Error, root_cause};
 use crate::login::{Session, timeouts};
@@ -50,6 +50,11 @@ impl Transport {
             Error::InvalidRequest("the SDK was built without an HTTPS client".to_owned())
         })?;
         Ok(Self { http, session })
+    }
+
+    /// Returns the URL of the endpoint of an API.
+    pub(crate) fn endpoint(&self, service: Service) -> Result<String, Error> {
+        Ok(Endpoint::resolve(service, &self.session)?.url)
     }
 
     /// Sends a call, and sends it again after faults and throttling.

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 pub(crate) const START: &str = "arn:aws:ecs:eu-central-1:210987654321";
 
+pub(crate) const TASK: &str =
+    "arn:aws:ecs:eu-central-1:210987654321:task/main/0123456789abcdef0123456789abcdef";
+
 #[derive(Debug)]
 pub(crate) struct Fake {
     state: Mutex<State>,
@@ -40,12 +43,16 @@ pub(crate) struct State {
     pub(crate) revisions: Vec<Value>,
     pub(crate) service: Value,
     pub(crate) deployments: Vec<Deployment>,
-    pub(crate) stopped: Vec<Value>,
+    pub(crate) tasks: Vec<Value>,
     pub(crate) events: Vec<Value>,
     /// Whether the circuit breaker goes back.
     pub(crate) rolls_back: bool,
     /// Whether deployments wait for an answer before they end.
     pub(crate) pauses: bool,
+    /// The limits of the auto scaling, as DescribeScalableTargets returns them.
+    pub(crate) scaling: Value,
+    /// The lines of output: time, stream, text.
+    pub(crate) lines: Vec<(u64, String, String)>,
     /// The number of deployments so far.
     begun: usize,
 }
@@ -98,10 +105,12 @@ impl Fake {
             service: json!({ "serviceArn": format!("{START}:service/main/web"), "serviceName": "web",
                 "status": "ACTIVE", "desiredCount": 2, "runningCount": 2 }),
             deployments: Vec::new(),
-            stopped: Vec::new(),
+            tasks: Vec::new(),
             events: Vec::new(),
             rolls_back: true,
             pauses: false,
+            scaling: json!([]),
+            lines: Vec::new(),
             begun: 0,
         };
         let first = state.register(&definition());
@@ -264,7 +273,7 @@ impl State {
         });
     }
 
-    fn answer(&mut self, call: &Call) -> Result<Value, Error> {
+    pub(crate) fn answer(&mut self, call: &Call) -> Result<Value, Error> {
         let (operation, body) = (call.operation, &call.body);
         let text = |field: &str| body[field].as_str().unwrap_or_default();
         Ok(match operation {
@@ -278,7 +287,12 @@ impl State {
             },
             Operation::RegisterTaskDefinition => self.register(body),
             Operation::UpdateService => {
-                self.begin(text("taskDefinition"));
+                if body["taskDefinition"].is_string() {
+                    self.begin(text("taskDefinition"));
+                }
+                if body["desiredCount"].is_u64() {
+                    self.service["desiredCount"] = body["desiredCount"].clone();
+                }
                 json!({ "service": self.describe() })
             }
             Operation::ListServiceDeployments => {
@@ -305,10 +319,38 @@ impl State {
             }
             Operation::ContinueServiceDeployment => self.answer_hook(text("action")),
             Operation::ListTasks => {
-                let arns = self.stopped.iter().map(|task| task["taskArn"].clone());
+                let wanted = |task: &&Value| {
+                    (task["lastStatus"] == "STOPPED") == (text("desiredStatus") == "STOPPED")
+                };
+                let arns = self
+                    .tasks
+                    .iter()
+                    .filter(wanted)
+                    .map(|task| task["taskArn"].clone());
                 json!({ "taskArns": arns.collect::<Vec<_>>() })
             }
-            Operation::DescribeTasks => json!({ "tasks": self.stopped }),
+            Operation::DescribeTasks => {
+                let names = body["tasks"].as_array().unwrap();
+                let is_named = |task: &&Value| {
+                    let arn = task["taskArn"].as_str().unwrap();
+                    names
+                        .iter()
+                        .any(|name| arn.ends_with(name.as_str().unwrap()))
+                };
+                json!({ "tasks": self.tasks.iter().filter(is_named).collect::<Vec<_>>() })
+            }
+            Operation::DescribeScalableTargets => json!({ "ScalableTargets": self.scaling }),
+            Operation::RegisterScalableTarget => {
+                self.scaling = json!([body]);
+                json!({})
+            }
+            Operation::FilterLogEvents => self.filter_logs(body),
+            Operation::ExecuteCommand => {
+                json!({ "session": { "sessionId": "s", "streamUrl": "wss://s", "tokenValue": "secret" } })
+            }
+            Operation::StartSession => {
+                json!({ "SessionId": "s", "StreamUrl": "wss://s", "TokenValue": "secret" })
+            }
             Operation::GetLogEvents => {
                 json!({ "events": [{ "message": "no such table: users\n" }] })
             }
@@ -372,7 +414,7 @@ impl State {
 
     fn stop_task(&mut self, deployment: usize, number: usize) {
         let revision = self.deployments[deployment].revision.clone();
-        self.stopped.push(json!({
+        self.tasks.push(json!({
             "taskArn": format!("{START}:task/main/{number:032}"), "taskDefinitionArn": revision,
             "lastStatus": "STOPPED", "stopCode": "EssentialContainerExited",
             "stoppedReason": "Essential container in task exited",
@@ -408,6 +450,40 @@ impl State {
                 "reason": (deployment.failures >= 3).then_some("tasks failed to start") },
             "lifecycleHookDetails": hooks,
         })
+    }
+
+    fn filter_logs(&self, body: &Value) -> Value {
+        let from = body["startTime"].as_u64().unwrap_or_default();
+        let is_wanted = |stream: &str| match body["logStreamNamePrefix"].as_str() {
+            Some(prefix) => stream.starts_with(prefix),
+            None => body["logStreamNames"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|name| name == stream),
+        };
+        let events = self
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, (time, stream, _))| *time >= from && is_wanted(stream))
+            .map(|(id, (time, stream, text))| {
+                json!({ "timestamp": time, "eventId": id.to_string(), "logStreamName": stream, "message": text })
+            });
+        json!({ "events": events.collect::<Vec<_>>() })
+    }
+
+    /// Adds a running task, which ECS Exec can reach.
+    pub(crate) fn run_task(&mut self) {
+        let running = self.running().to_owned();
+        let agent = json!([{ "name": "ExecuteCommandAgent", "lastStatus": "RUNNING" }]);
+        self.tasks.push(json!({
+            "taskArn": TASK, "taskDefinitionArn": running, "lastStatus": "RUNNING", "enableExecuteCommand": true,
+            "containers": [
+                { "name": "app", "runtimeId": "0123-1", "managedAgents": agent },
+                { "name": "proxy", "runtimeId": "0123-2", "managedAgents": agent },
+            ],
+        }));
     }
 
     fn answer_hook(&mut self, action: &str) -> Value {

@@ -10,5 +10,7 @@ mod fake;
 mod faults;
 mod follow;
 mod images;
+mod permissions;
+mod reach;
 mod rollback;
 mod update;

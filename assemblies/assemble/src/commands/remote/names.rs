@@ -4,6 +4,11 @@
 
 use ecs_client::{ExpectedAccount, ServiceName, TaskName, parse_arn};
 
+/// Returns whether a name is that of a task on AWS.
+pub(crate) fn is_on_aws(task: &str) -> bool {
+    task.starts_with("arn:") || task.contains('/')
+}
+
 /// Parses the name of a service.
 pub(crate) fn parse_service(text: &str) -> Result<ServiceName, String> {
     text.parse()
