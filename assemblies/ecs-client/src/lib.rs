@@ -1,9 +1,10 @@
-//! An ECS client: registers, compares and runs task definitions.
+//! An ECS client: registers, compares, runs and deploys task definitions.
 //!
 //! # Overview
 //!
 //! ```text
 //! TaskDefinition ──register──▶ Revision                     latest ──▶ TaskDefinition ──difference──▶ Changes
+//! Change ──Plan::new──▶ Plan ──apply──▶ StartedDeployment ──follow──▶ DeploymentOutcome
 //! RunRequest ──start──▶ StartedTask ──wait──▶ StoppedTask { exit code, stop reason, containers }
 //! all of them ──Call──▶ Api: Client (AWS), Recorder (tests, dry run)
 //! ```
@@ -16,6 +17,8 @@
 //! - [`register`] and [`latest`] pass the JSON document itself, as [`TaskDefinition::to_json`] writes it, so no field
 //!   is lost in a conversion to other types.
 //! - [`run`] starts tasks and waits until they stop.
+//! - [`Plan`] compares a [`Change`] with what a service runs and deploys it; [`follow`] waits for the end.
+//! - [`LogReader`] reads the output of containers, [`container_target`] finds one to run a command in.
 //! - [`images_in_use`] lists the images of recent task definitions and services.
 //! - [`AwsVerb::policy`] returns the permissions that a verb of the command line needs.
 //! - [`RequestSigner`] signs requests to APIs without an SDK here, such as that of Amazon ECR.

@@ -16,6 +16,7 @@ use task_definition::TaskDefinition;
 use super::deployments::{find_own, list};
 use super::revision::{Images, RawRevision};
 use super::service::{Rollout, ServiceState, describe_service};
+use super::state::describe_deployment;
 use super::{DeployEvent, ServiceName};
 use crate::api::{Api, Call, Operation};
 use crate::error::Error;
@@ -105,7 +106,7 @@ impl Plan {
     }
 
     /// Returns the revision to deploy; `None` if it runs already.
-    pub fn wanted(&self) -> Option<&Value> {
+    pub fn wanted_revision(&self) -> Option<&Value> {
         match &self.target {
             Target::Running => None,
             Target::Existing { document, .. } => Some(document),
@@ -157,27 +158,27 @@ impl Plan {
         on_event: &mut impl FnMut(DeployEvent<'_>),
     ) -> Result<Update, Error> {
         let revision = self.state.revision().to_owned();
-        match (self.state.rollout(), self.state.current_deployment()) {
-            (Rollout::Completed, None) => Ok(Update::Unchanged { revision }),
-            (Rollout::InProgress, None) => {
-                // The field may be missing for a moment; the deployment is the newest one.
-                let newest = list(api, name).await?.into_iter().next();
-                Ok(match newest {
-                    Some(newest) => started(newest.arn, revision),
-                    None => Update::Unchanged { revision },
-                })
-            }
-            (Rollout::Completed | Rollout::InProgress, Some(deployment)) => {
+        if self.state.rollout() == Rollout::Failed {
+            let mut known = self.known;
+            on_event(DeployEvent::FailedBefore);
+            update(api, name, &revision, Force::Yes, on_event).await?;
+            let own = find_own(api, name, &revision, &mut known, interval).await?;
+            return Ok(started(own.arn, revision));
+        }
+
+        // ECS names the last deployment even if it has ended.
+        let current = match self.state.current_deployment() {
+            Some(arn) => describe_deployment(api, arn)
+                .await?
+                .map(|state| (arn, state)),
+            None => None,
+        };
+        match current {
+            Some((deployment, state)) if !state.is_final() => {
                 on_event(DeployEvent::InProgress { deployment });
                 Ok(started(deployment.to_owned(), revision))
             }
-            (Rollout::Failed, _) => {
-                let mut known = self.known;
-                on_event(DeployEvent::FailedBefore);
-                update(api, name, &revision, Force::Yes, on_event).await?;
-                let own = find_own(api, name, &revision, &mut known, interval).await?;
-                Ok(started(own.arn, revision))
-            }
+            _ => Ok(Update::Unchanged { revision }),
         }
     }
 }
@@ -301,7 +302,7 @@ async fn definition_target(
     definition: &TaskDefinition,
     running: &RawRevision,
 ) -> Result<Target, Error> {
-    if let Some(typed) = running.typed()
+    if let Some(typed) = running.to_definition()
         && compare(&typed, definition) == Comparison::Same
     {
         return Ok(Target::Running);

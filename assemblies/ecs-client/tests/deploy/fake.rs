@@ -3,6 +3,12 @@
 //! A deployment goes one step on with each DescribeServiceDeployments. Revisions with an image `…:bad` never start: the
 //! circuit breaker counts three failures and goes back to the revision before.
 
+#![allow(
+    dead_code,
+    reason = "the tests of the command line use a part of this module"
+)]
+
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -74,7 +80,8 @@ pub(crate) fn definition() -> Value {
         "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "web" } });
     json!({
         "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
-        "cpu": "256", "memory": "512", "zNewerThanThisProgram": { "b": 1, "a": [null] },
+        "cpu": "256", "memory": "512", "executionRoleArn": "arn:aws:iam::210987654321:role/execution",
+        "zNewerThanThisProgram": { "b": 1, "a": [null] },
         "containerDefinitions": [
             { "name": "app", "image": "app:1", "essential": true, "logConfiguration": logs, "newer": 1.50 },
             { "name": "proxy", "image": "proxy:1", "essential": true },
@@ -188,7 +195,8 @@ impl Fake {
 impl Api for Fake {
     async fn call(&self, call: &Call) -> Result<Value, Error> {
         if self.yields {
-            for _ in 0..fastrand::u8(..4) {
+            // Each `RandomState` has other keys.
+            for _ in 0..RandomState::new().hash_one(0) % 4 {
                 tokio::task::yield_now().await;
             }
         }
@@ -278,13 +286,13 @@ impl State {
         let text = |field: &str| body[field].as_str().unwrap_or_default();
         Ok(match operation {
             Operation::DescribeServices => json!({ "services": [self.describe()], "failures": [] }),
-            Operation::DescribeTaskDefinition => match self.revision(text("taskDefinition")) {
-                Some(revision) => json!({ "taskDefinition": revision, "tags": [] }),
-                None => {
+            Operation::DescribeTaskDefinition => {
+                let found = self.revision(text("taskDefinition")).ok_or_else(|| {
                     let message = "Unable to describe task definition.";
-                    return Err(refusal(operation, "ClientException", message));
-                }
-            },
+                    refusal(operation, "ClientException", message)
+                });
+                json!({ "taskDefinition": found?, "tags": [] })
+            }
             Operation::RegisterTaskDefinition => self.register(body),
             Operation::UpdateService => {
                 if body["taskDefinition"].is_string() {
@@ -361,16 +369,15 @@ impl State {
     fn describe(&self) -> Value {
         let mut service = self.service.clone();
         let newest = self.deployments.last().unwrap();
-        let (state, current) = match newest.status {
-            "IN_PROGRESS" => ("IN_PROGRESS", Some(&newest.arn)),
-            "STOPPED" => ("FAILED", None),
-            _ => ("COMPLETED", None),
+        let state = match newest.status {
+            "IN_PROGRESS" => "IN_PROGRESS",
+            "STOPPED" => "FAILED",
+            _ => "COMPLETED",
         };
         service["deployments"] = json!([{ "id": "ecs-svc/1", "status": "PRIMARY", "rolloutState": state,
             "taskDefinition": service["taskDefinition"], "failedTasks": newest.failures }]);
-        if let Some(arn) = current {
-            service["currentServiceDeployment"] = arn.as_str().into();
-        }
+        // Also if it has ended.
+        service["currentServiceDeployment"] = newest.arn.as_str().into();
         service["events"] = self.events.iter().rev().cloned().collect();
         service
     }

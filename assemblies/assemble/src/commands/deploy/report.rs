@@ -1,5 +1,6 @@
 //! Prints what happens during a deployment, and how it ended.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ecs_client::{
@@ -79,7 +80,8 @@ fn state_lines(
         |part: fn(&DeploymentState) -> (&Option<String>, &RevisionTasks, &RevisionTasks)| {
             before.is_none_or(|before| part(before) != part(now))
         };
-    if is_new(|state| (&state.stage, &state.target, &state.sources)) {
+    // The tasks of a rollback are those of the revision before.
+    if !is_rollback && is_new(|state| (&state.stage, &state.target, &state.sources)) {
         lines.push(progress_line(now));
     }
 
@@ -113,13 +115,16 @@ pub(crate) fn progress_line(state: &DeploymentState) -> String {
         tasks.running, tasks.requested
     );
     if tasks.pending > 0 {
-        line += &format!(", {} starting", tasks.pending);
+        let _ = write!(line, ", {} starting", tasks.pending);
     }
-    if let Some(traffic) = tasks.traffic {
-        line += &format!(", {traffic} % of the traffic");
+    // A rolling deployment shifts no traffic.
+    if let Some(traffic) = tasks.traffic
+        && state.strategy != "ROLLING"
+    {
+        let _ = write!(line, ", {traffic} % of the traffic");
     }
     if state.sources.running > 0 {
-        line += &format!("; before: {} running", state.sources.running);
+        let _ = write!(line, "; before: {} running", state.sources.running);
     }
     line
 }
@@ -161,7 +166,7 @@ fn failed_task(failed: &FailedTask) -> String {
     }
     let container = failed.container.as_deref().unwrap_or_default();
     for line in &failed.lines {
-        text += &format!("{container} | {line}\n");
+        let _ = writeln!(text, "{container} | {line}");
     }
     text
 }
