@@ -1,16 +1,14 @@
-//! Reads images for `images inspect` and `check --images`.
+//! Reads images for the verbs that look into them: `images inspect`, `images sbom`, `check --images` and `size`.
 
-use registry::{
-    ImageReader, ImageSource, OpenedImage, Platform, PullLimits, PullProgress, ReadImageError,
-    Store,
-};
+use registry::{ImageReader, ImageSource, OpenedImage, Platform, PullLimits, ReadImageError};
 
 use crate::error::CliError;
 use crate::project::Project;
+use crate::registries;
 use crate::runtime;
 use crate::ui::Ui;
 
-/// Reads images through the user's store.
+/// Reads images; those of registries go through the user's store.
 #[derive(Debug)]
 pub(crate) struct Images {
     reader: ImageReader,
@@ -20,11 +18,9 @@ pub(crate) struct Images {
 
 impl Images {
     pub(crate) fn new(project: &Project, ui: &Ui) -> Result<Self, CliError> {
-        let store = Store::open_for_user(project.root());
-        let store = store.map_err(|error| CliError::Usage(error.to_string()))?;
-
+        let reader = ImageReader::for_user(project.root());
         Ok(Self {
-            reader: ImageReader::new(store),
+            reader: reader.with_logins(Some(registries::logins(ui))),
             runtime: runtime::new()?,
             ui: ui.clone(),
         })
@@ -41,26 +37,9 @@ impl Images {
 
     /// Downloads the layers that are missing, with progress.
     pub(crate) fn fetch_layers(&self, image: &OpenedImage) -> Result<(), ReadImageError> {
-        let report = |progress: PullProgress| {
-            let (received, total) = (progress.received >> 20, progress.total >> 20);
-            let source = image.source();
-            self.ui
-                .message(&format!("pulling {source}: {received} of {total} MiB"));
-        };
+        let report = |line: &str| self.ui.message(line);
         let limits = PullLimits::default();
         let fetched = self.reader.fetch_layers(image, limits, &report);
         self.runtime.block_on(fetched)
-    }
-}
-
-/// Formats a number of bytes: `12.3 MiB`.
-pub(crate) fn format_bytes(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..0x10_0000 => format!("{} KiB", bytes >> 10),
-        _ => {
-            let tenths = bytes.saturating_mul(10) >> 20;
-            format!("{}.{} MiB", tenths / 10, tenths % 10)
-        }
     }
 }

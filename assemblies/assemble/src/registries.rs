@@ -1,30 +1,53 @@
-//! The client for registries, with docker's logins and the proxy of the environment.
+//! The client for registries, with docker's logins, those from AWS credentials, and the proxy of the environment.
 
-use std::env;
+use std::sync::Arc;
 
-use registry::{Client, Credentials, Limits, ProxySettings};
+use registry::{Client, LoginSource, SetupError};
 
 use crate::error::CliError;
+use crate::ui::Ui;
 
-/// Creates a client from the environment.
-pub(crate) fn client() -> Result<Client, CliError> {
-    let variable = |name: &str| env::var(name).ok();
-    let proxy = ProxySettings::from_variables(variable)
-        .map_err(|error| CliError::Usage(error.to_string()))?;
+#[cfg(feature = "aws")]
+mod ecr;
+mod logins;
 
-    Client::with_proxy(credentials()?, Limits::default(), &proxy)
-        .map_err(|error| CliError::Usage(format!("cannot set up TLS: {error}")))
+pub(crate) use logins::Apis;
+
+/// Creates a client from the environment, and the APIs beside the registry protocol; both share their logins.
+pub(crate) fn client(ui: &Ui) -> Result<(Client, Arc<Apis>), CliError> {
+    let apis = Arc::new(Apis::new(ui));
+    let client = Client::from_environment(Some(apis.clone()))?;
+    Ok((client, apis))
 }
 
-/// Reads docker's credentials; without a home directory there are none.
-fn credentials() -> Result<Credentials, CliError> {
-    let Some(file) = Credentials::user_file() else {
-        return Ok(Credentials::default());
-    };
+/// Returns the logins for a client that is created elsewhere.
+pub(crate) fn logins(ui: &Ui) -> Arc<dyn LoginSource> {
+    Arc::new(Apis::new(ui))
+}
 
-    Credentials::read(&file).map_err(|source| CliError::File {
-        act: "read",
-        path: file,
-        source,
-    })
+impl From<SetupError> for CliError {
+    fn from(error: SetupError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<registry::Error> for CliError {
+    fn from(error: registry::Error) -> Self {
+        // Exit code 3 is for what a registry refuses; a damaged layout or an invalid reference is a usage error.
+        if error.kind.is_local() {
+            Self::Usage(error.to_string())
+        } else {
+            Self::Refused(error.to_string())
+        }
+    }
+}
+
+impl From<registry::ReadImageError> for CliError {
+    fn from(error: registry::ReadImageError) -> Self {
+        if error.is_local() {
+            Self::Usage(error.to_string())
+        } else {
+            Self::Refused(error.to_string())
+        }
+    }
 }

@@ -11,6 +11,7 @@
 mod images;
 mod support;
 
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -184,6 +185,113 @@ fn an_image_that_cannot_be_read_is_a_warning_and_the_others_are_checked() {
     assert!(output.out.contains("error[I07]"), "{output:?}");
 }
 
+/// Serves one response for every request, and returns the address. The thread ends with the process.
+fn serve_response(response: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(response.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn the_hint_of_an_unread_image_follows_what_failed() {
+    let project = Project::empty();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = closed.local_addr().unwrap().to_string();
+    drop(closed);
+    let close = "connection: close\r\ncontent-length: 2\r\n";
+    let response = |start: &str, body: &str| {
+        let text = format!("HTTP/1.1 {start}\r\n{close}\r\n{body}");
+        serve_response(text.leak())
+    };
+    for (registry, hint) in [
+        (
+            response("404 Not Found", "{}"),
+            "push the image, or correct its name and tag",
+        ),
+        (response("403 Forbidden", "{}"), "log in to its registry"),
+        (
+            response("401 Unauthorized\r\nwww-authenticate: Basic", "{}"),
+            "log in to its registry",
+        ),
+        (
+            response("429 Too Many Requests\r\nretry-after: 900", "{}"),
+            "try later, or log in",
+        ),
+        (
+            response("200 OK\r\ncontent-type: text/html", "<p"),
+            "check the name of the registry and any proxy",
+        ),
+        (
+            response("200 OK", "{}"),
+            "push a container image with a current tool",
+        ),
+        (refused, "check the network and HTTPS_PROXY"),
+        (
+            "registry.invalid".to_owned(),
+            "correct the name of the registry, or the DNS",
+        ),
+        (
+            "192.0.2.1:5000/../x".to_owned(),
+            "correct the image reference",
+        ),
+    ] {
+        let image = format!("{registry}/web:1");
+        let container = json!({ "name": "app", "image": image, "memory": 64 });
+        let task = json!({ "family": "web", "containerDefinitions": [container] });
+        project.write("task.json", task.to_string());
+        let output = assemble(&project, &["check", "task.json", "--images"]);
+        let expected = format!("hint: {hint}");
+        assert!(output.out.contains("warning[I01]"), "{image}: {output:?}");
+        assert!(output.out.contains(&expected), "{image}: {output:?}");
+    }
+}
+
+#[test]
+fn layouts_and_archives_are_read_without_a_cache() {
+    let project = Project::empty();
+    write_app(&project.root().join("out"));
+    let packed = Command::new("tar")
+        .args(["-czf", "app.tar.gz", "-C", "out", "."])
+        .current_dir(project.root())
+        .status();
+    assert!(packed.unwrap().success());
+    project.write("task.json", definition(json!({})));
+    // Files in the place of both directories, since root may write to every directory.
+    project.write("cache", "");
+    project.write(".assemble", "");
+
+    for source in ["./out", "oci:out", "./app.tar.gz", "oci-archive:app.tar.gz"] {
+        let output = assemble(&project, &["images", "inspect", source]);
+        assert_eq!(output.code, Some(0), "{source}: {output:?}");
+        let image = format!("app={source}");
+        let output = assemble(
+            &project,
+            &["check", "task.json", "--images", "--image", &image],
+        );
+        assert!(!output.out.contains("I01"), "{source}: {output:?}");
+    }
+    let output = assemble(&project, &["images", "inspect", "127.0.0.1:1/web:1"]);
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(output.err.contains("cache/assemble/images"), "{output:?}");
+
+    // With a directory in the project it is used.
+    std::fs::remove_file(project.root().join(".assemble")).unwrap();
+    let address = images::serve(project.root().join("out"));
+    let output = assemble(
+        &project,
+        &["images", "inspect", &format!("{address}/app:1")],
+    );
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(project.root().join(".assemble/cache/images/blobs").is_dir());
+}
+
 #[test]
 fn assemblies_are_checked_with_the_layouts_of_the_project() {
     let project = Project::new();
@@ -323,4 +431,77 @@ fn inspect_reports_what_it_cannot_read() {
         output.err.contains("linux/s390x") && output.err.contains("it has linux/"),
         "{output:?}"
     );
+}
+
+#[test]
+fn size_counts_the_images_that_a_task_pulls() {
+    let project = Project::empty();
+    write_app(&project.root().join(".assemble/images/app"));
+    let address = images::serve(project.root().join(".assemble/images/app"));
+    // Two containers share an image, and the second image has the same layers.
+    let containers = [
+        ("one", "r.example/app:1"),
+        ("two", "r.example/app:1"),
+        ("three", "REGISTRY/other:1"),
+    ];
+    let containers = containers.map(|(name, image)| {
+        json!({ "name": name, "image": image.replace("REGISTRY", &address), "memory": 64 })
+    });
+    let task = json!({ "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
+        "cpu": "256", "memory": "512", "containerDefinitions": containers });
+    project.write("task.json", task.to_string());
+    let inspected = assemble(
+        &project,
+        &[
+            "images",
+            "inspect",
+            "oci:.assemble/images/app",
+            "--format",
+            "json",
+        ],
+    )
+    .json();
+
+    let size = ["size", "task.json", "--images"];
+    let output = assemble(&project, &size);
+    let bytes = inspected["compressedBytes"].as_u64().unwrap();
+    let expected = format!("2 images to pull, {bytes} B compressed");
+    assert!(output.out.contains(&expected), "{output:?}");
+    let json = assemble(&project, &[&size[..], &["--format", "json"]].concat()).json();
+    assert_eq!(json["pull"]["compressedBytes"], bytes);
+
+    // The sum of a part would be taken for the sum of all.
+    let absent = task.to_string().replace("/other:1", "/absent/other:1");
+    project.write("task.json", absent);
+    let output = assemble(&project, &size);
+    assert!(output.out.ends_with("\n2 images to pull\n"), "{output:?}");
+    assert!(output.err.contains("no such image"), "{output:?}");
+}
+
+#[test]
+fn a_full_disk_is_reported_and_leaves_no_blob() {
+    let project = Project::empty();
+    write_app(&project.root().join("out"));
+    let image = format!("{}/app:1", images::serve(project.root().join("out")));
+    let program = env!("CARGO_BIN_EXE_assemble");
+    // A limit on the size of files: writing fails as on a full disk.
+    let script = format!("trap '' XFSZ; ulimit -f 0; exec '{program}' images inspect {image}");
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(project.root())
+        .env("XDG_CACHE_HOME", project.root().join("cache"))
+        .env("DOCKER_CONFIG", project.root())
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("cannot write") && message.contains("cache/assemble/images"),
+        "{message}"
+    );
+
+    let blobs = project.root().join("cache/assemble/images/blobs/sha256");
+    assert_eq!(std::fs::read_dir(blobs).unwrap().count(), 0);
+    let repeated = assemble(&project, &["images", "inspect", &image]);
+    assert_eq!(repeated.code, Some(0), "{repeated:?}");
 }

@@ -436,3 +436,124 @@ fn bad_input_is_refused_with_what_to_do() {
         );
     }
 }
+
+#[test]
+fn files_that_are_no_linux_program_are_refused_without_reading_them_forever() {
+    let project = project();
+    let mut elf32 = fs::read(project.root().join("hello")).unwrap();
+    elf32[4] = 1;
+    project.write("script", "#!/bin/sh -e\nexit\n");
+    project.write("empty", "");
+    for (name, content) in [
+        ("elf32", elf32.as_slice()),
+        ("mach-o", b"\xcf\xfa\xed\xfe\x07\0\0\x01"),
+        ("fat", b"\xca\xfe\xba\xbe\0\0\0\x02"),
+        ("hello.exe", b"MZ\x90\0"),
+    ] {
+        fs::write(project.root().join(name), content).unwrap();
+    }
+    let fifo = project.root().join("fifo");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    // Without content on the disk; reading it would take as much memory.
+    let huge = fs::File::create(project.root().join("huge")).unwrap();
+    huge.set_len(64 << 30).unwrap();
+
+    for (file, message) in [
+        ("/dev/zero", "is a device, a pipe or a socket"),
+        ("fifo", "is a device, a pipe or a socket"),
+        (".", "is a directory"),
+        ("huge", "is larger than 1 GiB"),
+        ("empty", "the file is empty"),
+        ("script", "a script for `/bin/sh -e`"),
+        ("elf32", "a 32-bit ELF file"),
+        ("mach-o", "a program for macOS"),
+        ("fat", "a program for macOS"),
+        ("hello.exe", "a program for Windows"),
+    ] {
+        let output = project.assemble(&["images", "build", "--binary", file, "--name", "x"]);
+        assert_eq!(output.code, Some(2), "{file}: {}", output.err);
+        assert!(output.err.contains(message), "{file}: {}", output.err);
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_earlier_build_is_not_replaced() {
+    let project = project();
+    let refused = |message: &str| {
+        let output = build(&project, &["--output", "out"]);
+        assert_eq!(output.code, Some(2), "{}", output.err);
+        assert!(output.err.contains(message), "{}", output.err);
+        assert!(output.err.contains("--output"), "{}", output.err);
+    };
+
+    project.write("out/hello/notes.txt", "mine");
+    refused("has `notes.txt`");
+    project.write("out/hello/blobs/photo.jpg", "mine");
+    fs::remove_file(project.root().join("out/hello/notes.txt")).unwrap();
+    refused("has `photo.jpg`");
+    assert!(project.root().join("out/hello/blobs/photo.jpg").exists());
+    fs::remove_dir_all(project.root().join("out/hello")).unwrap();
+
+    // The layout of another program, as `skopeo copy` could have written it.
+    let other = ["--binary", "hello", "--name", "other", "--output", "out"];
+    let output = project.assemble(&[&["images", "build"], &other[..]].concat());
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    fs::rename(
+        project.root().join("out/other"),
+        project.root().join("out/hello"),
+    )
+    .unwrap();
+    refused("the image of another program, `/other`");
+    fs::remove_dir_all(project.root().join("out/hello")).unwrap();
+    project.write("out/hello", "a file");
+    refused("is not a directory");
+    fs::remove_file(project.root().join("out/hello")).unwrap();
+
+    // An earlier build is replaced, also one that was interrupted or damaged.
+    assert_eq!(build(&project, &["--output", "out"]).code, Some(0));
+    fs::remove_file(project.root().join("out/hello/index.json")).unwrap();
+    assert_eq!(
+        build(&project, &["--output", "out", "--", "serve"]).code,
+        Some(0)
+    );
+}
+
+#[test]
+fn a_full_disk_leaves_the_earlier_image_readable() {
+    let project = project();
+    assert_eq!(build(&project, &[]).code, Some(0));
+    let before = layout(&project, "hello").index().clone();
+
+    // A limit on the size of files: writing fails as on a full disk.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 0; exec '{}' images build --binary hello --name hello -- other",
+        env!("CARGO_BIN_EXE_assemble")
+    );
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(project.root())
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("cannot write"), "{message}");
+    let layout = layout(&project, "hello");
+    assert_eq!(*layout.index(), before);
+    for descriptor in layout.manifests().unwrap() {
+        let (manifest, _) = layout.documents(&descriptor).unwrap();
+        assert!(
+            manifest
+                .layers
+                .iter()
+                .all(|layer| self::layout(&project, "hello").verify(layer).is_ok())
+        );
+    }
+
+    assert_eq!(build(&project, &["--", "other"]).code, Some(0));
+}

@@ -3,6 +3,7 @@
 #![cfg(all(feature = "lock", feature = "aws"))]
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
@@ -21,7 +22,7 @@ const HOST: &str = "111122223333.dkr.ecr.eu-central-1.amazonaws.com";
 const USERS: &str = "AWS:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
 
 struct Ecr {
-    _debian: Debian,
+    debian: Debian,
     api: FakeApi,
     proxy: ConnectProxy,
     project: Project,
@@ -75,7 +76,7 @@ impl Ecr {
         });
         let proxy = ConnectProxy::start(debian.address.clone());
         Some(Self {
-            _debian: debian,
+            debian,
             api,
             proxy,
             project,
@@ -214,4 +215,177 @@ fn reports_a_proxy_that_opens_no_tunnel() {
         failed.err
     );
     assert!(!failed.err.contains("pass@"), "{}", failed.err);
+}
+
+#[test]
+fn every_verb_that_reads_uses_aws_credentials() {
+    let Some(ecr) = Ecr::start("reading from Amazon ECR") else {
+        return;
+    };
+    assert_eq!(ecr.assemble(&["images", "push"], &[]).code, Some(0));
+    // The lock of the push would hide a request.
+    std::fs::remove_dir_all(ecr.project.root().join("assemblies/locks")).unwrap();
+    std::fs::remove_dir_all(ecr.project.root().join(".assemble")).unwrap();
+    let cache = ecr.project.root().join("cache");
+    let cache = [("XDG_CACHE_HOME", cache.to_str().unwrap())];
+    let image = format!("{HOST}/web:1");
+    let logins = || ecr.api.inputs("GetAuthorizationToken").len();
+
+    for (arguments, code) in [
+        (&["images", "inspect", &image][..], 0),
+        (&["lock", "--all"], 0),
+        (&["check", "shop", "--images"], 1),
+        // There is none: the layout was not written by `images build`.
+        (&["images", "sbom", &image], 2),
+    ] {
+        let before = logins();
+        let output = ecr.assemble(arguments, &cache);
+        assert_eq!(
+            output.code,
+            Some(code),
+            "{arguments:?}: {} {}",
+            output.out,
+            output.err
+        );
+        assert!(!output.out.contains("I01"), "{}", output.out);
+        assert_eq!(logins(), before + 1, "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_unknown_authority_is_named_with_what_to_do() {
+    let Some(ecr) = Ecr::start("an unknown authority") else {
+        return;
+    };
+    let other = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
+    let other = ecr.project.write("other.pem", other.cert.pem());
+    let variables = [("SSL_CERT_FILE", other.to_str().unwrap())];
+    let output = ecr.assemble(&["images", "push"], &variables);
+    assert_eq!(output.code, Some(3), "{}", output.err);
+    assert!(
+        output.err.contains("no secure connection"),
+        "{}",
+        output.err
+    );
+    assert!(output.err.contains("SSL_CERT_FILE"), "{}", output.err);
+}
+
+/// Returns the ECR actions that a request of the registry protocol needs.
+fn actions_of_request(line: &str) -> Vec<&'static str> {
+    let field = |name: &str| {
+        let (_, rest) = line.split_once(name)?;
+        rest.trim_start_matches('"').split([' ', '"']).next()
+    };
+    let (Some(method), Some(uri)) = (field("http.request.method="), field("http.request.uri="))
+    else {
+        return Vec::new();
+    };
+
+    match method {
+        "POST" if uri.contains("mount=") => vec!["InitiateLayerUpload", "GetDownloadUrlForLayer"],
+        "POST" => vec!["InitiateLayerUpload"],
+        "PUT" if uri.contains("/uploads/") => vec!["UploadLayerPart", "CompleteLayerUpload"],
+        "PUT" => vec!["PutImage"],
+        "HEAD" if uri.contains("/blobs/") => vec!["BatchCheckLayerAvailability"],
+        _ if uri.contains("/blobs/") => vec!["GetDownloadUrlForLayer"],
+        _ if uri.contains("/tags/list") => vec!["ListImages"],
+        _ => vec!["BatchGetImage"],
+    }
+}
+
+const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web";
+
+/// Starts an ECS with one task definition and one service.
+fn start_ecs() -> FakeApi {
+    FakeApi::start(|operation, _| {
+        let definition = json!({ "containerDefinitions": [{ "name": "a", "image": "a:1" }] });
+        let response = match operation {
+            "ListTaskDefinitionFamilies" => json!({ "families": ["web"] }),
+            "ListTaskDefinitions" => json!({ "taskDefinitionArns": [format!("{ARN}:1")] }),
+            "DescribeTaskDefinition" => json!({ "taskDefinition": definition }),
+            "ListClusters" => json!({ "clusterArns": ["main"] }),
+            "ListServices" => json!({ "serviceArns": ["web"] }),
+            "DescribeServices" => json!({ "services": [{ "serviceArn": "web" }] }),
+            "ListServiceDeployments" => {
+                json!({ "serviceDeployments": [{ "targetServiceRevisionArn": "r" }] })
+            }
+            _ => json!({}),
+        };
+        (200, response.to_string())
+    })
+}
+
+#[test]
+fn the_policy_of_a_verb_allows_the_calls_that_it_makes() {
+    let Some(ecr) = Ecr::start("permissions for Amazon ECR") else {
+        return;
+    };
+    // The same layer in a second repository is mounted.
+    let root = ecr.project.root().join(".assemble/images");
+    write_layout(&root.join("cart"), "first");
+    let ecs = start_ecs();
+    let variables = [
+        ("AWS_ENDPOINT_URL_ECS", ecs.url.as_str()),
+        ("AWS_REGION", "eu-central-1"),
+    ];
+
+    for (verb, arguments) in [
+        (
+            "images-push",
+            &[
+                "images",
+                "push",
+                "--create-repositories",
+                "--value",
+                "version=1",
+            ][..],
+        ),
+        ("lock", &["lock", "--all"]),
+        ("images-prune", &["images", "prune", "web", "--yes"]),
+    ] {
+        ecr.debian.log.lock().unwrap().clear();
+        ecr.api.requests.lock().unwrap().clear();
+        if verb == "images-prune" {
+            // An image without a tag, which only the API lists, and nothing names.
+            let layout = root.join("web");
+            let digest = write_layout(&layout, "unused");
+            let push = ["images", "push", "web", "--tag", "unused"];
+            assert_eq!(ecr.assemble(&push, &variables).code, Some(0));
+            ecr.listed.lock().unwrap().push(digest);
+            ecr.debian.log.lock().unwrap().clear();
+            ecr.api.requests.lock().unwrap().clear();
+        }
+        let output = ecr.assemble(arguments, &variables);
+        assert_eq!(output.code, Some(0), "{verb}: {}", output.err);
+
+        let policy = ecr.project.assemble(&["permissions", verb]).json();
+        let statements = policy["Statement"].as_array().unwrap().iter();
+        let allowed: BTreeSet<String> = statements
+            .map(|statement| statement["Action"].as_str().unwrap().to_owned())
+            .collect();
+        let api = ecr.api.requests.lock().unwrap().clone();
+        let ecs = ecs.requests.lock().unwrap().clone();
+        let log = ecr.debian.log.lock().unwrap().clone();
+        let protocol = log.iter().flat_map(|line| actions_of_request(line));
+        let mut made: BTreeSet<String> = protocol.map(|name| format!("ecr:{name}")).collect();
+        made.extend(api.iter().map(|(name, _)| format!("ecr:{name}")));
+        if verb == "images-prune" {
+            made.extend(ecs.iter().map(|(name, _)| format!("ecs:{name}")));
+        }
+        assert_eq!(made, allowed, "{verb}");
+    }
+}
+
+#[test]
+fn a_policy_is_limited_to_the_repositories_of_an_assembly() {
+    let project = project(HOST);
+    let policy = project
+        .assemble(&["permissions", "images-push", "shop"])
+        .json();
+    let statements = policy["Statement"].as_array().unwrap().clone();
+    let put = statements
+        .iter()
+        .find(|statement| statement["Action"] == "ecr:PutImage");
+    let expected = json!(["arn:aws:ecr:eu-central-1:111122223333:repository/web"]);
+    assert_eq!(put.unwrap()["Resource"], expected);
 }

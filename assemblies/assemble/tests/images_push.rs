@@ -241,9 +241,18 @@ fn reports_bad_input_before_anything_is_pushed() {
     assert!(proxy.err.contains("HTTPS_PROXY") && !proxy.err.contains("secret"));
 
     project.write("config.json", "{ \"auths\": ");
-    let broken = assemble(&project, &["images", "push"], &[]);
-    assert_eq!(broken.code, Some(2), "{}", broken.err);
-    assert!(broken.err.contains("config.json"), "{}", broken.err);
+    for arguments in [
+        &["images", "push"][..],
+        &["images", "prune", "--no-ecs", "--dry-run"],
+        &["images", "inspect", "127.0.0.1:1/web:1"],
+        &["images", "sbom", "127.0.0.1:1/web:1"],
+        &["lock", "--all"],
+    ] {
+        let broken = assemble(&project, arguments, &[]);
+        assert_eq!(broken.code, Some(2), "{arguments:?}: {}", broken.err);
+        assert!(broken.err.contains("config.json"), "{}", broken.err);
+    }
+    fs::remove_file(project.root().join("config.json")).unwrap();
 
     let unreachable = project_with_closed_registry();
     assert_eq!(unreachable.code, Some(3), "{}", unreachable.err);
@@ -253,6 +262,74 @@ fn reports_bad_input_before_anything_is_pushed() {
         unreachable.err
     );
 }
+
+#[test]
+fn a_fault_of_this_machine_exits_2_and_one_of_the_registry_3() {
+    let Some(debian) = Debian::start("exit codes of a push") else {
+        return;
+    };
+    let project = project(&debian.address);
+    let blobs = project.root().join(".assemble/images/web/blobs/sha256");
+    let sizes = fs::read_dir(&blobs).unwrap().flatten();
+    let layer = sizes
+        .max_by_key(|entry| entry.metadata().unwrap().len())
+        .unwrap();
+    let intact = fs::read(layer.path()).unwrap();
+    let mut altered = intact.clone();
+    altered[20] ^= 1;
+    fs::write(layer.path(), altered).unwrap();
+    let damaged = assemble(&project, &["images", "push"], &[]);
+    assert_eq!(damaged.code, Some(2), "{}", damaged.err);
+    assert!(
+        damaged.err.contains("build or save the image again"),
+        "{}",
+        damaged.err
+    );
+
+    fs::remove_file(layer.path()).unwrap();
+    let missing = assemble(&project, &["images", "push"], &[]);
+    assert_eq!(missing.code, Some(2), "{}", missing.err);
+    assert!(missing.err.contains("has no blob"), "{}", missing.err);
+
+    // Of two failures, the one of the registry decides.
+    let other = project.root().join(".assemble/images/other");
+    write_layout(&other, "first");
+    let push = ["images", "push", "--value", "version=1"];
+    assert_eq!(
+        assemble(&project, &[&push[..], &["other"]].concat(), &[]).code,
+        Some(0)
+    );
+    write_layout(&other, "second");
+    let both = assemble(&project, &push, &[]);
+    assert_eq!(both.code, Some(3), "{}", both.err);
+    assert!(both.err.contains("cannot push 2 images"), "{}", both.err);
+
+    // A broken credential helper is a fault of this machine for every verb.
+    fs::write(layer.path(), intact).unwrap();
+    project.write("config.json", r#"{"credsStore":"../x"}"#);
+    let password = Debian::start_with("a login", AUTH).unwrap();
+    let image = format!("{}/web:1", password.address);
+    let registry = ["--registry", &password.address];
+    let value = format!("registry={}", password.address);
+    for arguments in [
+        [&["images", "push", "web"], &registry[..]].concat(),
+        [
+            &["images", "prune", "web", "--no-ecs", "--dry-run"],
+            &registry[..],
+        ]
+        .concat(),
+        vec!["images", "inspect", &image],
+        vec!["images", "sbom", &image],
+        vec!["lock", "--all", "--value", &value],
+    ] {
+        let output = assemble(&project, &arguments, &[]);
+        assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.err);
+        assert!(output.err.contains("docker-credential-"), "{}", output.err);
+    }
+}
+
+/// A registry that asks for a login; nobody has one.
+const AUTH: &str = "auth:\n  htpasswd: { realm: r, path: /nonexistent/users }\n";
 
 fn project_with_closed_registry() -> CommandOutput {
     // A port that was free a moment ago, so the connection is refused.

@@ -229,6 +229,26 @@ fn uses_dockers_credential_helper() {
 }
 
 #[test]
+fn a_read_only_lock_file_is_left_as_it_is() {
+    let project = Project::new();
+    project.push("1", "", &["amd64"]);
+    let (code, output) = project.assemble(&["lock", "--all"]);
+    assert_eq!(code, Some(0), "{output}");
+    let locked = project.read("assemblies/locks/example.yaml");
+    let file = project.path("assemblies/locks/example.yaml");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+
+    project.push("1", "moved", &["amd64"]);
+    let (code, output) = project.assemble(&["lock", "--all"]);
+    assert_eq!(code, Some(2), "{output}");
+    assert!(
+        output.contains("example.yaml") && output.contains("read-only"),
+        "{output}"
+    );
+    assert_eq!(project.read("assemblies/locks/example.yaml"), locked);
+}
+
+#[test]
 fn writes_nothing_if_an_image_cannot_be_resolved() {
     let project = Project::new();
     let (code, output) = project.assemble(&["lock", "--all"]);

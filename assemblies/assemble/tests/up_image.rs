@@ -115,6 +115,18 @@ fn an_archive_runs() {
 }
 
 #[test]
+fn a_layout_runs_without_a_writable_cache() {
+    let Some(project) = agent() else { return };
+    // A file in the place of the directory, since root may write to every directory.
+    project.write("cache", "");
+    let output = up(&project, &["--image", "agent=./agent"]);
+    if !is_skipped(&output) {
+        assert_ran(&output, "red");
+        assert!(project.root().join(".assemble/cache/images/roots").is_dir());
+    }
+}
+
+#[test]
 fn an_image_of_a_registry_runs_and_is_not_pulled_again() {
     let Some(project) = agent() else { return };
     let layout = project.root().join("agent");

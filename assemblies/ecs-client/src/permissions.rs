@@ -33,6 +33,12 @@ pub enum AwsVerb {
     Status,
     /// `assemble why`
     Why,
+    /// `assemble images push` to Amazon ECR
+    ImagesPush,
+    /// `assemble images prune` with Amazon ECR
+    ImagesPrune,
+    /// `assemble lock` with Amazon ECR
+    Lock,
 }
 
 /// A permission and the verbs that need it.
@@ -73,22 +79,38 @@ pub enum Scope {
     ClusterAndTasks,
     /// The tasks of the cluster, and the document of the session.
     SessionTargets,
+    /// The repositories of the images.
+    Repositories,
 }
 
 use AwsVerb::{
-    Continue, Deploy, Diff, Exec, Forward, Logs, Register, Rollback, Run, Scale, Status, Why,
+    Continue, Deploy, Diff, Exec, Forward, ImagesPrune, ImagesPush, Lock, Logs, Register, Rollback,
+    Run, Scale, Status, Why,
 };
 
 /// The permissions of all verbs.
 ///
-/// Source: "Actions, resources, and condition keys for Amazon Elastic Container Service", "… for Amazon CloudWatch Logs",
-/// "… for Application Auto Scaling" and "… for AWS Systems Manager" in the Service Authorization Reference. GetCallerIdentity needs no permission (STS API reference).
+/// Source: "Actions, resources, and condition keys for Amazon Elastic Container Service", "… for Amazon CloudWatch
+/// Logs", "… for Amazon Elastic Container Registry", "… for Application Auto Scaling" and "… for AWS Systems Manager" in
+/// the Service Authorization Reference. GetCallerIdentity needs no permission (STS API reference). The registry protocol
+/// of ECR needs the permissions of the API operations that do the same (ECR user guide, "IAM permissions for pushing an
+/// image"); mounting a layer that of reading it ("Blob mounting"), and listing referrers BatchGetImage
+/// (ListImageReferrers in the API reference).
 pub const PERMISSIONS: &[Permission] = &[
     Permission {
         action: "ecs:DescribeTaskDefinition",
-        verbs: &[Deploy, Diff, Logs, Register, Rollback, Run, Why],
+        verbs: &[
+            Deploy,
+            Diff,
+            Logs,
+            Register,
+            Rollback,
+            Run,
+            Why,
+            ImagesPrune,
+        ],
         scope: Scope::All,
-        reason: "reads the registered revision",
+        reason: "reads registered revisions",
     },
     Permission {
         action: "ecs:RegisterTaskDefinition",
@@ -204,6 +226,114 @@ pub const PERMISSIONS: &[Permission] = &[
         scope: Scope::All,
         reason: "sets the limits of the auto scaling, with --min or --max",
     },
+    Permission {
+        action: "ecs:ListTaskDefinitionFamilies",
+        verbs: &[ImagesPrune],
+        scope: Scope::All,
+        reason: "finds the images that are in use, in all clusters",
+    },
+    Permission {
+        action: "ecs:ListTaskDefinitions",
+        verbs: &[ImagesPrune],
+        scope: Scope::All,
+        reason: "finds the images that are in use, in all clusters",
+    },
+    Permission {
+        action: "ecs:ListClusters",
+        verbs: &[ImagesPrune],
+        scope: Scope::All,
+        reason: "finds the images that are in use, in all clusters",
+    },
+    Permission {
+        action: "ecs:ListServices",
+        verbs: &[ImagesPrune],
+        scope: Scope::All,
+        reason: "finds the images that are in use, in all clusters",
+    },
+    Permission {
+        action: "ecs:DescribeServices",
+        verbs: &[ImagesPrune],
+        scope: Scope::All,
+        reason: "finds the images that are in use, in all clusters",
+    },
+    Permission {
+        action: "ecs:ListServiceDeployments",
+        verbs: &[ImagesPrune],
+        scope: Scope::All,
+        reason: "finds the images that are in use, in all clusters",
+    },
+    Permission {
+        action: "ecs:DescribeServiceRevisions",
+        verbs: &[ImagesPrune],
+        scope: Scope::All,
+        reason: "finds the images that are in use, in all clusters",
+    },
+    Permission {
+        action: "ecr:GetAuthorizationToken",
+        verbs: &[ImagesPush, ImagesPrune, Lock],
+        scope: Scope::All,
+        reason: "logs in to the registry",
+    },
+    Permission {
+        action: "ecr:BatchGetImage",
+        verbs: &[ImagesPush, ImagesPrune, Lock],
+        scope: Scope::Repositories,
+        reason: "reads manifests, by tag and digest, and what describes them",
+    },
+    Permission {
+        action: "ecr:GetDownloadUrlForLayer",
+        verbs: &[ImagesPush, Lock],
+        scope: Scope::Repositories,
+        reason: "reads the configuration of an image, and mounts layers of other repositories",
+    },
+    Permission {
+        action: "ecr:BatchCheckLayerAvailability",
+        verbs: &[ImagesPush],
+        scope: Scope::Repositories,
+        reason: "finds the layers that the repository has",
+    },
+    Permission {
+        action: "ecr:InitiateLayerUpload",
+        verbs: &[ImagesPush],
+        scope: Scope::Repositories,
+        reason: "starts the upload of a layer",
+    },
+    Permission {
+        action: "ecr:UploadLayerPart",
+        verbs: &[ImagesPush],
+        scope: Scope::Repositories,
+        reason: "uploads a layer",
+    },
+    Permission {
+        action: "ecr:CompleteLayerUpload",
+        verbs: &[ImagesPush],
+        scope: Scope::Repositories,
+        reason: "ends the upload of a layer",
+    },
+    Permission {
+        action: "ecr:PutImage",
+        verbs: &[ImagesPush],
+        scope: Scope::Repositories,
+        reason: "writes manifests and tags",
+    },
+    Permission {
+        action: "ecr:CreateRepository",
+        verbs: &[ImagesPush],
+        scope: Scope::All,
+        reason: "creates missing repositories, with --create-repositories",
+    },
+    Permission {
+        action: "ecr:ListImages",
+        verbs: &[ImagesPrune],
+        scope: Scope::Repositories,
+        reason: "lists tags, and images without one",
+    },
+    Permission {
+        action: "ecr:BatchDeleteImage",
+        verbs: &[ImagesPrune],
+        scope: Scope::Repositories,
+        reason: "deletes images",
+    },
 ];
 
 /// The resources of a policy; what is unknown is `*`.
@@ -221,6 +351,8 @@ pub struct Resources {
     pub roles: Option<Vec<String>>,
     /// The log groups of the containers; `None` if the definition is unknown.
     pub log_groups: Option<Vec<String>>,
+    /// The repositories of Amazon ECR with the images; `None` if the definition is unknown.
+    pub repositories: Option<Vec<String>>,
 }
 
 impl AwsVerb {
@@ -298,6 +430,12 @@ impl Resources {
                     partition(region)
                 ),
             ],
+            Scope::Repositories => {
+                let every = vec!["*".to_owned()];
+                let names = self.repositories.as_ref().unwrap_or(&every).iter();
+                let arn = |name| format!("{}:repository/{name}", start("ecr"));
+                names.map(arn).collect()
+            }
         }
     }
 
@@ -350,6 +488,7 @@ mod tests {
             family: Some("web".to_owned()),
             roles: Some(Vec::new()),
             log_groups: Some(vec!["/ecs/web".to_owned()]),
+            repositories: None,
         };
 
         let policy = AwsVerb::Run.policy(&resources);

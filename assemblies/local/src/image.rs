@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
-use registry::{ImageReader, ImageSource, OpenedImage, Platform, PullLimits, Store, UnpackedImage};
+use registry::{
+    BUILT_IMAGES, ImageReader, ImageSource, OpenedImage, Platform, PullLimits, UnpackedImage,
+};
 use task_definition::{ContainerDefinition, ImageReference, TaskDefinition};
 use task_runner::{Image, Program};
 
@@ -95,7 +96,7 @@ pub(super) fn programs(
     }
 
     let mut errors = Vec::new();
-    match Loader::new(sandboxed, project, ui) {
+    match Loader::new(sandboxed, options, project, ui) {
         Ok(mut loader) => {
             for (container, choice) in chosen {
                 let name = &container.name;
@@ -136,7 +137,7 @@ fn source_of(
         return Ok(source.clone());
     }
     let name = ImageReference::parse(&container.image).name();
-    let folder = project.root().join(".assemble/images").join(name);
+    let folder = project.root().join(BUILT_IMAGES).join(name);
     ImageSource::layout_or_registry(folder, &container.image).map_err(|why| why.to_string())
 }
 
@@ -150,21 +151,26 @@ struct Loader<'u> {
 }
 
 impl<'u> Loader<'u> {
-    fn new(sandboxed: bool, project: &Project, ui: &'u dyn Messages) -> Result<Self, String> {
+    fn new(
+        sandboxed: bool,
+        options: &Options,
+        project: &Project,
+        ui: &'u dyn Messages,
+    ) -> Result<Self, String> {
         if !sandboxed {
             return Err(
                 "running an image needs mount namespaces, which this host does not allow"
                     .to_owned(),
             );
         }
-        let store = Store::open_for_user(project.root()).map_err(|why| why.to_string())?;
+        let reader = ImageReader::for_user(project.root());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|why| format!("cannot start the async runtime: {why}"))?;
 
         Ok(Self {
-            reader: ImageReader::new(store),
+            reader: reader.with_logins(options.logins.clone()),
             runtime,
             loaded: BTreeMap::new(),
             unpacked: Vec::new(),
@@ -187,7 +193,7 @@ impl<'u> Loader<'u> {
         let image = self
             .runtime
             .block_on(self.reader.open(source, Some(&platform)))?;
-        let store = self.reader.store();
+        let store = self.reader.store()?;
         let unpacked = match store.find_unpacked(image.manifest_digest())? {
             Some(unpacked) => unpacked,
             None => self.unpack(source, &image)?,
@@ -203,11 +209,7 @@ impl<'u> Loader<'u> {
         source: &ImageSource,
         image: &OpenedImage,
     ) -> Result<UnpackedImage, registry::ReadImageError> {
-        let report = |progress: registry::PullProgress| {
-            let (received, total) = (progress.received >> 20, progress.total >> 20);
-            self.ui
-                .message(&format!("pulling {source}: {received} of {total} MiB"));
-        };
+        let report = |line: &str| self.ui.message(line);
         let fetched = self
             .reader
             .fetch_layers(image, PullLimits::default(), &report);
@@ -218,11 +220,8 @@ impl<'u> Loader<'u> {
             Some((user, group)) => std::os::unix::fs::chown(folder, Some(user), Some(group)),
             None => io::Result::Ok(()),
         };
-        let unpacked = self
-            .reader
-            .unpack(image, &task_runner::image_owner, chown_root)?;
-        self.reader.store().clean(MAX_STORE_BYTES, MIN_AGE);
-        Ok(unpacked)
+        self.reader
+            .unpack(image, &task_runner::image_owner, chown_root)
     }
 }
 
@@ -261,10 +260,6 @@ fn host_platform() -> Platform {
 }
 
 const NOT_FOUND: u8 = 127;
-/// The size at which the least recently used images are removed: 20 GiB, Fargate's default ephemeral storage.
-const MAX_STORE_BYTES: u64 = 20 << 30;
-/// What was used within a day is kept, however large the store is.
-const MIN_AGE: Duration = Duration::from_hours(24);
 
 #[cfg(test)]
 mod tests {

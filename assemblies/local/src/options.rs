@@ -1,7 +1,10 @@
 //! The options of a local run.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use registry::LoginSource;
 
 use crate::environment::EnvOverride;
 use crate::image::ImageChoice;
@@ -28,6 +31,8 @@ pub struct Options {
     pub image: Vec<ImageChoice>,
     /// Run every container from its image that is not replaced by another option.
     pub all_images: bool,
+    /// Logins for registries, before those of docker.
+    pub logins: Option<Arc<dyn LoginSource>>,
     /// Containers that do not start.
     pub skip: Vec<String>,
     /// Containers to replace with stubs.

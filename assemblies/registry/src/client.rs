@@ -1,13 +1,16 @@
 //! The client and its limits.
 
+use std::env;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, LoginSource};
 use crate::error::{Error, ErrorKind};
-use crate::proxy::ProxySettings;
+use crate::proxy::{InvalidProxy, ProxySettings};
 use crate::transport::Transport;
 
 /// A client for registries.
@@ -32,6 +35,25 @@ pub struct Limits {
     pub max_retries: u32,
     /// The maximum wait before a retry; a longer `Retry-After` ends the retries.
     pub max_retry_wait: Duration,
+}
+
+/// An error of creating a client from the environment.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Docker's `config.json` cannot be read.
+    #[error("cannot read `{}`: {source}; correct it, or log in again", file.display())]
+    Credentials {
+        /// The file.
+        file: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The proxy is invalid.
+    #[error(transparent)]
+    Proxy(#[from] InvalidProxy),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
 impl Default for Limits {
@@ -65,6 +87,22 @@ impl Client {
         })
     }
 
+    /// Creates a client with docker's logins and the proxy of the environment; `logins` has precedence over docker's.
+    pub fn from_environment(logins: Option<Arc<dyn LoginSource>>) -> Result<Self, SetupError> {
+        let mut credentials = Credentials::default();
+        // Without a home directory there are no logins of docker.
+        if let Some(file) = Credentials::user_file() {
+            let read = Credentials::read(&file);
+            credentials = read.map_err(|source| SetupError::Credentials { file, source })?;
+        }
+        if let Some(logins) = logins {
+            credentials = credentials.with_source(logins);
+        }
+
+        let proxy = ProxySettings::from_variables(|name| env::var(name).ok())?;
+        Ok(Self::with_proxy(credentials, Limits::default(), &proxy)?)
+    }
+
     /// Sends a request to an API beside a registry, such as that of Amazon ECR, once and within the limits.
     pub async fn send(
         &self,
@@ -75,12 +113,6 @@ impl Client {
         *answer.status_mut() = response.status;
         *answer.headers_mut() = response.headers;
         Ok(answer)
-    }
-
-    /// Returns the client with a login for a registry, which has precedence over its other credentials.
-    pub fn with_login(mut self, registry: &str, login: crate::Login) -> Self {
-        self.credentials = self.credentials.with_login(registry, login);
-        self
     }
 }
 

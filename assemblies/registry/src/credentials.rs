@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -23,10 +27,19 @@ pub struct Credentials {
     auths: BTreeMap<String, Auth>,
     cred_helpers: BTreeMap<String, String>,
     creds_store: Option<String>,
-    /// Logins from elsewhere, by registry; never in the file.
+    /// Where logins come from before those of docker; never in the file.
     #[serde(skip)]
-    logins: BTreeMap<String, Login>,
+    source: Option<Arc<dyn LoginSource>>,
 }
+
+/// Supplies logins that docker does not have, such as those from AWS credentials.
+pub trait LoginSource: std::fmt::Debug + Send + Sync {
+    /// Returns the login for a registry, which has just asked for one; `None` leaves it to docker's.
+    fn login<'s>(&'s self, registry: &'s str) -> LoginFuture<'s>;
+}
+
+/// The result of [`LoginSource::login`].
+pub type LoginFuture<'s> = Pin<Box<dyn Future<Output = Option<Login>> + Send + 's>>;
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
@@ -101,23 +114,34 @@ impl Credentials {
 
     /// Reads a `config.json`; a missing file has no credentials.
     pub fn read(path: &Path) -> std::io::Result<Self> {
-        match std::fs::read(path) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error),
+        let mut content = Vec::new();
+        let opened = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(error),
+        };
+
+        opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > MAX_FILE_BYTES {
+            return Err(std::io::Error::other("larger than 4 MiB"));
         }
+        Ok(serde_json::from_slice(&content)?)
     }
 
-    /// Returns the credentials with a login for a registry, which has precedence over the others.
-    pub fn with_login(mut self, registry: &str, login: Login) -> Self {
-        self.logins.insert(registry.to_owned(), login);
+    /// Returns the credentials with a source of logins, which has precedence over the others.
+    pub fn with_source(mut self, source: Arc<dyn LoginSource>) -> Self {
+        self.source = Some(source);
         self
     }
 
-    /// Returns the login for a registry: of its helper, of the default store, or in the file.
+    /// Returns the login for a registry: of the source, of its helper, of the default store, or in the file.
     pub(crate) async fn login(&self, reference: &Reference) -> Result<Option<Login>, ErrorKind> {
-        if let Some(login) = self.logins.get(reference.registry()) {
-            return Ok(Some(login.clone()));
+        if let Some(source) = &self.source
+            && let Some(login) = source.login(reference.registry()).await
+        {
+            return Ok(Some(login));
         }
 
         let names = config_keys(reference);
@@ -247,6 +271,7 @@ async fn ask_helper(helper: &str, registry: &str) -> std::io::Result<(ExitStatus
     Ok((child.wait().await?, stdout))
 }
 
+const MAX_FILE_BYTES: u64 = 4 << 20;
 const MAX_HELPER_OUTPUT: u64 = 64 * 1024;
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -35,6 +35,27 @@ pub enum ErrorKind {
     /// Plain http to a remote host.
     #[error("`{0}` is a remote host with plain http; use a registry with https")]
     PlainHttp(String),
+    /// The name of the host cannot be resolved.
+    #[error(
+        "cannot find the host `{host}` ({cause}); check the name of the registry, and that this machine resolves names"
+    )]
+    UnknownHost {
+        /// The host.
+        host: String,
+        /// The cause.
+        cause: String,
+    },
+    /// The TLS handshake failed.
+    #[error(
+        "no secure connection to `{host}`: {cause}; check the name of the registry and the clock, and name the certificate \
+         of a private authority with SSL_CERT_FILE"
+    )]
+    Tls {
+        /// The host.
+        host: String,
+        /// The cause.
+        cause: String,
+    },
     /// The connection closed during the exchange.
     #[error("the connection to `{host}` failed: {cause}; try again")]
     Interrupted {
@@ -131,8 +152,8 @@ pub enum ErrorKind {
         /// The host.
         host: String,
     },
-    /// The layout cannot be read, or is damaged.
-    #[error("{0}; build the image again")]
+    /// A layout or the store cannot be read or written, or is damaged.
+    #[error(transparent)]
     Layout(#[from] LayoutError),
     /// The layout cannot be pushed as one image.
     #[error("{reason} in the layout {}; build the image again", path.display())]
@@ -223,6 +244,31 @@ pub enum ErrorKind {
         "unsupported manifest `{0}`, which ECS cannot run; push the image again with a newer tool"
     )]
     UnsupportedManifest(String),
+    /// The manifest is not that of a container image.
+    #[error("`{0}` is not a container image; choose another repository or tag")]
+    NotAnImage(String),
+    /// The image is larger than the limits.
+    #[error(
+        "the image has {layers} layers with {bytes} bytes, more than fits a task (16 GiB, 256 layers); build a smaller one"
+    )]
+    ImageTooLarge {
+        /// The number of layers.
+        layers: usize,
+        /// Their compressed size.
+        bytes: u64,
+    },
+    /// The registry sent more or fewer bytes than the manifest says.
+    #[error(
+        "`{host}` sent another number of bytes for {digest} than its manifest states ({expected}); do not use this image, check the registry"
+    )]
+    SizeMismatch {
+        /// The host.
+        host: String,
+        /// The digest of the blob.
+        digest: Digest,
+        /// The size in the manifest.
+        expected: u64,
+    },
     /// A credential helper failed.
     #[error(
         "`docker-credential-{helper}` failed: {cause}; log in again, or correct docker's config.json"
@@ -240,6 +286,18 @@ fn format_message(message: Option<&str>) -> String {
 }
 
 impl ErrorKind {
+    /// Returns whether the cause is on this machine: an argument, a file or a login, and not the answer of a registry.
+    pub fn is_local(&self) -> bool {
+        matches!(
+            self,
+            Self::Reference(_)
+                | Self::PlainHttp(_)
+                | Self::Layout(_)
+                | Self::UnsupportedLayout { .. }
+                | Self::CredentialHelper { .. }
+        )
+    }
+
     /// Creates a [`Self::Denied`] with the command to log in.
     pub(crate) fn denied_error(reference: &Reference, user: Option<String>) -> Self {
         let host = reference.registry();

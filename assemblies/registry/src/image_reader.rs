@@ -1,28 +1,35 @@
 //! Reads images of any source: opens them, downloads their layers, unpacks them.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::client::{Client, Limits};
-use crate::credentials::Credentials;
+use crate::client::Client;
+use crate::credentials::LoginSource;
 use crate::digest::Digest;
 use crate::layout::{
-    Descriptor, FileList, ImageConfig, ImageManifest, Layout, LayoutError, OwnerMap, UnpackLimits,
-    import,
+    Descriptor, FileList, ImageConfig, ImageManifest, Layout, LayoutError, MAX_LAYERS, OwnerMap,
+    UnpackLimits, import,
 };
 use crate::manifest::Platform;
-use crate::proxy::ProxySettings;
-use crate::pull::{OnProgress, PullError, PullLimits, PullProgress, RemoteImage};
+use crate::pull::{OnProgress, PullLimits, PullProgress, RemoteImage};
 use crate::source::ImageSource;
-use crate::store::{Store, UnpackImageError, UnpackedImage};
+use crate::store::{Store, UnpackedImage};
+use crate::tempdir;
 
-/// Reads images from any source, through a store.
+mod error;
+
+pub use error::ReadImageError;
+
+/// Reads images from any source. Those of registries are kept in a store.
 #[derive(Debug)]
 pub struct ImageReader {
-    store: Store,
+    /// The project, if the store is that of the user.
+    project: PathBuf,
+    /// Opened for the first image that needs it: layouts are read where they are.
+    store: OnceLock<Store>,
+    logins: Option<Arc<dyn LoginSource>>,
     /// Created for the first registry, since reading certificates and logins takes milliseconds.
     client: OnceLock<Client>,
 }
@@ -38,71 +45,41 @@ pub struct OpenedImage {
     config: ImageConfig,
     layout: Layout,
     remote: Option<Box<RemoteImage>>,
-}
-
-/// An error of reading an image.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadImageError {
-    /// There is no such file or folder.
-    #[error("`{}` does not exist; check the path", .0.display())]
-    NoFile(PathBuf),
-    /// A layout has no image of this name.
-    #[error("{} has no image named `{name}`; {}", folder.display(), if names.is_empty() { "its images have no names".to_owned() } else { format!("it has {}", names.join(", ")) })]
-    NoName {
-        /// The layout.
-        folder: PathBuf,
-        /// The requested name.
-        name: String,
-        /// The names it has.
-        names: Vec<String>,
-    },
-    /// A layout has several images, and no name was given.
-    #[error("{} has several images; choose one with `oci:FOLDER:NAME`: {}", folder.display(), names.join(", "))]
-    SeveralImages {
-        /// The layout.
-        folder: PathBuf,
-        /// Their names.
-        names: Vec<String>,
-    },
-    /// An archive has several images.
-    #[error("{} has several images; save one alone, or unpack the archive and choose with `oci:FOLDER:NAME`: {}", archive.display(), names.join(", "))]
-    SeveralInArchive {
-        /// The archive.
-        archive: PathBuf,
-        /// Their names.
-        names: Vec<String>,
-    },
-    /// Reading or verifying a layout or an archive failed.
-    #[error(transparent)]
-    Layout(#[from] LayoutError),
-    /// The registry refused, or the download failed.
-    #[error("{error}{}", hint.as_deref().unwrap_or_default())]
-    Pull {
-        /// The error.
-        error: Box<PullError>,
-        /// What else the text may have meant.
-        hint: Option<String>,
-    },
-    /// A layer could not be unpacked or listed.
-    #[error(transparent)]
-    Unpack(#[from] UnpackImageError),
-    /// The logins or the certificates of this host could not be read.
-    #[error("{0}")]
-    Setup(String),
+    /// The blobs of an archive, where there is no store.
+    scratch: Option<Arc<tempdir::Folder>>,
 }
 
 impl ImageReader {
     /// Creates a reader over a store.
     pub fn new(store: Store) -> Self {
+        let reader = Self::for_user(store.root());
+        let _ = reader.store.set(store);
+        reader
+    }
+
+    /// Creates a reader over the store of this user, which is opened when it is needed; see [`Store::open_for_user`].
+    pub fn for_user(project: &Path) -> Self {
         Self {
-            store,
+            project: project.to_owned(),
+            store: OnceLock::new(),
+            logins: None,
             client: OnceLock::new(),
         }
     }
 
+    /// Returns the reader with a source of logins, which has precedence over docker's.
+    pub fn with_logins(mut self, logins: Option<Arc<dyn LoginSource>>) -> Self {
+        self.logins = logins;
+        self
+    }
+
     /// Returns the store.
-    pub fn store(&self) -> &Store {
-        &self.store
+    pub fn store(&self) -> Result<&Store, LayoutError> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let store = Store::open_for_user(&self.project)?;
+        Ok(self.store.get_or_init(|| store))
     }
 
     /// Reads manifest and configuration of an image for a platform; without one, of its first platform.
@@ -116,36 +93,30 @@ impl ImageReader {
             ImageSource::Layout { folder, name } => {
                 let (folder, name) = split_name(folder, name.as_deref());
                 let layout = Layout::open(existing(&folder)?)?;
-                open_layout(source, select(layout, name.as_deref())?, platform)
-            }
-            ImageSource::Path(path) if path.is_dir() => {
-                open_layout(source, select(Layout::open(path)?, None)?, platform)
+                open_layout(source, layout.choose(name.as_deref())?, platform)
             }
             ImageSource::Path(path) | ImageSource::Archive(path) => {
-                let layout = self.import(existing(path)?)?;
-                // The layout is the store, which is not what was given.
-                let layout = select(layout, None).map_err(|error| match error {
-                    ReadImageError::SeveralImages { names, .. } => {
-                        ReadImageError::SeveralInArchive {
-                            archive: path.clone(),
-                            names,
-                        }
-                    }
-                    error => error,
-                })?;
-                open_layout(source, layout, platform)
+                let (path, name) = split_name(path, None);
+                if path.is_dir() && matches!(source, ImageSource::Path(_)) {
+                    let layout = Layout::open(&path)?.choose(name.as_deref())?;
+                    return open_layout(source, layout, platform);
+                }
+                let (layout, scratch) = self.import(existing(&path)?)?;
+                let mut image = open_layout(source, layout.choose(name.as_deref())?, platform)?;
+                image.scratch = scratch;
+                Ok(image)
             }
         }
     }
 
     /// Downloads the layers that are missing. Layouts and archives have theirs already.
     ///
-    /// `report` is called every two seconds while bytes arrive.
+    /// `report` gets a line every two seconds while bytes arrive.
     pub async fn fetch_layers(
         &self,
         image: &OpenedImage,
         limits: PullLimits,
-        report: &dyn Fn(PullProgress),
+        report: &dyn Fn(&str),
     ) -> Result<(), ReadImageError> {
         let Some(remote) = &image.remote else {
             return Ok(());
@@ -156,7 +127,8 @@ impl ImageReader {
             let _ = sender.send(Some(progress));
         });
         let client = self.client()?;
-        let mut fetched = pin!(client.fetch_layers(remote, &self.store, limits, progress));
+        let store = self.store()?;
+        let mut fetched = pin!(client.fetch_layers(remote, store, limits, progress));
         let mut ticks = tokio::time::interval(REPORT_INTERVAL);
         // The first tick is immediate, when there is nothing to report.
         ticks.tick().await;
@@ -166,7 +138,9 @@ impl ImageReader {
                 outcome = &mut fetched => break outcome,
                 _ = ticks.tick() => {
                     let progress: Option<PullProgress> = *receiver.borrow();
-                    progress.into_iter().for_each(report);
+                    if let Some(progress) = progress {
+                        report(&format!("pulling {}: {progress}", image.source));
+                    }
                 }
             }
         };
@@ -189,7 +163,7 @@ impl ImageReader {
         let manifest = (&image.manifest_digest, &image.manifest);
         let limits = UnpackLimits::default();
         let unpacked = self
-            .store
+            .store()?
             .unpack(&image.layout, manifest, owners, limits, prepare);
         Ok(unpacked?)
     }
@@ -200,8 +174,8 @@ impl ImageReader {
         reference: &str,
         platform: Option<&Platform>,
     ) -> Result<OpenedImage, ReadImageError> {
-        let opened = self.client()?;
-        let opened = opened.open_image(reference, platform, &self.store).await;
+        let (client, store) = (self.client()?, self.store()?);
+        let opened = client.open_image(reference, platform, store).await;
         let remote = opened.map_err(|error| ReadImageError::Pull {
             error: Box::new(error),
             hint: Path::new(reference)
@@ -216,14 +190,29 @@ impl ImageReader {
             platforms: remote.platforms.clone(),
             manifest: remote.manifest.clone(),
             config: remote.config.clone(),
-            layout: self.store.layout(remote.descriptor.clone()),
+            layout: store.layout(remote.descriptor.clone()),
             remote: Some(Box::new(remote)),
+            scratch: None,
         })
     }
 
-    /// Extracts an archive and moves its blobs into the store.
-    fn import(&self, archive: &Path) -> Result<Layout, ReadImageError> {
-        let scratch = self.store.scratch()?;
+    /// Extracts an archive and moves its blobs into the store; without a store they stay in a temporary folder.
+    fn import(
+        &self,
+        archive: &Path,
+    ) -> Result<(Layout, Option<Arc<tempdir::Folder>>), ReadImageError> {
+        let Ok(store) = self.store() else {
+            let (path, scratch) = tempdir::Folder::new();
+            let scratch = scratch.map_err(|source| LayoutError::File {
+                action: "create",
+                path,
+                source,
+            })?;
+            let layout = import(archive, scratch.path())?;
+            return Ok((layout, Some(Arc::new(scratch))));
+        };
+
+        let scratch = store.scratch()?;
         let layout = import(archive, scratch.path())?;
         let blobs = scratch.path().join("blobs/sha256");
         let files = std::fs::read_dir(&blobs).map_err(|source| LayoutError::File {
@@ -231,28 +220,23 @@ impl ImageReader {
             path: blobs.clone(),
             source,
         })?;
-
         for entry in files.filter_map(Result::ok) {
             let name = entry.file_name().to_string_lossy().into_owned();
             // Everything else is a remnant of the extraction.
             if let Ok(digest) = format!("sha256:{name}").parse() {
-                self.store.adopt(&entry.path(), &digest)?;
+                store.adopt(&entry.path(), &digest, archive)?;
             }
         }
         let index = layout.index().clone();
-        Ok(Layout::with_index(self.store.root().to_owned(), index))
+        let layout = Layout::with_index(store.root().to_owned(), index);
+        Ok((layout.with_label(archive), None))
     }
 
     fn client(&self) -> Result<&Client, ReadImageError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let credentials = docker_credentials()?;
-        let proxy = ProxySettings::from_variables(|name| env::var(name).ok())
-            .map_err(|error| ReadImageError::Setup(error.to_string()))?;
-        let client = Client::with_proxy(credentials, Limits::default(), &proxy);
-        let client =
-            client.map_err(|error| ReadImageError::Setup(format!("cannot set up TLS: {error}")))?;
+        let client = Client::from_environment(self.logins.clone())?;
         Ok(self.client.get_or_init(|| client))
     }
 }
@@ -294,24 +278,15 @@ impl OpenedImage {
         layers.fold(0, |sum, layer| sum.saturating_add(layer.size))
     }
 
+    /// Returns the document of a kind that describes the image, such as its SBOM, from the layout of the image.
+    pub fn artifact(&self, artifact_type: &str) -> Result<Option<Vec<u8>>, LayoutError> {
+        let subject = self.manifest_digest.as_str();
+        self.layout.artifact(subject, artifact_type)
+    }
+
     /// Lists the files of the image, whose layers must be present.
     pub fn files(&self, limits: UnpackLimits) -> Result<FileList, ReadImageError> {
         Ok(FileList::read(&self.layout, &self.manifest, limits)?)
-    }
-}
-
-/// Returns the only image of a layout, or that with a name.
-fn select(layout: Layout, name: Option<&str>) -> Result<Layout, ReadImageError> {
-    let (folder, names) = (layout.folder().to_owned(), layout.names());
-    match name {
-        Some(name) => layout.select(name).ok_or_else(|| ReadImageError::NoName {
-            folder,
-            name: name.to_owned(),
-            names,
-        }),
-        // Entries without names are the platforms of one image, as docker buildx writes them.
-        None if names.len() > 1 => Err(ReadImageError::SeveralImages { folder, names }),
-        None => Ok(layout),
     }
 }
 
@@ -344,12 +319,16 @@ fn open_layout(
 
     let Some((descriptor, manifest, config)) = chosen else {
         return Err(LayoutError::NoPlatform {
-            path: layout.folder().to_owned(),
+            path: layout.label().to_owned(),
             platform: platform.map_or("any platform".to_owned(), ToString::to_string),
             available: platforms.iter().map(ToString::to_string).collect(),
         }
         .into());
     };
+    if manifest.layers.len() > MAX_LAYERS {
+        let (path, layers) = (layout.label().to_owned(), manifest.layers.len());
+        return Err(LayoutError::TooManyLayers { path, layers }.into());
+    }
     let manifest_digest = parse(&descriptor)?;
     let digest = match &layout.index().manifests[..] {
         [only] => parse(only)?,
@@ -365,6 +344,7 @@ fn open_layout(
         config,
         layout,
         remote: None,
+        scratch: None,
     })
 }
 
@@ -373,16 +353,16 @@ fn parse(descriptor: &Descriptor) -> Result<Digest, LayoutError> {
     digest.map_err(|_| LayoutError::Path(descriptor.digest.chars().take(100).collect()))
 }
 
-/// Moves to the name what podman puts there (`oci:FOLDER:localhost/web:1`), if there is no such folder.
-fn split_name(folder: &Path, name: Option<&str>) -> (PathBuf, Option<String>) {
+/// Splits `PATH:NAME`, if there is no such path but one of its start. A name can have colons too: `localhost/web:1`.
+pub fn split_name(path: &Path, name: Option<&str>) -> (PathBuf, Option<String>) {
     let name = name.map(str::to_owned);
-    let text = folder.to_string_lossy();
+    let text = path.to_string_lossy();
     match text.split_once(':') {
-        Some((shorter, start)) if !folder.exists() && Path::new(shorter).is_dir() => {
+        Some((shorter, start)) if !path.exists() && Path::new(shorter).exists() => {
             let rest = name.map_or(String::new(), |name| format!(":{name}"));
             (shorter.into(), Some(format!("{start}{rest}")))
         }
-        _ => (folder.to_owned(), name),
+        _ => (path.to_owned(), name),
     }
 }
 
@@ -395,28 +375,3 @@ fn existing(path: &Path) -> Result<&Path, ReadImageError> {
 }
 
 const REPORT_INTERVAL: Duration = Duration::from_secs(2);
-
-/// Reads docker's logins; without a home directory there are none.
-fn docker_credentials() -> Result<Credentials, ReadImageError> {
-    let Some(file) = Credentials::user_file() else {
-        return Ok(Credentials::default());
-    };
-
-    Credentials::read(&file).map_err(|error| {
-        let file = file.display();
-        ReadImageError::Setup(format!(
-            "cannot read {file}: {error}; correct it, or log in again"
-        ))
-    })
-}
-
-/// Returns the store that all projects of a user share: `$XDG_CACHE_HOME/assemble/images`, else `~/.cache/…`.
-pub(crate) fn user_store() -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        let path = PathBuf::from(env::var_os(name)?);
-        // A relative path must be ignored (XDG base directory specification 0.8).
-        path.is_absolute().then_some(path)
-    };
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    Some(cache?.join("assemble/images"))
-}

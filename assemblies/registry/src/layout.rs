@@ -41,6 +41,11 @@ use std::path::PathBuf;
 
 use crate::digest::Digest;
 
+/// Most layers of an image; Docker's limit is 127.
+pub const MAX_LAYERS: usize = 256;
+/// Most images of an archive.
+const MAX_IMAGES: usize = 256;
+
 /// An error of reading or writing an image layout.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
@@ -61,7 +66,7 @@ pub enum LayoutError {
     #[error("`{0}` is not a path inside an image")]
     Path(String),
     /// A document is not the JSON that the specification requires.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; build or save the image again", path.display())]
     Json {
         /// The document.
         path: PathBuf,
@@ -78,8 +83,47 @@ pub enum LayoutError {
     #[error("{} contains more than 16 GiB or 10,000 files", .0.display())]
     ArchiveTooLarge(PathBuf),
     /// An archive's manifest names a file that the archive does not contain.
-    #[error("the archive has no file `{0}`, which its manifest names")]
-    MissingFile(String),
+    #[error("{} has no file `{file}`, which its manifest names; save the image again", archive.display())]
+    MissingFile {
+        /// The archive.
+        archive: PathBuf,
+        /// The name in the manifest.
+        file: String,
+    },
+    /// A manifest names more layers than an image can have.
+    #[error("{} has an image with {layers} layers; the limit is {MAX_LAYERS}", path.display())]
+    TooManyLayers {
+        /// The layout or archive.
+        path: PathBuf,
+        /// The number of layers.
+        layers: usize,
+    },
+    /// An archive's manifest names more images than anyone saves together.
+    #[error("{} has {images} images; the limit is {MAX_IMAGES}", path.display())]
+    TooManyImages {
+        /// The archive.
+        path: PathBuf,
+        /// The number of images.
+        images: usize,
+    },
+    /// There is no image of this name.
+    #[error("{} has no image named `{name}`; {}", path.display(), if names.is_empty() { "its images have no names".to_owned() } else { format!("it has {}", names.join(", ")) })]
+    NoName {
+        /// The layout or archive.
+        path: PathBuf,
+        /// The requested name.
+        name: String,
+        /// The names it has.
+        names: Vec<String>,
+    },
+    /// There are several images, and no name was given.
+    #[error("{} has several images; append `:NAME` to choose one: {}", path.display(), names.join(", "))]
+    SeveralImages {
+        /// The layout or archive.
+        path: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
     /// The configuration of a base image does not name the layers of its manifest.
     #[error(
         "the configuration of the base image does not name the layers of its manifest; save the image again"
@@ -89,7 +133,7 @@ pub enum LayoutError {
     #[error("{} is larger than 4 MiB; it is not a document of an image", .0.display())]
     DocumentTooLarge(PathBuf),
     /// A blob that a manifest refers to is missing.
-    #[error("{} has no blob {digest}", path.display())]
+    #[error("{} has no blob {digest}; build or save the image again", path.display())]
     MissingBlob {
         /// The layout.
         path: PathBuf,
@@ -97,7 +141,7 @@ pub enum LayoutError {
         digest: Digest,
     },
     /// A blob's content does not match its digest or size.
-    #[error("the blob {digest} in {} was altered: its content has another digest or size", path.display())]
+    #[error("the blob {digest} in {} was altered: its content has another digest or size; build or save the image again", path.display())]
     AlteredBlob {
         /// The layout.
         path: PathBuf,

@@ -44,24 +44,30 @@ mod referrers;
 mod repository;
 mod resolve;
 mod session;
+mod size;
 mod source;
 mod store;
 mod tasks;
+mod tempdir;
 mod transport;
 
-pub use client::{Client, Limits};
-pub use credentials::{Credentials, Login};
+pub use client::{Client, Limits, SetupError};
+pub use credentials::{Credentials, Login, LoginFuture, LoginSource};
 pub use digest::{Digest, ParseDigestError};
 pub use ecr::EcrRegistry;
 pub use error::{Error, ErrorKind};
-pub use image_reader::{ImageReader, OpenedImage, ReadImageError};
+pub use image_reader::{ImageReader, OpenedImage, ReadImageError, split_name};
 pub use manifest::{Image, Platform};
 pub use proxy::{InvalidProxy, ProxySettings};
-pub use pull::{OnProgress, PullError, PullErrorKind, PullLimits, PullProgress, RemoteImage};
+pub use pull::{OnProgress, PullLimits, PullProgress, RemoteImage};
 pub use reference::{ParseReferenceError, Reference};
 pub use referrers::{AttachedArtifact, ReadArtifact};
+pub use size::format_bytes;
 pub use source::{ImageSource, ParseSourceError};
 pub use store::{Store, UnpackImageError, UnpackedImage};
+
+/// The folder of a project with the images that were built in it, a layout for each.
+pub const BUILT_IMAGES: &str = ".assemble/images";
 
 /// The example of the README, compiled by `cargo test`.
 #[cfg(doctest)]

@@ -11,6 +11,7 @@ mod documents;
 mod download;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,13 +20,15 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::client::Client;
 use crate::digest::Digest;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::layout::{
-    Descriptor, ImageConfig, ImageManifest, Index, Layout, LayoutError, PlatformFields, media_type,
+    Descriptor, ImageConfig, ImageManifest, Index, Layout, LayoutError, MAX_LAYERS, PlatformFields,
+    media_type,
 };
 use crate::manifest::Platform;
 use crate::reference::Reference;
 use crate::session::{Access, Session};
+use crate::size::format_bytes;
 use crate::store::Store;
 
 use documents::Documents;
@@ -48,20 +51,27 @@ impl Default for PullLimits {
     fn default() -> Self {
         Self {
             max_bytes: 16 << 30,
-            max_layers: 256,
+            max_layers: MAX_LAYERS,
             max_parallel: 3,
             blob_timeout: Duration::from_hours(1),
         }
     }
 }
 
-/// The progress of a pull, in bytes.
+/// The progress of a pull, in bytes; displayed as `1.20 MB of 2.40 MB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PullProgress {
     /// Bytes received, and those that were present.
     pub received: u64,
     /// The sum of all layers.
     pub total: u64,
+}
+
+impl fmt::Display for PullProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (received, total) = (format_bytes(self.received), format_bytes(self.total));
+        write!(f, "{received} of {total}")
+    }
 }
 
 /// Called after each received piece.
@@ -84,52 +94,6 @@ pub struct RemoteImage {
     pub config: ImageConfig,
 }
 
-/// An error of pulling an image.
-#[derive(Debug, thiserror::Error)]
-#[error("`{image}`: {kind}")]
-pub struct PullError {
-    /// The image reference.
-    pub image: String,
-    /// The kind of the error.
-    pub kind: PullErrorKind,
-}
-
-/// The kind of an error; each message ends with what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum PullErrorKind {
-    /// The registry refused, or its response is invalid.
-    #[error(transparent)]
-    Registry(#[from] ErrorKind),
-    /// The store could not be read or written.
-    #[error(transparent)]
-    Store(#[from] LayoutError),
-    /// The manifest is not that of a container image.
-    #[error("`{0}` is not a container image; choose another repository or tag")]
-    NotAnImage(String),
-    /// The image is larger than the limits.
-    #[error(
-        "the image has {layers} layers with {bytes} bytes, more than fits a task (16 GiB, 256 layers); build a smaller one"
-    )]
-    TooLarge {
-        /// The number of layers.
-        layers: usize,
-        /// Their compressed size.
-        bytes: u64,
-    },
-    /// The registry sent more or fewer bytes than the manifest says.
-    #[error(
-        "`{host}` sent another number of bytes for {digest} than its manifest states ({expected}); do not use this image, check the registry"
-    )]
-    SizeMismatch {
-        /// The host.
-        host: String,
-        /// The digest of the blob.
-        digest: Digest,
-        /// The size in the manifest.
-        expected: u64,
-    },
-}
-
 impl Client {
     /// Reads the manifest and configuration of an image for a platform. Documents with a known digest that are in the
     /// store are not requested; without a platform the first one is chosen.
@@ -138,12 +102,9 @@ impl Client {
         image: &str,
         platform: Option<&Platform>,
         store: &Store,
-    ) -> Result<RemoteImage, PullError> {
+    ) -> Result<RemoteImage, Error> {
         let opened = self.open_kind(image, platform, store).await;
-        opened.map_err(|kind| PullError {
-            image: image.to_owned(),
-            kind,
-        })
+        opened.map_err(|kind| kind.for_image(image))
     }
 
     async fn open_kind(
@@ -151,8 +112,8 @@ impl Client {
         image: &str,
         platform: Option<&Platform>,
         store: &Store,
-    ) -> Result<RemoteImage, PullErrorKind> {
-        let reference: Reference = image.parse().map_err(ErrorKind::from)?;
+    ) -> Result<RemoteImage, ErrorKind> {
+        let reference: Reference = image.parse()?;
         let documents = Documents {
             session: Session::new(self.clone(), reference.clone(), Access::Pull),
             store,
@@ -174,7 +135,7 @@ impl Client {
         let own = Platform::new(&own.os, &own.architecture);
         // An index may be wrong about its images; the configuration is what runs.
         if let Some(platform) = platform.filter(|platform| **platform != own) {
-            return Err(missing(platform, &[own]).into());
+            return Err(missing(platform, &[own]));
         }
         if platforms.is_empty() {
             platforms.push(own);
@@ -197,12 +158,9 @@ impl Client {
         store: &Store,
         limits: PullLimits,
         progress: OnProgress,
-    ) -> Result<Layout, PullError> {
+    ) -> Result<Layout, Error> {
         let fetched = self.fetch_kind(image, store, limits, progress).await;
-        fetched.map_err(|kind| PullError {
-            image: image.reference.to_string(),
-            kind,
-        })
+        fetched.map_err(|kind| kind.for_image(&image.reference.to_string()))
     }
 
     async fn fetch_kind(
@@ -211,13 +169,13 @@ impl Client {
         store: &Store,
         limits: PullLimits,
         progress: OnProgress,
-    ) -> Result<Layout, PullErrorKind> {
+    ) -> Result<Layout, ErrorKind> {
         let layers = &image.manifest.layers;
         let total = layers
             .iter()
             .fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
         if layers.len() > limits.max_layers || total > limits.max_bytes {
-            return Err(PullErrorKind::TooLarge {
+            return Err(ErrorKind::ImageTooLarge {
                 layers: layers.len(),
                 bytes: total,
             });
@@ -260,7 +218,7 @@ impl Client {
 }
 
 /// Waits for one download. Dropping the set cancels the others, which continue in the next pull.
-async fn join(tasks: &mut JoinSet<Result<(), PullErrorKind>>) -> Result<(), PullErrorKind> {
+async fn join(tasks: &mut JoinSet<Result<(), ErrorKind>>) -> Result<(), ErrorKind> {
     let Some(outcome) = tasks.join_next().await else {
         return Ok(());
     };
@@ -325,7 +283,7 @@ fn missing(platform: &Platform, available: &[Platform]) -> ErrorKind {
     }
 }
 
-fn parse_digest(text: &str) -> Result<Digest, PullErrorKind> {
+fn parse_digest(text: &str) -> Result<Digest, ErrorKind> {
     let digest = text.parse();
     digest.map_err(|_| LayoutError::Path(text.chars().take(100).collect()).into())
 }

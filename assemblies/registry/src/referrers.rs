@@ -175,15 +175,9 @@ impl Session {
         subject: &Digest,
     ) -> Result<Option<Value>, ErrorKind> {
         let tag = referrers_tag(subject);
-        let url = self.url(&format!("manifests/{tag}"));
-        let call = Call::new(Method::GET, url).with(ACCEPT, manifest::ACCEPT);
-        let response = self.call(&call).await?;
-        match response.status {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::FORBIDDEN => return Err(self.login_error().await),
-            _ => return Err(self.status(&response)),
-        }
+        let Some(response) = self.read_manifest(&tag).await? else {
+            return Ok(None);
+        };
 
         let index: Value = self.json(&response)?;
         if index["manifests"].is_array() {

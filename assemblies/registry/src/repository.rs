@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use http::header::ACCEPT;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -13,7 +12,6 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
-use crate::manifest;
 use crate::prune::StoredManifest;
 use crate::session::{Access, Session};
 use crate::tasks::join_all;
@@ -126,7 +124,7 @@ async fn read_all(
         let (session, slots) = (session.clone(), slots.clone());
         tasks.spawn(async move {
             let _slot = slots.acquire().await;
-            session.read_manifest(&name).await
+            session.stored_manifest(&name).await
         });
     }
 
@@ -160,17 +158,11 @@ impl Session {
         }
     }
 
-    /// Reads a manifest by tag or digest; `None` if it does not exist.
-    async fn read_manifest(&self, name: &str) -> Result<Option<StoredManifest>, ErrorKind> {
-        let url = self.url(&format!("manifests/{name}"));
-        let call = Call::new(Method::GET, url).with(ACCEPT, manifest::ACCEPT);
-        let response = self.call(&call).await?;
-        match response.status {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::FORBIDDEN => return Err(self.login_error().await),
-            _ => return Err(self.status(&response)),
-        }
+    /// Reads a manifest, and what it refers to; `None` if it does not exist.
+    async fn stored_manifest(&self, name: &str) -> Result<Option<StoredManifest>, ErrorKind> {
+        let Some(response) = self.read_manifest(name).await? else {
+            return Ok(None);
+        };
 
         let references: References = self.json(&response)?;
         let parse = |reference: &Reference| {

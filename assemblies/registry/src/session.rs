@@ -15,6 +15,7 @@ use crate::call::Call;
 use crate::client::{Client, Limits};
 use crate::digest::Digest;
 use crate::error::ErrorKind;
+use crate::manifest;
 use crate::reference::Reference;
 use crate::transport::{Body, Response};
 
@@ -99,6 +100,19 @@ impl Session {
         }
 
         Ok(response)
+    }
+
+    /// Reads a manifest by tag or digest; `None` if it does not exist.
+    pub(crate) async fn read_manifest(&self, name: &str) -> Result<Option<Response>, ErrorKind> {
+        let url = self.url(&format!("manifests/{name}"));
+        let call = Call::new(Method::GET, url).with(ACCEPT, manifest::ACCEPT);
+        let response = self.call(&call).await?;
+        match response.status {
+            StatusCode::OK => Ok(Some(response)),
+            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::FORBIDDEN => Err(self.login_error().await),
+            _ => Err(self.status(&response)),
+        }
     }
 
     /// Sends a request, logs in if the registry requires it, and sends it again.

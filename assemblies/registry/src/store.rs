@@ -10,18 +10,24 @@
 //!
 //! Everything gets its name by a rename, so an interrupted process leaves nothing half done under a final name.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::env;
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::digest::Digest;
 use crate::layout::{
     Descriptor, ImageManifest, Index, Layout, LayoutError, OwnerMap, UnpackError, UnpackLimits,
     Unpacker, remove_tree,
 };
+use crate::tempdir::Folder;
+
+mod clean;
+
+use clean::{MAX_STORE_BYTES, MIN_AGE};
 
 /// A store of images.
 #[derive(Clone, Debug)]
@@ -53,10 +59,25 @@ pub enum UnpackImageError {
 }
 
 impl Store {
-    /// Opens the store of this user. Without a home directory, as in some build systems, it is in the project.
+    /// Opens the store of this user, and removes what it has too much. Without a home directory, as in some build
+    /// systems, or if that cannot be written, the store is in the project.
     pub fn open_for_user(project: &Path) -> Result<Self, LayoutError> {
-        let folder = crate::image_reader::user_store();
-        Self::open(&folder.unwrap_or_else(|| project.join(".assemble/cache/images")))
+        let own = project.join(".assemble/cache/images");
+        let store = match user_folder() {
+            None => Self::open_writable(&own)?,
+            // The error of the user's folder is the one to solve.
+            Some(folder) => Self::open_writable(&folder)
+                .or_else(|error| Self::open_writable(&own).map_err(|_| error))?,
+        };
+        store.clean(MAX_STORE_BYTES, MIN_AGE);
+        Ok(store)
+    }
+
+    fn open_writable(root: &Path) -> Result<Self, LayoutError> {
+        let store = Self::open(root)?;
+        // The folders of an earlier run may exist on what is read-only now.
+        drop(store.scratch()?);
+        Ok(store)
     }
 
     /// Opens a store, and creates its folders, which only the caller may read, if they are missing.
@@ -118,12 +139,17 @@ impl Store {
         Ok(digest)
     }
 
-    /// Moves a file of another folder of the same file system into the store, if it has this digest.
-    pub(crate) fn adopt(&self, path: &Path, digest: &Digest) -> Result<(), LayoutError> {
+    /// Moves a file of an unpacked archive into the store, if it has this digest.
+    pub(crate) fn adopt(
+        &self,
+        path: &Path,
+        digest: &Digest,
+        archive: &Path,
+    ) -> Result<(), LayoutError> {
         let (found, size) = Digest::from_file(path).map_err(file("read", path))?;
         if found != *digest {
             return Err(LayoutError::AlteredBlob {
-                path: path.parent().unwrap_or(path).to_owned(),
+                path: archive.to_owned(),
                 digest: digest.clone(),
             });
         }
@@ -236,46 +262,10 @@ impl Store {
     }
 
     /// Creates an empty folder in the store, on the same file system as the blobs.
-    pub(crate) fn scratch(&self) -> Result<tempdir::Folder, LayoutError> {
+    pub(crate) fn scratch(&self) -> Result<Folder, LayoutError> {
         let folder = self.unique_partial(&Digest::from_content(b""));
         fs::create_dir(&folder).map_err(file("create", &folder))?;
-        Ok(tempdir::Folder(folder))
-    }
-
-    /// Removes what was not used for the longest time until the store has at most `max_bytes`.
-    ///
-    /// An unpacked image in use stays, and so does everything that was used within `min_age`. Returns the number of
-    /// bytes that were removed. What cannot be removed is left for the next call.
-    pub fn clean(&self, max_bytes: u64, min_age: Duration) -> u64 {
-        let mut items = self.items();
-        items.sort_by_key(|item| item.used);
-        let mut excess: u64 = items.iter().map(|item| item.bytes).sum();
-        excess = excess.saturating_sub(max_bytes);
-        let now = SystemTime::now();
-        let mut removed = 0;
-
-        for item in items {
-            // A clock that went backwards makes everything young.
-            let age = now.duration_since(item.used).unwrap_or_default();
-            if removed >= excess || age < min_age {
-                break;
-            }
-            if item.remove() {
-                removed += item.bytes;
-            }
-        }
-
-        removed
-    }
-
-    fn items(&self) -> Vec<Item> {
-        let files = ["blobs/sha256", "partial", "roots"]
-            .into_iter()
-            .filter_map(|folder| fs::read_dir(self.root.join(folder)).ok())
-            .flatten();
-        files
-            .filter_map(|entry| Item::new(&entry.ok()?.path()))
-            .collect()
+        Ok(Folder(folder))
     }
 }
 
@@ -283,51 +273,6 @@ impl UnpackedImage {
     /// Returns the folder with the files of the image.
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-}
-
-/// Something that can be removed from the store.
-struct Item {
-    path: PathBuf,
-    used: SystemTime,
-    bytes: u64,
-}
-
-impl Item {
-    fn new(path: &Path) -> Option<Self> {
-        let metadata = fs::symlink_metadata(path).ok()?;
-        // An unpacked image is represented by its lock file.
-        let bytes = match path.extension().and_then(|end| end.to_str()) {
-            Some("unpacking") => return None,
-            Some("lock") => fs::read_to_string(path).ok()?.trim().parse().ok()?,
-            _ if metadata.is_file() => metadata.len(),
-            _ => return None,
-        };
-
-        Some(Self {
-            path: path.to_owned(),
-            used: metadata.modified().ok()?,
-            bytes,
-        })
-    }
-
-    fn remove(&self) -> bool {
-        if self.path.extension().is_none_or(|end| end != "lock") {
-            return fs::remove_file(&self.path).is_ok();
-        }
-        let Ok(lock) = File::options().append(true).open(&self.path) else {
-            return false;
-        };
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return false,
-        }
-
-        // The lock file stays: a process that waits for it must not hold a lock that others cannot see.
-        let root = self.path.with_extension("");
-        let old = self.path.with_extension("old");
-        let renamed = remove_tree(&old).is_ok() && fs::rename(&root, &old).is_ok();
-        renamed && lock.set_len(0).is_ok() && remove_tree(&old).is_ok()
     }
 }
 
@@ -360,6 +305,17 @@ fn unpack_layers(
     Ok(bytes)
 }
 
+/// Returns the folder that all projects of a user share: `$XDG_CACHE_HOME/assemble/images`, else `~/.cache/…`.
+fn user_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(env::var_os(name)?);
+        // A relative path must be ignored (XDG base directory specification 0.8).
+        path.is_absolute().then_some(path)
+    };
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    Some(cache?.join("assemble/images"))
+}
+
 fn mark_used(path: &Path) {
     // Without the right to change the time, the blob is only removed earlier.
     if let Ok(file) = File::options().append(true).open(path) {
@@ -375,27 +331,5 @@ fn file<'p>(
         action,
         path: path.to_owned(),
         source,
-    }
-}
-
-/// A folder that is removed with its content.
-pub(crate) mod tempdir {
-    use std::path::{Path, PathBuf};
-
-    /// The folder.
-    #[derive(Debug)]
-    pub(crate) struct Folder(pub(super) PathBuf);
-
-    impl Folder {
-        /// Returns the path.
-        pub(crate) fn path(&self) -> &Path {
-            &self.0
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
     }
 }

@@ -164,10 +164,7 @@ impl Transport {
 
         response.map_err(|error| match root_cause(&error) {
             cause if cause.is::<NotLoopback>() => ErrorKind::PlainHttp(host.to_owned()),
-            cause if error.is_connect() => ErrorKind::Connect {
-                host: host.to_owned(),
-                source: io::Error::other(cause.to_string()),
-            },
+            cause if error.is_connect() => connect_error(host, cause),
             _ => interruption(host, &error),
         })
     }
@@ -249,6 +246,28 @@ fn host_of(uri: &Uri) -> String {
     authority.rsplit('@').next().unwrap_or_default().to_owned()
 }
 
+/// Creates the error of a connection that was not established.
+fn connect_error(host: &str, cause: &(dyn Error + 'static)) -> ErrorKind {
+    let (host, text) = (host.to_owned(), cause.to_string());
+    // The source of an I/O error is not the error in it, but the source of that.
+    let mut inner = cause;
+    while let Some(next) = inner.downcast_ref().and_then(io::Error::get_ref) {
+        inner = next;
+    }
+    if inner.is::<rustls::Error>() {
+        return ErrorKind::Tls { host, cause: text };
+    }
+    // The error of getaddrinfo has no kind of its own; the text is that of the standard library.
+    if text.starts_with("failed to lookup address information") {
+        return ErrorKind::UnknownHost { host, cause: text };
+    }
+
+    ErrorKind::Connect {
+        host,
+        source: io::Error::other(text),
+    }
+}
+
 /// Creates the error of a connection that closed during the exchange.
 pub(crate) fn interruption(host: &str, error: &(dyn Error + 'static)) -> ErrorKind {
     ErrorKind::Interrupted {
@@ -283,6 +302,18 @@ mod tests {
         let request = Request::get("http://192.0.2.1/v2/").body(Full::default());
         let error = transport.send(request.unwrap()).await.unwrap_err();
         assert!(matches!(error, ErrorKind::PlainHttp(_)), "{error}");
+    }
+
+    #[test]
+    fn distinguishes_the_causes_of_a_failed_connection() {
+        let invalid = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let tls = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, invalid));
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert!(matches!(connect_error("r", &tls), ErrorKind::Tls { .. }));
+        assert!(matches!(
+            connect_error("r", &refused),
+            ErrorKind::Connect { .. }
+        ));
     }
 
     #[tokio::test]

@@ -197,5 +197,184 @@ fn an_archive_of_something_else_is_refused() {
     let manifest = json!([{ "Config": "../../etc/passwd", "Layers": [] }]).to_string();
     pack(&archive, &[("manifest.json", manifest.into_bytes())]);
     let error = layout::import(&archive, &folder.path().join("out")).unwrap_err();
-    assert!(matches!(error, LayoutError::MissingFile(_)), "{error}");
+    assert!(matches!(error, LayoutError::MissingFile { .. }), "{error}");
+}
+
+/// Opens an image of an archive as the commands do, over a store beside it.
+fn open(folder: &Path, source: &str) -> Result<registry::OpenedImage, String> {
+    let store = registry::Store::open(&folder.join("store")).unwrap();
+    let reader = registry::ImageReader::new(store);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let source: registry::ImageSource = source.parse().unwrap();
+    let opened = runtime.block_on(reader.open(&source, None));
+    opened.map_err(|error| error.to_string())
+}
+
+/// Writes an archive of `docker save` with these entries in its manifest, whose commands are their configurations.
+fn save(folder: &Path, images: &[(&str, &[&str])]) -> PathBuf {
+    let mut files = vec![("layer.tar".to_owned(), plain_layer("a"))];
+    let mut manifest = Vec::new();
+    for (command, tags) in images {
+        let config = json!({
+            "architecture": "amd64", "os": "linux", "config": { "Cmd": [command] },
+            "rootfs": { "type": "layers", "diff_ids": [] },
+        });
+        files.push((format!("{command}.json"), config.to_string().into_bytes()));
+        let file = format!("{command}.json");
+        manifest.push(json!({ "Config": file, "RepoTags": tags, "Layers": ["layer.tar"] }));
+    }
+    files.push((
+        "manifest.json".to_owned(),
+        json!(manifest).to_string().into_bytes(),
+    ));
+
+    let archive = folder.join("saved.tar");
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.clone()))
+        .collect();
+    pack(&archive, &files);
+    archive
+}
+
+#[test]
+fn one_of_several_images_is_chosen_by_its_name() {
+    let folder = TempDir::new().unwrap();
+    let images: [(&str, &[&str]); 3] = [
+        ("web", &["localhost/web:1", "web:latest"]),
+        ("job", &["job:2"]),
+        ("other", &[]),
+    ];
+    let archive = save(folder.path(), &images);
+    let archive = archive.display();
+
+    for (name, command) in [
+        ("localhost/web:1", "web"),
+        ("web:latest", "web"),
+        ("job:2", "job"),
+        ("@2", "other"),
+    ] {
+        for source in [
+            format!("docker-archive:{archive}:{name}"),
+            format!("{archive}:{name}"),
+        ] {
+            let image = open(folder.path(), &source).unwrap();
+            assert_eq!(image.config().config.cmd, [command], "{source}");
+        }
+    }
+    for source in [format!("{archive}"), format!("{archive}:nginx:1")] {
+        let error = open(folder.path(), &source).unwrap_err();
+        let names = "localhost/web:1, web:latest, job:2, @2";
+        assert!(
+            error.contains(names) && error.contains("saved.tar"),
+            "{error}"
+        );
+    }
+
+    // Two names of one image leave nothing to choose.
+    save(folder.path(), &images[..1]);
+    let image = open(folder.path(), &archive.to_string()).unwrap();
+    assert_eq!(image.config().config.cmd, ["web"]);
+}
+
+#[test]
+fn the_number_of_images_and_layers_and_the_size_of_documents_are_limited() {
+    let folder = TempDir::new().unwrap();
+    let archive = folder.path().join("saved.tar");
+    let config = json!({ "architecture": "amd64", "os": "linux" }).to_string();
+    let image = |layers: usize| json!({ "Config": "c.json", "Layers": vec!["l.tar"; layers] });
+    let large = vec![b' '; (4 << 20) + 1];
+    for (manifest, config, expected) in [
+        (
+            json!([image(257)]),
+            config.clone().into_bytes(),
+            "257 layers",
+        ),
+        (
+            json!(vec![image(1); 257]),
+            config.into_bytes(),
+            "257 images",
+        ),
+        (
+            json!([image(1)]),
+            large.clone(),
+            "saved.tar/c.json is larger than 4 MiB",
+        ),
+        (json!([image(1)]), b"{".to_vec(), "saved.tar/c.json: EOF"),
+        (
+            json!({}),
+            Vec::new(),
+            "saved.tar/manifest.json: invalid type",
+        ),
+        (
+            json!([{ "Config": "absent.json", "Layers": [] }]),
+            Vec::new(),
+            "saved.tar has no file `absent.json`",
+        ),
+    ] {
+        let files = [
+            ("c.json", config),
+            ("l.tar", plain_layer("a")),
+            ("manifest.json", manifest.to_string().into_bytes()),
+        ];
+        pack(&archive, &files);
+        let error = open(folder.path(), archive.to_str().unwrap()).unwrap_err();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+
+    pack(&archive, &[("manifest.json", large)]);
+    let error = open(folder.path(), archive.to_str().unwrap()).unwrap_err();
+    assert!(
+        error.contains("saved.tar/manifest.json is larger"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_error_in_a_packed_layout_names_the_archive() {
+    let folder = TempDir::new().unwrap();
+    let archive = folder.path().join("layout.tar");
+    let marker = br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec();
+    for (index, expected) in [
+        ("{", "layout.tar/index.json: EOF"),
+        (
+            r#"{"schemaVersion":2,"manifests":[]}"#,
+            "layout.tar has no image",
+        ),
+    ] {
+        pack(
+            &archive,
+            &[("oci-layout", marker.clone()), ("index.json", index.into())],
+        );
+        let error = open(folder.path(), archive.to_str().unwrap()).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+        let error = layout::import(&archive, &folder.path().join("out"));
+        let error = error.map(|_| ()).map_err(|error| error.to_string());
+        assert!(!error.is_err_and(|error| error.contains("/out/")));
+        fs::remove_dir_all(folder.path().join("out")).unwrap();
+    }
+}
+
+#[test]
+fn a_named_pipe_is_refused_and_not_waited_for() {
+    let folder = TempDir::new().unwrap();
+    let pipe = folder.path().join("saved.tar");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let error = open(folder.path(), pipe.to_str().unwrap()).unwrap_err();
+    assert!(error.contains("not a regular file"), "{error}");
+
+    // Also as a file of a layout.
+    let layout = shop(folder.path());
+    fs::remove_file(layout.join("index.json")).unwrap();
+    fs::rename(&pipe, layout.join("index.json")).unwrap();
+    let error = open(folder.path(), layout.to_str().unwrap()).unwrap_err();
+    assert!(error.contains("not a regular file"), "{error}");
 }

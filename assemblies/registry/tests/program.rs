@@ -134,10 +134,11 @@ fn a_dynamic_program_is_refused_with_its_libraries() {
 
 #[test]
 fn other_files_are_refused() {
-    for content in [&b""[..], b"#!/bin/sh\n", b"\x7fELF"] {
-        let error = Program::read(content.to_vec()).unwrap_err();
-        assert!(matches!(error, ProgramError::NotElf(_)), "{error}");
-    }
+    let read = |content: &[u8]| Program::read(content.to_vec()).unwrap_err();
+    assert_eq!(read(b""), ProgramError::Empty);
+    let script = ProgramError::Script("/bin/sh".to_owned());
+    assert_eq!(read(b"#! /bin/sh\nexit\n"), script);
+    assert!(matches!(read(b"\x7fELF"), ProgramError::NotElf(_)));
 
     let folder = TempDir::new().unwrap();
     let object = compile(folder.path(), &["-c"]);

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use registry::layout::{Compression, ImageConfig, LayerBuilder, Owner};
 use registry::{
-    Client, Credentials, Digest, ErrorKind, Limits, Platform, PullErrorKind, PullLimits, Store,
-    layout,
+    Client, Credentials, Digest, ErrorKind, Limits, Platform, PullLimits, Store, layout,
 };
 use tempfile::TempDir;
 
@@ -175,7 +174,7 @@ fn store() -> (TempDir, Store) {
     (folder, store)
 }
 
-async fn pull(image: &str, store: &Store) -> Result<layout::Layout, PullErrorKind> {
+async fn pull(image: &str, store: &Store) -> Result<layout::Layout, ErrorKind> {
     pull_as("{}", image, store, PullLimits::default()).await
 }
 
@@ -184,7 +183,7 @@ async fn pull_as(
     image: &str,
     store: &Store,
     pull_limits: PullLimits,
-) -> Result<layout::Layout, PullErrorKind> {
+) -> Result<layout::Layout, ErrorKind> {
     let credentials: Credentials = serde_json::from_str(credentials).unwrap();
     let limits = Limits {
         request_timeout: Duration::from_secs(20),
@@ -343,10 +342,7 @@ async fn other_bytes_than_the_digest_says_are_refused_and_not_kept() {
     });
     let (_folder, store) = store();
     let error = pull(&server.image(), &store).await.unwrap_err();
-    let expected = matches!(
-        error,
-        PullErrorKind::Registry(ErrorKind::DigestMismatch { .. })
-    );
+    let expected = matches!(error, ErrorKind::DigestMismatch { .. });
     assert!(expected, "{error}");
     let path = |folder: &str| store.root().join(folder).join(sample.first().hex());
     assert!(!path("partial").exists() && !path("blobs/sha256").exists());
@@ -364,10 +360,7 @@ async fn more_bytes_than_the_manifest_says_are_refused() {
     });
     let (_folder, store) = store();
     let error = pull(&server.image(), &store).await.unwrap_err();
-    assert!(
-        matches!(error, PullErrorKind::SizeMismatch { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, ErrorKind::SizeMismatch { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -413,7 +406,7 @@ async fn a_token_that_expires_between_blobs_is_renewed() {
 
     let (_other, store) = self::store();
     let error = pull(&server.image(), &store).await.unwrap_err();
-    let denied = matches!(error, PullErrorKind::Registry(ErrorKind::Denied { .. }));
+    let denied = matches!(error, ErrorKind::Denied { .. });
     assert!(denied, "{error}");
 }
 
@@ -468,7 +461,7 @@ async fn an_image_beyond_the_limits_is_refused_before_the_first_layer() {
     for limits in [few_layers, few_bytes] {
         let error = pull_as("{}", &server.image(), &store, limits).await;
         let error = error.unwrap_err();
-        assert!(matches!(error, PullErrorKind::TooLarge { .. }), "{error}");
+        assert!(matches!(error, ErrorKind::ImageTooLarge { .. }), "{error}");
     }
     assert_eq!(server.requests(sample.first().hex()).len(), 0);
 }

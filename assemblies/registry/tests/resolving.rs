@@ -368,3 +368,16 @@ async fn reports_a_failed_connection() {
     let error = client.resolve(&image, &[amd64()]).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Connect { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn reports_a_name_that_cannot_be_resolved() {
+    let client = Client::new(Credentials::default(), limits()).unwrap();
+    // No resolver knows this name (RFC 6761, section 6.4).
+    let image = "registry.invalid/web:1";
+    let error = client.resolve(image, &[amd64()]).await.unwrap_err();
+    assert!(
+        matches!(error.kind, ErrorKind::UnknownHost { .. }),
+        "{error}"
+    );
+    assert!(!error.kind.is_local());
+}

@@ -7,6 +7,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -182,7 +183,7 @@ fn cleaning_removes_what_was_not_used_and_keeps_what_runs() {
         images.push((image.clone(), unpack(&reader, &image).unwrap()));
     }
 
-    let store = reader.store();
+    let store = reader.store().unwrap();
     let roots: Vec<_> = images
         .iter()
         .map(|(_, root)| root.folder().to_owned())
@@ -201,6 +202,21 @@ fn cleaning_removes_what_was_not_used_and_keeps_what_runs() {
             .unwrap()
             .is_some()
     );
+}
+
+#[test]
+fn cleaning_removes_what_a_killed_process_left_of_an_archive() {
+    let folder = TempDir::new().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let left = folder.path().join("partial/0-1-0");
+    std::fs::create_dir_all(left.join("blobs/sha256")).unwrap();
+    std::fs::write(left.join("blobs/sha256/layer"), [0; 3000]).unwrap();
+    std::fs::create_dir(folder.path().join("roots/unpacked")).unwrap();
+
+    assert_eq!(store.clean(0, Duration::from_hours(1)), 0);
+    assert_eq!(store.clean(0, Duration::ZERO), 3000);
+    assert!(!left.exists());
+    assert!(folder.path().join("roots/unpacked").exists());
 }
 
 #[test]
@@ -242,6 +258,28 @@ fn a_broken_configuration_or_index_is_named() {
         let error = open(&reader, &text).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn the_file_list_removes_names_that_are_not_text() {
+    let name = |bytes: &[u8]| {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.as_old_mut().name[..bytes.len()].copy_from_slice(bytes);
+        header.set_mode(0o644);
+        header.set_size(0);
+        header.set_cksum();
+        builder.append(&header, std::io::empty()).unwrap();
+        builder.into_inner().unwrap()
+    };
+    // The second name differs from the first only in bytes that are not UTF-8.
+    let layers = [name(b"a/\xff"), name(b"a/\xfe"), name(b"a/.wh.\xff")];
+    let files = list(&layers, UnpackLimits::default()).unwrap();
+    let names: Vec<_> = files
+        .iter()
+        .map(|(path, _)| path.as_os_str().to_owned())
+        .collect();
+    assert_eq!(names, [std::ffi::OsStr::from_bytes(b"a/\xfe")]);
 }
 
 fn archive(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {

@@ -7,10 +7,7 @@ use crate::project::Project;
 use crate::ui::Ui;
 
 mod build;
-#[cfg(feature = "aws")]
-mod ecr;
 mod inspect;
-mod logins;
 mod progress;
 mod prune;
 mod push;
@@ -46,6 +43,6 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         ImagesCommand::Push(arguments) => push::run(arguments, project, ui),
         ImagesCommand::Prune(arguments) => prune::run(arguments, project, ui),
         ImagesCommand::Inspect(arguments) => inspect::run(arguments, project, ui),
-        ImagesCommand::Sbom(arguments) => sbom::run(arguments, ui),
+        ImagesCommand::Sbom(arguments) => sbom::run(arguments, project, ui),
     }
 }

@@ -133,16 +133,20 @@ fn resolve(
     images: &BTreeMap<String, BTreeSet<Platform>>,
     ui: &Ui,
 ) -> Result<BTreeMap<String, LockedImage>, CliError> {
-    let client = registries::client()?;
+    let (client, _) = registries::client(ui)?;
     let outcomes = runtime::new()?.block_on(resolve_all(&client, images, ui));
     let (mut resolved, mut errors) = (BTreeMap::new(), Vec::new());
+    let mut is_local = true;
 
     for outcome in outcomes {
         match outcome {
             Ok((name, image)) => {
                 resolved.insert(name, lock_entry(&image));
             }
-            Err(error) => errors.push(format!("  {error}")),
+            Err(error) => {
+                is_local &= error.kind.is_local();
+                errors.push(format!("  {error}"));
+            }
         }
     }
 
@@ -153,10 +157,15 @@ fn resolve(
     errors.sort();
 
     let count = format_images(errors.len());
-    Err(CliError::Refused(format!(
+    let message = format!(
         "nothing was locked; cannot resolve {count}:\n{}",
         errors.join("\n")
-    )))
+    );
+    if is_local {
+        Err(CliError::Usage(message))
+    } else {
+        Err(CliError::Refused(message))
+    }
 }
 
 async fn resolve_all(

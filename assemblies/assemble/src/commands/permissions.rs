@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use ecs_client::{AwsVerb, Resources};
+use task_definition::{ImageReference, TaskDefinition};
 
 use super::remote::Target;
 use crate::arguments::ValueArguments;
@@ -40,6 +41,12 @@ enum Verb {
     Scale,
     Status,
     Why,
+    /// `images push` to Amazon ECR.
+    ImagesPush,
+    /// `images prune` with Amazon ECR.
+    ImagesPrune,
+    /// `lock` with Amazon ECR, and every verb that reads images.
+    Lock,
 }
 
 /// Prints the policy on stdout, and the reason of each permission on stderr.
@@ -57,6 +64,9 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         Verb::Scale => AwsVerb::Scale,
         Verb::Status => AwsVerb::Status,
         Verb::Why => AwsVerb::Why,
+        Verb::ImagesPush => AwsVerb::ImagesPush,
+        Verb::ImagesPrune => AwsVerb::ImagesPrune,
+        Verb::Lock => AwsVerb::Lock,
     };
     let resources = match &arguments.what {
         Some(what) => resources(&Target::read(what, &arguments.values, project)?),
@@ -98,5 +108,22 @@ fn resources(target: &Target) -> Resources {
         family: Some(definition.family.clone()),
         roles: Some(roles.into_iter().flatten().cloned().collect()),
         log_groups: Some(log_groups),
+        repositories: Some(repositories(definition)),
     }
+}
+
+/// Returns the repositories of Amazon ECR that the images of a definition are in, sorted.
+fn repositories(definition: &TaskDefinition) -> Vec<String> {
+    let images = definition.container_definitions.iter();
+    let names = images.filter_map(|container| {
+        let repository = ImageReference::parse(&container.image).repository();
+        let (host, name) = repository.split_once('/')?;
+        // `ACCOUNT.dkr.ecr.REGION.…`, or `ACCOUNT.dkr-ecr.REGION.…` with IPv6.
+        let is_ecr = host.contains(".dkr.ecr") || host.contains(".dkr-ecr");
+        is_ecr.then(|| name.to_owned())
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names.dedup();
+    names
 }

@@ -128,7 +128,13 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    fn to_options(&self) -> local::Options {
+    fn to_options(&self, ui: &Ui) -> local::Options {
+        // Without the feature, as without AWS support, the logins are those of docker.
+        #[cfg(feature = "lock")]
+        let logins = Some(crate::registries::logins(ui));
+        #[cfg(not(feature = "lock"))]
+        let (logins, _) = (None, ui);
+
         local::Options {
             role: Role::from_options(self.background.as_deref(), self.replica),
             what: self.what.clone(),
@@ -137,6 +143,7 @@ impl Arguments {
             program: self.program.clone(),
             image: self.image.clone(),
             all_images: self.images,
+            logins,
             skip: self.skip.clone(),
             stub: self.stub.clone(),
             fast_health: self.fast_health,
@@ -180,7 +187,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> u8 {
 }
 
 fn start(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
-    let (options, output) = (arguments.to_options(), Output::new(ui, arguments.json));
+    let (options, output) = (arguments.to_options(ui), Output::new(ui, arguments.json));
     let directory = local::Project::new(project.root().to_owned(), dev_token::issuer(project));
 
     // A background process and a replica start no further process of their kind.

@@ -23,6 +23,8 @@ const PROGRAM: &str = "/usr/bin/docker-registry";
 pub(crate) struct Debian {
     process: Child,
     pub(crate) address: String,
+    /// Its log, which has a line for each request.
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
     _folder: TempDir,
 }
 
@@ -75,11 +77,18 @@ impl Debian {
             Some(at[..end.unwrap_or(at.len())].to_owned())
         });
         // Drains stderr, so that the registry never blocks on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let written = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                written.lock().unwrap().push(line);
+            }
+        });
 
         Some(Self {
             process,
             address: address.unwrap(),
+            log,
             _folder: folder,
         })
     }

@@ -13,6 +13,9 @@ pub enum Inspection {
     Unread {
         /// Why, without the name of the image.
         unread: String,
+        /// What to do about it.
+        #[serde(default)]
+        advice: Option<String>,
     },
     /// The image was read.
     Read(Box<InspectedImage>),
@@ -44,6 +47,8 @@ pub struct InspectedImage {
     pub files: Option<ImageFiles>,
     /// Why the layers could not be read.
     pub unread_files: Option<String>,
+    /// What to do about it.
+    pub unread_files_advice: Option<String>,
 }
 
 /// The part of an image's files that rules use.

@@ -10,16 +10,17 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tar::{Archive, Entry, EntryType};
 
-use super::LayoutError;
 use super::config::ImageConfig;
 use super::descriptor::{Descriptor, ImageManifest, Index, media_type};
 use super::header_limit::{HeaderLimit, MAX_HEADER_BYTES, bytes_until_next};
 use super::image::to_json;
-use super::read::{Layout, parse, read_document};
+use super::read::{Layout, open_file, parse, read_document};
 use super::unpack::decompress;
 use super::write::{file, write_blob, write_index};
+use super::{LayoutError, MAX_IMAGES, MAX_LAYERS};
 use crate::digest::Digest;
 
 /// Most bytes that an archive may contain: those of an image that fits a task's default ephemeral storage.
@@ -43,20 +44,21 @@ pub fn import(archive: &Path, folder: &Path) -> Result<Layout, LayoutError> {
 
     if files.path("oci-layout").is_some() {
         files.move_into_layout(folder)?;
-    } else if let Some(manifest) = files.path("manifest.json") {
-        let text = read_document(manifest)?;
-        let images: Vec<SavedImage> = parse(manifest, &text)?;
+    } else if files.path("manifest.json").is_some() {
+        let (images, _) = files.document::<Vec<SavedImage>>("manifest.json")?;
         files.convert(&images, folder)?;
     } else {
         return Err(LayoutError::NotAnArchive(archive.to_owned()));
     }
 
     fs::remove_dir_all(&files.folder).map_err(file("remove", &files.folder))?;
-    Layout::open(folder)
+    Layout::open_as(folder, archive)
 }
 
 /// The files of an archive, extracted under numbers, so that their names never become paths.
 struct Files {
+    /// The archive, which errors name.
+    archive: PathBuf,
     folder: PathBuf,
     by_name: HashMap<String, PathBuf>,
     links: HashMap<String, String>,
@@ -72,12 +74,13 @@ impl Files {
         let extracted = folder.join("extracted");
         fs::create_dir_all(&extracted).map_err(file("create", &extracted))?;
         let mut files = Self {
+            archive: archive.to_owned(),
             folder: extracted,
             by_name: HashMap::new(),
             links: HashMap::new(),
         };
 
-        let input = File::open(archive).map_err(unreadable)?;
+        let input = open_file(archive).map_err(unreadable)?;
         let left = Cell::new(MAX_HEADER_BYTES);
         let mut tar = Archive::new(HeaderLimit {
             content: decompress(input).map_err(unreadable)?,
@@ -103,7 +106,7 @@ impl Files {
             let path = files.folder.join(count.to_string());
             count += 1;
 
-            files.add(&mut entry, name, path, &mut remaining, archive)?;
+            files.add(&mut entry, name, path, &mut remaining)?;
             if count > MAX_FILES {
                 return Err(LayoutError::ArchiveTooLarge(archive.to_owned()));
             }
@@ -119,20 +122,20 @@ impl Files {
         name: String,
         path: PathBuf,
         remaining: &mut u64,
-        archive: &Path,
     ) -> Result<(), LayoutError> {
         let unreadable = |source| LayoutError::File {
             action: "read",
-            path: archive.to_owned(),
+            path: self.archive.clone(),
             source,
         };
+        let too_large = || LayoutError::ArchiveTooLarge(self.archive.clone());
         match entry.header().entry_type() {
             EntryType::Regular => {
                 let mut output = File::create(&path).map_err(file("create", &path))?;
                 let copied = io::copy(&mut entry.take(*remaining + 1), &mut output);
                 *remaining = remaining
                     .checked_sub(copied.map_err(unreadable)?)
-                    .ok_or_else(|| LayoutError::ArchiveTooLarge(archive.to_owned()))?;
+                    .ok_or_else(too_large)?;
                 self.by_name.insert(name, path);
             }
             // podman saves a layer that occurs twice as a link to the first one.
@@ -141,7 +144,8 @@ impl Files {
                 let target = target.to_string_lossy().into_owned();
                 self.links.insert(name, target);
             }
-            _ => {}
+            // Skipped, which takes as long as writing it would.
+            _ => *remaining = remaining.checked_sub(entry.size()).ok_or_else(too_large)?,
         }
 
         Ok(())
@@ -175,42 +179,78 @@ impl Files {
         Ok(())
     }
 
-    /// Writes the images of Docker's format as a layout.
+    /// Writes the images of Docker's format as a layout, each under all its names.
     fn convert(&self, images: &[SavedImage], folder: &Path) -> Result<(), LayoutError> {
+        if images.len() > MAX_IMAGES {
+            let (path, images) = (self.archive.clone(), images.len());
+            return Err(LayoutError::TooManyImages { path, images });
+        }
         let blobs = folder.join("blobs/sha256");
         fs::create_dir_all(&blobs).map_err(file("create", &blobs))?;
-        let mut manifests = Vec::new();
+        let (mut manifests, mut known) = (Vec::new(), HashMap::new());
 
-        for image in images {
-            let config_path = self.require(&image.config)?;
-            let text = read_document(config_path)?;
-            let config: ImageConfig = parse(config_path, &text)?;
-            let layers = image
-                .layers
-                .iter()
-                .map(|name| self.layer(name, &blobs))
-                .collect::<Result<Vec<_>, _>>()?;
-
-            let config_blob = Descriptor::from_content(media_type::CONFIG, &text);
-            write_blob(&blobs, &config_blob, &text)?;
-            let manifest = to_json(&ImageManifest {
-                schema_version: 2,
-                media_type: Some(media_type::MANIFEST.to_owned()),
-                config: config_blob,
-                layers,
-                annotations: BTreeMap::new(),
-            });
-            let mut descriptor = Descriptor::from_content(media_type::MANIFEST, &manifest);
-            write_blob(&blobs, &descriptor, &manifest)?;
-            descriptor.platform = Some(config.platform());
-            if let Some(tag) = image.repo_tags.iter().flatten().next() {
-                let key = "org.opencontainers.image.ref.name".to_owned();
-                descriptor.annotations.insert(key, tag.clone());
+        for (number, image) in images.iter().enumerate() {
+            let descriptor = self.convert_image(image, &blobs, &mut known)?;
+            let mut names = image.repo_tags.clone().unwrap_or_default();
+            if names.is_empty() && images.len() > 1 {
+                // The name that skopeo has for an image without one: its place in the archive.
+                names.push(format!("@{number}"));
             }
-            manifests.push(descriptor);
+            let named = names.iter().map(|name| {
+                let mut descriptor = descriptor.clone();
+                descriptor.set_name(name);
+                descriptor
+            });
+            manifests.extend(named);
+            if names.is_empty() {
+                manifests.push(descriptor);
+            }
         }
 
         write_index(folder, &Index::new(manifests))
+    }
+
+    /// Writes the blobs of an image, and returns the descriptor of its manifest.
+    fn convert_image(
+        &self,
+        image: &SavedImage,
+        blobs: &Path,
+        known: &mut HashMap<String, Descriptor>,
+    ) -> Result<Descriptor, LayoutError> {
+        if image.layers.len() > MAX_LAYERS {
+            let (path, layers) = (self.archive.clone(), image.layers.len());
+            return Err(LayoutError::TooManyLayers { path, layers });
+        }
+        let (config, text) = self.document::<ImageConfig>(&image.config)?;
+        let mut layers = Vec::new();
+        for name in &image.layers {
+            // Once: images share layers, and a manifest can name a large file again and again.
+            if !known.contains_key(name) {
+                known.insert(name.clone(), self.layer(name, blobs)?);
+            }
+            layers.extend(known.get(name).cloned());
+        }
+
+        let config_blob = Descriptor::from_content(media_type::CONFIG, &text);
+        write_blob(blobs, &config_blob, &text)?;
+        let manifest = to_json(&ImageManifest {
+            schema_version: 2,
+            media_type: Some(media_type::MANIFEST.to_owned()),
+            config: config_blob,
+            layers,
+            annotations: BTreeMap::new(),
+        });
+        let mut descriptor = Descriptor::from_content(media_type::MANIFEST, &manifest);
+        write_blob(blobs, &descriptor, &manifest)?;
+        descriptor.platform = Some(config.platform());
+        Ok(descriptor)
+    }
+
+    /// Reads a file of the archive as JSON; errors name the archive and the file.
+    fn document<T: DeserializeOwned>(&self, name: &str) -> Result<(T, Vec<u8>), LayoutError> {
+        let label = self.archive.join(name);
+        let text = read_document(self.require(name)?, &label)?;
+        Ok((parse(&label, &text)?, text))
     }
 
     /// Copies a layer to its blob; layers of Docker's format are plain tar, or gzip.
@@ -239,7 +279,9 @@ impl Files {
     }
 
     fn require(&self, name: &str) -> Result<&Path, LayoutError> {
-        self.path(name)
-            .ok_or_else(|| LayoutError::MissingFile(name.to_owned()))
+        self.path(name).ok_or_else(|| LayoutError::MissingFile {
+            archive: self.archive.clone(),
+            file: name.to_owned(),
+        })
     }
 }

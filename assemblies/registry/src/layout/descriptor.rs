@@ -87,6 +87,22 @@ pub struct Index {
     pub manifests: Vec<Descriptor>,
 }
 
+impl Descriptor {
+    /// Returns the name of an image in the index of a layout.
+    pub fn name(&self) -> Option<&str> {
+        self.annotations.get(REF_NAME).map(String::as_str)
+    }
+
+    /// Sets the name of an image in the index of a layout.
+    pub(super) fn set_name(&mut self, name: &str) {
+        let key = REF_NAME.to_owned();
+        self.annotations.insert(key, name.to_owned());
+    }
+}
+
+/// The annotation with the name of an image (OCI image specification 1.1, annotations.md).
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
 impl Index {
     /// Returns an index of these manifests.
     pub fn new(manifests: Vec<Descriptor>) -> Self {

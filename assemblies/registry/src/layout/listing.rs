@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::ops::Bound::{Excluded, Unbounded};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use tar::{Archive, Entry, EntryType};
@@ -148,17 +150,15 @@ impl FileList {
                 .checked_sub(1)
                 .ok_or(UnpackError::TooManyEntries(limits.max_entries))?;
             let path = inside(&entry)?;
-            let name = path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned());
-            let name = name.unwrap_or_default();
+            // As bytes: a name need not be text.
+            let name = path.file_name().unwrap_or_default().as_bytes();
 
-            match name.strip_prefix(".wh.") {
-                Some(".wh..opq") => {
+            match name.strip_prefix(b".wh.") {
+                Some(b".wh..opq") => {
                     opaque.insert(path.parent().unwrap_or(Path::new("")).to_owned());
                 }
-                Some(name) if !name.starts_with(".wh.") => {
-                    hidden.insert(path.with_file_name(name));
+                Some(name) if !name.starts_with(b".wh.") => {
+                    hidden.insert(path.with_file_name(OsStr::from_bytes(name)));
                 }
                 Some(_) => {}
                 None => layer.add_entry(&mut entry, path, &self.entries)?,

@@ -1,5 +1,6 @@
 //! Reads a layout directory; every blob is verified before it is used.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use crate::digest::{Digest, Hasher};
 pub struct Layout {
     folder: PathBuf,
     index: Index,
+    /// What errors name: the folder, or the archive that was unpacked into it.
+    label: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -29,42 +32,78 @@ struct Marker {
 impl Layout {
     /// Opens a layout and reads its index.
     pub fn open(folder: &Path) -> Result<Self, LayoutError> {
-        let marker = fs::read(folder.join("oci-layout")).ok();
+        Self::open_as(folder, folder)
+    }
+
+    /// Opens a layout; errors name `label` instead of the folder.
+    pub(super) fn open_as(folder: &Path, label: &Path) -> Result<Self, LayoutError> {
+        let marker = read_document(&folder.join("oci-layout"), label).ok();
         let marker = marker.and_then(|text| serde_json::from_slice::<Marker>(&text).ok());
         if marker.is_none_or(|marker| marker.image_layout_version != "1.0.0") {
-            return Err(LayoutError::NotALayout(folder.to_owned()));
+            return Err(LayoutError::NotALayout(label.to_owned()));
         }
 
-        let path = folder.join("index.json");
-        let text = read_document(&path)?;
-        let index = parse(&path, &text)?;
+        let shown = label.join("index.json");
+        let text = read_document(&folder.join("index.json"), &shown)?;
+        let index = parse(&shown, &text)?;
         Ok(Self {
             folder: folder.to_owned(),
             index,
+            label: label.to_owned(),
         })
     }
 
     /// Returns a layout whose blobs are in a directory, and whose index is not.
     pub(crate) fn with_index(folder: PathBuf, index: Index) -> Self {
-        Self { folder, index }
+        Self {
+            label: folder.clone(),
+            folder,
+            index,
+        }
     }
 
-    /// Returns the layout with only the images of this name, or `None` if it has no such image.
-    pub fn select(mut self, name: &str) -> Option<Self> {
-        let key = "org.opencontainers.image.ref.name";
-        self.index
-            .manifests
-            .retain(|descriptor| descriptor.annotations.get(key).map(String::as_str) == Some(name));
-        (!self.index.manifests.is_empty()).then_some(self)
+    /// Returns the layout with what errors name instead of the folder.
+    pub(crate) fn with_label(mut self, label: &Path) -> Self {
+        label.clone_into(&mut self.label);
+        self
+    }
+
+    /// Returns the folder, or the archive that was unpacked into it.
+    pub(crate) fn label(&self) -> &Path {
+        &self.label
+    }
+
+    /// Returns the layout with only the image of this name; without a name, it must have one image.
+    pub fn choose(mut self, name: Option<&str>) -> Result<Self, LayoutError> {
+        let names = self.names();
+        let path = || self.label.clone();
+        if let Some(name) = name {
+            if !names.iter().any(|known| known == name) {
+                let (path, name) = (path(), name.to_owned());
+                return Err(LayoutError::NoName { path, name, names });
+            }
+            let is_wanted = |entry: &Descriptor| entry.name() == Some(name);
+            self.index.manifests.retain(is_wanted);
+            return Ok(self);
+        }
+
+        // One image can have several names. Entries without names are the platforms of one image, as docker buildx
+        // writes them.
+        let mut known = BTreeSet::new();
+        let manifests = &mut self.index.manifests;
+        manifests.retain(|entry| known.insert(entry.digest.clone()));
+        let images = manifests.iter().filter(|entry| entry.name().is_some());
+        if images.count() > 1 {
+            let path = self.label;
+            return Err(LayoutError::SeveralImages { path, names });
+        }
+        Ok(self)
     }
 
     /// Returns the names of the images.
     pub fn names(&self) -> Vec<String> {
-        let key = "org.opencontainers.image.ref.name";
-        let manifests = self.index.manifests.iter();
-        manifests
-            .filter_map(|descriptor| descriptor.annotations.get(key).cloned())
-            .collect()
+        let names = self.index.manifests.iter().filter_map(Descriptor::name);
+        names.map(str::to_owned).collect()
     }
 
     /// Returns the top-level index.
@@ -109,7 +148,7 @@ impl Layout {
         }
 
         Err(LayoutError::NoPlatform {
-            path: self.folder.clone(),
+            path: self.label.clone(),
             platform: platform.to_owned(),
             available,
         })
@@ -130,7 +169,7 @@ impl Layout {
         let mut reader = self.reader(descriptor)?;
         let mut content = Vec::new();
         let read = reader.read_to_end(&mut content);
-        read.map_err(file("read", &self.folder))?;
+        read.map_err(file("read", &self.label))?;
         reader.finish()?;
         Ok(content)
     }
@@ -144,10 +183,10 @@ impl Layout {
             .map_err(|_| LayoutError::Path(descriptor.digest.clone()))?;
         let path = self.folder.join("blobs/sha256").join(digest.hex());
 
-        let opened = File::open(&path).and_then(|blob| Ok((blob.metadata()?, blob)));
+        let opened = open_file(&path).and_then(|blob| Ok((blob.metadata()?, blob)));
         let Ok((metadata, blob)) = opened else {
             return Err(LayoutError::MissingBlob {
-                path: self.folder.clone(),
+                path: self.label.clone(),
                 digest,
             });
         };
@@ -157,11 +196,11 @@ impl Layout {
                 blob,
                 hasher: Hasher::default(),
                 digest,
-                folder: self.folder.clone(),
+                folder: self.label.clone(),
             });
         }
         Err(LayoutError::AlteredBlob {
-            path: self.folder.clone(),
+            path: self.label.clone(),
             digest,
         })
     }
@@ -177,11 +216,11 @@ impl Layout {
         match Digest::from_file(&path) {
             Ok((actual, size)) if actual == digest && size == descriptor.size => Ok(()),
             Ok(_) => Err(LayoutError::AlteredBlob {
-                path: self.folder.clone(),
+                path: self.label.clone(),
                 digest,
             }),
             Err(_) => Err(LayoutError::MissingBlob {
-                path: self.folder.clone(),
+                path: self.label.clone(),
                 digest,
             }),
         }
@@ -193,11 +232,11 @@ impl Layout {
         descriptor: &Descriptor,
     ) -> Result<T, LayoutError> {
         if descriptor.size > MAX_DOCUMENT_BYTES {
-            let path = self.folder.join(&descriptor.digest);
+            let path = self.label.join(&descriptor.digest);
             return Err(LayoutError::DocumentTooLarge(path));
         }
         let content = self.blob(descriptor)?;
-        parse(&self.folder.join(&descriptor.digest), &content)
+        parse(&self.label.join(&descriptor.digest), &content)
     }
 }
 
@@ -239,14 +278,23 @@ impl PlatformFields {
     }
 }
 
-/// Reads a document that is not addressed by digest, within the size limit.
-pub(super) fn read_document(path: &Path) -> Result<Vec<u8>, LayoutError> {
+/// Opens a regular file. Opening a named pipe would wait for its writer.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::other("not a regular file"))
+    }
+}
+
+/// Reads a document that is not addressed by digest, within the size limit; errors name `label`.
+pub(super) fn read_document(path: &Path, label: &Path) -> Result<Vec<u8>, LayoutError> {
     let mut text = Vec::new();
-    let opened = File::open(path).map_err(file("read", path))?;
+    let opened = open_file(path).map_err(file("read", label))?;
     let read = opened.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut text);
-    read.map_err(file("read", path))?;
+    read.map_err(file("read", label))?;
     if text.len() as u64 > MAX_DOCUMENT_BYTES {
-        return Err(LayoutError::DocumentTooLarge(path.to_owned()));
+        return Err(LayoutError::DocumentTooLarge(label.to_owned()));
     }
     Ok(text)
 }

@@ -44,10 +44,7 @@ pub fn write(folder: &Path, name: &str, images: &[Image]) -> Result<Descriptor, 
         descriptor
     };
 
-    top.annotations.insert(
-        "org.opencontainers.image.ref.name".to_owned(),
-        name.to_owned(),
-    );
+    top.set_name(name);
     write_index(folder, &Index::new(vec![top.clone()]))?;
     remove_others(&blobs, &kept)?;
 

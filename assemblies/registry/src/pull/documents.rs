@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{PullErrorKind, parse_digest};
+use super::parse_digest;
 use crate::digest::Digest;
 use crate::error::ErrorKind;
 use crate::layout::{Descriptor, ImageConfig, ImageManifest, media_type};
@@ -18,7 +18,7 @@ pub(super) struct Documents<'c> {
 
 impl Documents<'_> {
     /// Returns what the reference names: an index or a manifest.
-    pub(super) async fn top(&self) -> Result<(Digest, Vec<u8>), PullErrorKind> {
+    pub(super) async fn top(&self) -> Result<(Digest, Vec<u8>), ErrorKind> {
         let limit = self.session.limits().max_response_bytes;
         if let Some(digest) = self.session.reference().digest().cloned()
             && let Some(text) = self.store.read(&digest, limit)
@@ -38,7 +38,7 @@ impl Documents<'_> {
     pub(super) async fn manifest(
         &self,
         descriptor: &Descriptor,
-    ) -> Result<ImageManifest, PullErrorKind> {
+    ) -> Result<ImageManifest, ErrorKind> {
         let text = self.document("manifests", descriptor).await?;
         let manifest: serde_json::Value = self.parse(&text)?;
         let kind = manifest
@@ -47,24 +47,17 @@ impl Documents<'_> {
         // Helm charts, signatures and the like are stored in the same form with another kind of configuration.
         if !matches!(kind, Some(media_type::CONFIG | media_type::DOCKER_CONFIG)) {
             let kind = kind.or(manifest["mediaType"].as_str()).unwrap_or("unknown");
-            return Err(PullErrorKind::NotAnImage(kind.chars().take(100).collect()));
+            return Err(ErrorKind::NotAnImage(kind.chars().take(100).collect()));
         }
-        Ok(self.parse(&text)?)
+        self.parse(&text)
     }
 
-    pub(super) async fn config(
-        &self,
-        descriptor: &Descriptor,
-    ) -> Result<ImageConfig, PullErrorKind> {
+    pub(super) async fn config(&self, descriptor: &Descriptor) -> Result<ImageConfig, ErrorKind> {
         let text = self.document("blobs", descriptor).await?;
-        Ok(self.parse(&text)?)
+        self.parse(&text)
     }
 
-    async fn document(
-        &self,
-        kind: &str,
-        descriptor: &Descriptor,
-    ) -> Result<Vec<u8>, PullErrorKind> {
+    async fn document(&self, kind: &str, descriptor: &Descriptor) -> Result<Vec<u8>, ErrorKind> {
         let digest = parse_digest(&descriptor.digest)?;
         let limit = self.session.limits().max_response_bytes;
         if let Some(text) = self.store.read(&digest, limit) {
@@ -84,8 +77,7 @@ impl Documents<'_> {
                 host: self.session.host(),
                 expected: digest.to_string(),
                 actual,
-            }
-            .into());
+            });
         }
         self.store.write(&response.body)?;
         Ok(response.body.to_vec())

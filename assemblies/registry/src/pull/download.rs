@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::{Counter, PullErrorKind, PullLimits};
+use super::{Counter, PullLimits};
 use crate::digest::{Digest, Hasher};
 use crate::error::ErrorKind;
 use crate::layout::LayoutError;
@@ -30,7 +30,7 @@ pub(super) struct Download {
 }
 
 impl Download {
-    pub(super) async fn run(self) -> Result<(), PullErrorKind> {
+    pub(super) async fn run(self) -> Result<(), ErrorKind> {
         if self.store.has(&self.digest, self.size) {
             self.counter.add(self.size);
             return Ok(());
@@ -39,10 +39,10 @@ impl Download {
         let limit = self.limits.blob_timeout;
         let host = self.session.host();
         let result = timeout(limit, self.download()).await;
-        result.unwrap_or(Err(ErrorKind::Timeout { host, limit }.into()))
+        result.unwrap_or(Err(ErrorKind::Timeout { host, limit }))
     }
 
-    async fn download(&self) -> Result<(), PullErrorKind> {
+    async fn download(&self) -> Result<(), ErrorKind> {
         let mut partial = Partial::open(&self.store, &self.digest, self.size)?;
         self.counter.add(partial.length);
         let mut retries = 0;
@@ -57,13 +57,10 @@ impl Download {
                 retries = 0;
             }
 
-            let PullErrorKind::Registry(kind) = &error else {
-                return Err(error);
-            };
-            if !is_temporary(kind) {
+            if !is_temporary(&error) {
                 return Err(error);
             }
-            let Some(wait) = self.session.retry_wait(retries, requested_wait(kind)) else {
+            let Some(wait) = self.session.retry_wait(retries, requested_wait(&error)) else {
                 return Err(error);
             };
             retries += 1;
@@ -74,7 +71,7 @@ impl Download {
     }
 
     /// Receives bytes until the blob is complete or the connection ends.
-    async fn receive(&self, partial: &mut Partial) -> Result<(), PullErrorKind> {
+    async fn receive(&self, partial: &mut Partial) -> Result<(), ErrorKind> {
         let host = self.session.host();
         let response = self.session.open_blob(&self.digest, partial.length).await?;
         let status = response.status();
@@ -88,8 +85,7 @@ impl Download {
             return Err(ErrorKind::Interrupted {
                 host,
                 cause: "the registry cannot continue a download".to_owned(),
-            }
-            .into());
+            });
         }
 
         let mut body = response.into_body();
@@ -120,12 +116,11 @@ impl Download {
         Err(ErrorKind::Interrupted {
             host,
             cause: "the connection ended early".to_owned(),
-        }
-        .into())
+        })
     }
 
-    fn size_mismatch(&self, host: String) -> PullErrorKind {
-        PullErrorKind::SizeMismatch {
+    fn size_mismatch(&self, host: String) -> ErrorKind {
+        ErrorKind::SizeMismatch {
             host,
             digest: self.digest.clone(),
             expected: self.size,
@@ -133,7 +128,7 @@ impl Download {
     }
 
     /// Verifies the digest and moves the file to its place.
-    fn finish(&self, partial: Partial) -> Result<(), PullErrorKind> {
+    fn finish(&self, partial: Partial) -> Result<(), ErrorKind> {
         let actual = partial.hasher.clone().finish();
         if actual != self.digest {
             // A kept file would make every later attempt fail too.
@@ -142,8 +137,7 @@ impl Download {
                 host: self.session.host(),
                 expected: self.digest.to_string(),
                 actual,
-            }
-            .into());
+            });
         }
         let finished = self.store.finish_blob(Ok(()), &partial.path, &self.digest);
         // Another process may have finished the same file between its opening and its locking here.
@@ -164,7 +158,7 @@ struct Partial {
 
 impl Partial {
     /// Opens what an earlier download left, or an empty file.
-    fn open(store: &Store, digest: &Digest, size: u64) -> Result<Self, PullErrorKind> {
+    fn open(store: &Store, digest: &Digest, size: u64) -> Result<Self, ErrorKind> {
         let shared = store.partial(digest);
         let mut options = File::options();
         options.read(true).append(true).create(true);
@@ -197,7 +191,7 @@ impl Partial {
         Ok(partial)
     }
 
-    fn read_existing(&mut self) -> Result<(), PullErrorKind> {
+    fn read_existing(&mut self) -> Result<(), ErrorKind> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let count = self.file.read(&mut buffer);
@@ -210,7 +204,7 @@ impl Partial {
         }
     }
 
-    fn restart(&mut self) -> Result<(), PullErrorKind> {
+    fn restart(&mut self) -> Result<(), ErrorKind> {
         let cut = self.file.set_len(0);
         cut.map_err(|error| write_error(&self.path, error))?;
         self.length = 0;
@@ -218,7 +212,7 @@ impl Partial {
         Ok(())
     }
 
-    fn write(&mut self, data: &[u8]) -> Result<(), PullErrorKind> {
+    fn write(&mut self, data: &[u8]) -> Result<(), ErrorKind> {
         let written = self.file.write_all(data);
         written.map_err(|error| write_error(&self.path, error))?;
         self.hasher.update(data);
@@ -227,7 +221,7 @@ impl Partial {
     }
 }
 
-fn write_error(path: &std::path::Path, source: io::Error) -> PullErrorKind {
+fn write_error(path: &std::path::Path, source: io::Error) -> ErrorKind {
     LayoutError::File {
         action: "write",
         path: path.to_owned(),
@@ -243,7 +237,8 @@ fn is_temporary(kind: &ErrorKind) -> bool {
         ErrorKind::RateLimited { .. }
         | ErrorKind::Interrupted { .. }
         | ErrorKind::Timeout { .. }
-        | ErrorKind::Connect { .. } => true,
+        | ErrorKind::Connect { .. }
+        | ErrorKind::UnknownHost { .. } => true,
         _ => false,
     }
 }

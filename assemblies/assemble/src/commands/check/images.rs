@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use ecs_rules::{FolderOwner, ImageFacts, ImageFiles, InspectedImage, Inspection, platform_of};
 use registry::layout::{FileEntry, FileKind, FileList, UnpackLimits};
-use registry::{ImageSource, OpenedImage, Platform};
+use registry::{BUILT_IMAGES, ImageSource, OpenedImage, Platform};
 use task_definition::{ContainerDefinition, ImageReference, TaskDefinition};
 
 use crate::error::CliError;
 use crate::images::Images;
 use crate::project::Project;
 use crate::ui::Ui;
+
+mod advice;
 
 /// Arguments for reading images.
 #[derive(Debug, clap::Args)]
@@ -49,7 +51,7 @@ impl<'a> ImageInspector<'a> {
         if !arguments.images {
             return Ok(None);
         }
-        let default = || project.root().join(".assemble/images");
+        let default = || project.root().join(BUILT_IMAGES);
         Ok(Some(Self {
             arguments,
             layouts: arguments.images_from.clone().unwrap_or_else(default),
@@ -91,7 +93,10 @@ impl<'a> ImageInspector<'a> {
             }
             let inspection = match self.source(container) {
                 Ok(source) => self.inspect(&source, &platform),
-                Err(unread) => Inspection::Unread { unread },
+                Err(unread) => Inspection::Unread {
+                    unread,
+                    advice: Some("correct the image reference".to_owned()),
+                },
             };
             facts.insert_inspection(Some(&container.name), container.image.clone(), inspection);
         }
@@ -128,6 +133,7 @@ impl<'a> ImageInspector<'a> {
             Err(error) => {
                 return Inspection::Unread {
                     unread: error.to_string(),
+                    advice: Some(advice::for_error(&error).to_owned()),
                 };
             }
         };
@@ -139,7 +145,10 @@ impl<'a> ImageInspector<'a> {
         let mut inspected = describe(&image);
         match files {
             Ok(files) => inspected.files = Some(summarize(&files)),
-            Err(why) => inspected.unread_files = Some(why.to_string()),
+            Err(error) => {
+                inspected.unread_files = Some(error.to_string());
+                inspected.unread_files_advice = Some(advice::for_error(&error).to_owned());
+            }
         }
         Inspection::Read(Box::new(inspected))
     }
@@ -169,6 +178,7 @@ fn describe(image: &OpenedImage) -> InspectedImage {
         volumes: config.volumes.keys().cloned().collect(),
         files: None,
         unread_files: None,
+        unread_files_advice: None,
     }
 }
 

@@ -16,11 +16,17 @@ use crate::ui::Ui;
 pub(super) struct Reporter<'a> {
     service: &'a ServiceName,
     ui: &'a Ui,
+    /// The cause of the last retry, which is printed once.
+    last_retry: String,
 }
 
 impl<'a> Reporter<'a> {
     pub(super) fn new(service: &'a ServiceName, ui: &'a Ui) -> Self {
-        Self { service, ui }
+        Self {
+            service,
+            ui,
+            last_retry: String::new(),
+        }
     }
 
     pub(super) fn print(&mut self, event: DeployEvent<'_>) {
@@ -51,7 +57,11 @@ impl<'a> Reporter<'a> {
                 self.ui.message(failed_task(task).trim_end());
                 return;
             }
-            DeployEvent::Retry { reason } => format!("  {reason}; trying again"),
+            DeployEvent::Retry { reason } if reason == self.last_retry => return,
+            DeployEvent::Retry { reason } => {
+                reason.clone_into(&mut self.last_retry);
+                format!("  {reason}; trying again")
+            }
             DeployEvent::NoDetails { reason } => format!("  cannot read more: {reason}"),
             _ => return,
         };

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use registry::BUILT_IMAGES;
 use registry::layout::Compression;
 
 use self::binary::BinaryArguments;
@@ -28,6 +29,7 @@ mod binary;
 mod certificates;
 mod compile;
 mod components;
+mod existing;
 mod facts;
 mod git;
 mod licenses;
@@ -60,7 +62,7 @@ pub(crate) struct Arguments {
     /// Compression of the layers; gzip is for registries that do not know zstd.
     #[arg(long, value_name = "NAME", value_enum, default_value = "zstd")]
     compression: CompressionName,
-    /// Directory of the images [default: `.assemble/images`].
+    /// Directory of the images [default: `.assemble/images`]. What `images build` did not write there is not replaced.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Add a label, or replace a derived one.
@@ -93,7 +95,7 @@ impl Settings {
     fn new(arguments: &Arguments, project: &Project) -> Result<Self, CliError> {
         let folder = arguments.output.clone();
         Ok(Self {
-            folder: folder.unwrap_or_else(|| project.root().join(".assemble/images")),
+            folder: folder.unwrap_or_else(|| project.root().join(BUILT_IMAGES)),
             compression: match arguments.compression {
                 CompressionName::Zstd => Compression::Zstd,
                 CompressionName::Gzip => Compression::Gzip,

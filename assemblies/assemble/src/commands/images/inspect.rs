@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
-use registry::{ImageSource, OpenedImage, Platform, ReadImageError};
+use registry::{ImageSource, OpenedImage, Platform, format_bytes};
 use serde_json::{Value, json};
 
 use crate::error::CliError;
-use crate::images::{Images, format_bytes};
+use crate::images::Images;
 use crate::project::Project;
 use crate::ui::Ui;
 
@@ -37,11 +37,7 @@ enum Format {
 /// Prints the image. Layers are not downloaded.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let images = Images::new(project, ui)?;
-    let image = images.open(&arguments.source, arguments.platform.as_ref());
-    let image = image.map_err(|error| match error {
-        ReadImageError::Pull { .. } => CliError::Refused(error.to_string()),
-        _ => CliError::Usage(error.to_string()),
-    })?;
+    let image = images.open(&arguments.source, arguments.platform.as_ref())?;
 
     ui.data(&match arguments.format {
         Format::Text => text(&image),

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use registry::format_bytes;
 use registry::push::Progress;
 
 use crate::ui::{STATUS_LINE, Ui};
@@ -39,7 +40,7 @@ pub(super) async fn watch<T>(
     }
 }
 
-/// Formats `web  [#####     ]  1.2 of 2.4 MB  0.6 MB/s`.
+/// Formats `web  [#####     ]  1.20 MB of 2.40 MB  600.0 kB/s`.
 fn format_line(name: &str, done: u64, total: u64, elapsed: Duration) -> String {
     // 0 of 0 bytes before the size is known.
     let filled = (done * BAR_WIDTH as u64).checked_div(total).unwrap_or(0) as usize;
@@ -51,16 +52,6 @@ fn format_line(name: &str, done: u64, total: u64, elapsed: Duration) -> String {
         format_bytes(total),
         format_bytes(rate as u64)
     )
-}
-
-/// Formats a number of bytes: `1.2 MB`, with decimal prefixes as registries show them.
-pub(super) fn format_bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
 }
 
 const REDRAW: Duration = Duration::from_millis(100);
@@ -78,7 +69,7 @@ mod tests {
         let middle = format_line("web", 1_200_000, 2_400_000, second * 2);
         assert_eq!(
             middle,
-            "web  [############            ]  1.2 MB of 2.4 MB  600.0 kB/s"
+            "web  [############            ]  1.20 MB of 2.40 MB  600.0 kB/s"
         );
         assert!(format_line("web", 5, 5, second).contains(&"#".repeat(BAR_WIDTH)));
     }

@@ -10,12 +10,11 @@ use registry::prune::{Keep, StoredManifest, select};
 use registry::{Client, Digest, Reference};
 use task_definition::ImageReference;
 
-use super::logins::{self, Apis};
 use super::targets::{Target, TargetArguments};
 use crate::commands::lock::format_images;
 use crate::error::CliError;
 use crate::project::Project;
-use crate::registries;
+use crate::registries::{self, Apis};
 use crate::runtime;
 use crate::ui::Ui;
 
@@ -59,9 +58,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         if !arguments.no_ecs {
             in_use.extend(images_of_ecs(arguments.keep).await?);
         }
-        // Boxed: the AWS configuration makes the future larger than 16 kB.
-        let login = Box::pin(logins::log_in(registries::client()?, &targets, ui));
-        let (client, apis) = login.await?;
+        let (client, apis) = registries::client(ui)?;
 
         let mut selections = Vec::new();
         for target in &targets {
@@ -159,11 +156,10 @@ async fn select_images(
     client: &Client,
     apis: &Apis,
 ) -> Result<Selection, CliError> {
-    let reference = logins::reference(target)?;
+    let reference = target.reference()?;
     let repository = format!("{}/{}", reference.registry(), reference.repository());
     let untagged = apis.list(&reference).await?;
-    let manifests = client.manifests(&repository, &untagged).await;
-    let manifests = manifests.map_err(|error| CliError::Refused(error.to_string()))?;
+    let manifests = client.manifests(&repository, &untagged).await?;
     let digests = select(&manifests, &keep(&reference, in_use));
 
     Ok(Selection {
@@ -248,8 +244,7 @@ async fn delete(selection: &Selection, client: &Client, apis: &Apis) -> Result<(
     }
 
     for digest in digests {
-        let outcome = client.delete_manifest(repository, digest).await;
-        outcome.map_err(|error| CliError::Refused(error.to_string()))?;
+        client.delete_manifest(repository, digest).await?;
     }
     Ok(())
 }

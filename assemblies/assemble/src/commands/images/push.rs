@@ -1,6 +1,7 @@
 //! `assemble images push`: uploads built images, and locks their digests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,11 +10,10 @@ use assembly::lock::LockedImage;
 use clap::{Args, ValueEnum};
 use registry::layout::Layout;
 use registry::push::{ExistingTag, Progress, PushOptions, PushedImage};
-use registry::{Client, Digest};
+use registry::{Client, Digest, format_bytes};
 use serde_json::json;
 
-use super::logins;
-use super::progress::{format_bytes, watch};
+use super::progress::watch;
 use super::targets::{Target, TargetArguments};
 use crate::arguments::ValueArguments;
 use crate::commands::lock::{self, format_images};
@@ -58,6 +58,29 @@ enum Format {
 /// A pushed image, with its target.
 type Pushed = (Target, PushedImage);
 
+/// An image that could not be pushed, or its SBOM.
+#[derive(Debug)]
+struct Failure {
+    message: String,
+    /// Whether the cause is on this machine, such as a damaged layout.
+    is_local: bool,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  {}", self.message)
+    }
+}
+
+impl From<registry::Error> for Failure {
+    fn from(error: registry::Error) -> Self {
+        Self {
+            message: error.to_string(),
+            is_local: error.kind.is_local(),
+        }
+    }
+}
+
 /// Pushes every image before it fails, and locks those that were pushed.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let values = arguments.targets.values();
@@ -92,17 +115,21 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         return Ok(0);
     }
     let count = format_images(failures.len());
-    Err(CliError::Refused(format!(
-        "cannot push {count}:\n{}",
-        failures.join("\n")
-    )))
+    let lines: Vec<String> = failures.iter().map(Failure::to_string).collect();
+    let message = format!("cannot push {count}:\n{}", lines.join("\n"));
+    // What a registry refuses counts more than a damaged layout: building again does not help against it.
+    if failures.iter().all(|failure| failure.is_local) {
+        Err(CliError::Usage(message))
+    } else {
+        Err(CliError::Refused(message))
+    }
 }
 
 /// Opens the layouts of all images. All errors are reported together.
 fn open_layouts(targets: Vec<Target>, folder: &Path) -> Result<Vec<(Target, Layout)>, CliError> {
     let (mut images, mut failures) = (Vec::new(), Vec::new());
     for target in targets {
-        logins::reference(&target)?;
+        target.reference()?;
         let path: PathBuf = folder.join(&target.name);
         let name = &target.name;
         if !path.is_dir() {
@@ -130,14 +157,12 @@ async fn push_all(
     arguments: &Arguments,
     images: &[(Target, Layout)],
     ui: &Ui,
-) -> Result<(Vec<Pushed>, Vec<String>), CliError> {
-    // One login for each registry, before the first upload.
-    let targets: Vec<Target> = images.iter().map(|(target, _)| target.clone()).collect();
-    // Boxed: the AWS configuration makes the future larger than 16 kB.
-    let login = Box::pin(logins::log_in(registries::client()?, &targets, ui));
-    let (client, apis) = login.await?;
+) -> Result<(Vec<Pushed>, Vec<Failure>), CliError> {
+    let (client, apis) = registries::client(ui)?;
     if arguments.create_repositories {
-        apis.create_repositories(&targets, ui).await?;
+        let references = images.iter().map(|(target, _)| target.reference());
+        let references = references.collect::<Result<Vec<_>, _>>()?;
+        apis.create_repositories(&references).await?;
     }
 
     let (mut pushed, mut failures) = (Vec::new(), Vec::new());
@@ -145,7 +170,7 @@ async fn push_all(
     let mut known: BTreeMap<String, BTreeMap<Digest, String>> = BTreeMap::new();
 
     for (target, layout) in images {
-        let reference = logins::reference(target)?;
+        let reference = target.reference()?;
         let mounts = known.entry(reference.registry().to_owned()).or_default();
         let options = PushOptions {
             existing_tag: if arguments.move_tag {
@@ -161,7 +186,7 @@ async fn push_all(
         let image = match watch(push, &progress, &target.name, ui).await {
             Ok(image) => image,
             Err(error) => {
-                failures.push(format!("  {error}"));
+                failures.push(error.into());
                 continue;
             }
         };
@@ -189,12 +214,13 @@ async fn push_sbom(
     layout: &Layout,
     target: &Target,
     ui: &Ui,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let outcome = client.push_referrers(layout, &target.image).await;
-    let pushed = outcome.map_err(|error| {
-        format!(
-            "  the SBOM of {error}; the image itself is pushed, and --no-sbom leaves the SBOM out"
-        )
+    let pushed = outcome.map_err(|error| Failure {
+        message: format!(
+            "the SBOM of {error}; the image itself is pushed, and --no-sbom leaves the SBOM out"
+        ),
+        is_local: error.kind.is_local(),
     })?;
 
     let name = &target.name;

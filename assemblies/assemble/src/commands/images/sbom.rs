@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use registry::layout::{Descriptor, Layout, media_type};
+use registry::layout::media_type;
 use registry::{ImageSource, Platform, ReadArtifact};
 use serde::Deserialize;
 
 use super::inspect::{parse_platform, printable};
-use super::logins;
-use super::targets::Target;
 use crate::error::CliError;
+use crate::images::Images;
+use crate::project::Project;
 use crate::registries;
 use crate::runtime;
 use crate::ui::Ui;
@@ -19,7 +19,7 @@ use crate::ui::Ui;
 /// Arguments of `images sbom`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Image reference, oci:FOLDER[:NAME], or a folder as ./PATH.
+    /// Image reference, oci:FOLDER[:NAME], or a folder or archive as ./PATH.
     #[arg(value_name = "SOURCE")]
     source: ImageSource,
     /// Platform of the image [default: the first one].
@@ -40,17 +40,11 @@ enum Format {
 }
 
 /// Prints the SBOM.
-pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
+pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let platform = arguments.platform.as_ref();
     let sbom = match &arguments.source {
         ImageSource::Registry(reference) => from_registry(reference, platform, ui)?,
-        ImageSource::Layout { folder, name } => from_layout(folder, name.as_deref(), platform)?,
-        ImageSource::Path(path) if path.is_dir() => from_layout(path, None, platform)?,
-        source => {
-            return Err(CliError::Usage(format!(
-                "`{source}` is not a folder; an SBOM is in the layout that `assemble images build` writes, or in a registry"
-            )));
-        }
+        source => from_files(source, platform, project, ui)?,
     };
 
     let invalid = |reason: String| {
@@ -69,51 +63,20 @@ pub(crate) fn run(arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// Reads the SBOM from a layout.
-fn from_layout(
-    folder: &Path,
-    name: Option<&str>,
+/// Reads the SBOM from a layout or an archive.
+fn from_files(
+    source: &ImageSource,
     platform: Option<&Platform>,
+    project: &Project,
+    ui: &Ui,
 ) -> Result<Vec<u8>, CliError> {
-    let usage = |error: registry::layout::LayoutError| CliError::Usage(error.to_string());
-    let mut layout = Layout::open(folder).map_err(usage)?;
-    if let Some(name) = name {
-        let names = layout.names().join(", ");
-        layout = layout.select(name).ok_or_else(|| {
-            CliError::Usage(format!(
-                "{} has no image named `{name}`; it has {names}",
-                folder.display()
-            ))
-        })?;
-    }
-
     // An SBOM describes the manifest of a platform, also where there is an index.
-    let manifests = layout.manifests().map_err(usage)?;
-    let own = |manifest: &Descriptor| {
-        let platform = manifest.platform.as_ref()?;
-        Some(Platform::new(&platform.os, &platform.architecture))
-    };
-    let is_wanted = |manifest: &&Descriptor| {
-        platform.is_none_or(|wanted| own(manifest).as_ref() == Some(wanted))
-    };
-    let Some(manifest) = manifests.iter().find(is_wanted) else {
-        let available: Vec<String> = manifests
-            .iter()
-            .filter_map(own)
-            .map(|p| p.to_string())
-            .collect();
-        return Err(CliError::Usage(format!(
-            "{} has no image for the requested platform; it has {}",
-            folder.display(),
-            available.join(", ")
-        )));
-    };
-
-    let found = layout.artifact(&manifest.digest, media_type::CYCLONEDX);
-    found.map_err(usage)?.ok_or_else(|| {
+    let image = Images::new(project, ui)?.open(source, platform)?;
+    let found = image.artifact(media_type::CYCLONEDX);
+    let found = found.map_err(|error| CliError::Usage(error.to_string()))?;
+    found.ok_or_else(|| {
         CliError::Usage(format!(
-            "{} has no SBOM of its image; build the image again with `assemble images build`",
-            folder.display()
+            "`{source}` has no SBOM of its image; build the image again with `assemble images build`"
         ))
     })
 }
@@ -124,25 +87,14 @@ fn from_registry(
     platform: Option<&Platform>,
     ui: &Ui,
 ) -> Result<Vec<u8>, CliError> {
-    let targets = [Target {
-        name: reference.to_owned(),
-        image: reference.to_owned(),
-    }];
-    let found = runtime::new()?.block_on(async {
-        // Boxed: the AWS configuration makes the future larger than 16 kB.
-        let login = Box::pin(logins::log_in(registries::client()?, &targets, ui));
-        let (client, _) = login.await?;
-        let found = client
-            .read_artifact(reference, platform, media_type::CYCLONEDX)
-            .await;
-        found.map_err(|error| {
-            let hint = if Path::new(reference).exists() {
-                format!("; to read the folder of that name, write `./{reference}`")
-            } else {
-                String::new()
-            };
-            CliError::Refused(format!("{error}{hint}"))
-        })
+    let (client, _) = registries::client(ui)?;
+    let found = client.read_artifact(reference, platform, media_type::CYCLONEDX);
+    let found = runtime::new()?.block_on(found);
+    let found = found.map_err(|error| match CliError::from(error) {
+        CliError::Refused(message) if Path::new(reference).exists() => CliError::Refused(format!(
+            "{message}; to read the folder of that name, write `./{reference}`"
+        )),
+        error => error,
     })?;
 
     match found {

@@ -8,6 +8,7 @@ use assembly::component::Bundle;
 use assembly::values::InterpolationError;
 use assembly::{Catalog, Values};
 use clap::Args;
+use registry::{BUILT_IMAGES, Reference};
 use task_definition::ImageReference;
 
 use crate::arguments::ValueArguments;
@@ -43,6 +44,14 @@ pub(super) struct Target {
     pub(super) image: String,
 }
 
+impl Target {
+    /// Parses the reference.
+    pub(super) fn reference(&self) -> Result<Reference, CliError> {
+        let parsed = self.image.parse::<Reference>();
+        parsed.map_err(|error| CliError::Usage(format!("image `{}`: {error}", self.name)))
+    }
+}
+
 impl TargetArguments {
     /// Returns the values with the chosen registry.
     pub(super) fn values(&self) -> ValueArguments {
@@ -55,7 +64,7 @@ impl TargetArguments {
 
     /// Returns the directory of the built images.
     pub(super) fn layouts(&self, project: &Project) -> PathBuf {
-        let default = || project.root().join(".assemble/images");
+        let default = || project.root().join(BUILT_IMAGES);
         self.layouts.clone().unwrap_or_else(default)
     }
 

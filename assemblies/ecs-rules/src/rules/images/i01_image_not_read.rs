@@ -14,8 +14,8 @@ pub(super) const RULE: Rule = Rule {
                   read. This image could not be read, so none of these rules was evaluated for its \
                   container.",
     source: "assemble check --images",
-    hint: "Log in to the registry, or name a layout or an archive with `--image CONTAINER=SOURCE`.",
-    images: r#"{ "app:2": { "unread": "no such image" }, "app:1": { "entryPoint": ["/app"] } }"#,
+    hint: "Do what the reason asks for, or name a layout or an archive with `--image CONTAINER=SOURCE`.",
+    images: r#"{ "app:2": { "unread": "no such image", "advice": "push the image" }, "app:1": { "entryPoint": ["/app"] } }"#,
     passing: r#"{
   "family": "web",
   "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
@@ -34,21 +34,27 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &LocatedDefinition, report: &mut Report) {
     for (pointer, container) in containers(located) {
         let name = &container.name;
-        let message = match report.images().inspection(container) {
-            Some(Inspection::Unread { unread }) => format!(
-                "the image of `{name}` could not be read, so its content was not checked: {unread}"
+        let (message, advice) = match report.images().inspection(container) {
+            Some(Inspection::Unread { unread, advice }) => (
+                format!(
+                    "the image of `{name}` could not be read, so its content was not checked: {unread}"
+                ),
+                advice,
             ),
             Some(Inspection::Read(image)) => match &image.unread_files {
-                Some(why) => format!(
-                    "the layers of the image of `{name}` could not be read, so its files were not checked: {why}"
+                Some(why) => (
+                    format!(
+                        "the layers of the image of `{name}` could not be read, so its files were not checked: {why}"
+                    ),
+                    &image.unread_files_advice,
                 ),
                 None => continue,
             },
             None => continue,
         };
-        let hint = format!(
-            "log in to its registry, or pass `--image {name}=SOURCE` with a layout or an archive"
-        );
+
+        let advice = advice.as_deref().unwrap_or("correct the image");
+        let hint = format!("{advice}, or pass `--image {name}=SOURCE` with a layout or an archive");
         report.add(format!("{pointer}/image"), message, hint);
     }
 }

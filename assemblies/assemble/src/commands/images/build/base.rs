@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use registry::layout::{Layout, import};
+use registry::split_name;
 
 use crate::error::CliError;
 
@@ -10,28 +11,18 @@ use crate::error::CliError;
 pub(super) fn open(base: &str, scratch: &Path) -> Result<Layout, CliError> {
     // The other commands name a layout with this prefix.
     let base = base.strip_prefix("oci:").unwrap_or(base);
-    let path = Path::new(base);
+    let (path, name) = split_name(Path::new(base), None);
     let layout = if path.is_dir() {
-        Layout::open(path)
+        Layout::open(&path)
     } else if path.is_file() {
-        import(path, scratch)
+        import(&path, scratch)
     } else {
         return Err(CliError::Usage(format!(
             "the base `{base}` is no file or folder here; save the image first, for example \
              `skopeo copy docker://{base} oci:base`, and use `--base base`"
         )));
     };
-    let layout = layout
-        .map_err(|error| CliError::Usage(format!("cannot read the base `{base}`: {error}")))?;
 
-    let mut names = layout.names();
-    names.sort();
-    names.dedup();
-    if names.len() > 1 {
-        return Err(CliError::Usage(format!(
-            "the base `{base}` has several images: {}; save one alone",
-            names.join(", ")
-        )));
-    }
-    Ok(layout)
+    let layout = layout.and_then(|layout| layout.choose(name.as_deref()));
+    layout.map_err(|error| CliError::Usage(format!("cannot read the base `{base}`: {error}")))
 }

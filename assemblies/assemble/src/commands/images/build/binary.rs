@@ -1,13 +1,15 @@
 //! `--binary`: the image of a program that was built elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use registry::layout::BaseImage;
 use registry::program::{Program, ProgramImage};
 
+use super::existing::check_folder;
 use super::facts::{Facts, folder};
 use super::output::{BuiltImage, Variant, failure, write};
 use super::{Settings, base, certificates, sbom, source_date};
@@ -81,6 +83,7 @@ pub(super) fn build(
 ) -> Result<BuiltImage, CliError> {
     let name = arguments.name.as_deref().unwrap_or_default();
     check_name(name)?;
+    check_folder(settings, name)?;
     let facts = arguments.facts(name, project)?;
     let programs = read(arguments)?;
 
@@ -112,11 +115,7 @@ pub(super) fn build(
 fn read(arguments: &BinaryArguments) -> Result<Vec<Program>, CliError> {
     let mut programs = BTreeMap::new();
     for path in &arguments.programs {
-        let content = fs::read(path).map_err(|source| CliError::File {
-            act: "read",
-            path: path.clone(),
-            source,
-        })?;
+        let content = read_program(path)?;
         let program = if arguments.base.is_some() {
             Program::read_for_base(content)
         } else {
@@ -135,6 +134,45 @@ fn read(arguments: &BinaryArguments) -> Result<Vec<Program>, CliError> {
     }
 
     Ok(programs.into_values().collect())
+}
+
+/// Reads a regular file within the size limit. Others may have no end, or wait for a writer.
+fn read_program(path: &Path) -> Result<Vec<u8>, CliError> {
+    let failure = |source| CliError::File {
+        act: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let refused = |reason: &str| {
+        CliError::Usage(format!(
+            "`{}` {reason}; `--binary` is the file of one program",
+            path.display()
+        ))
+    };
+    // Before it is opened: opening a named pipe waits.
+    let metadata = fs::metadata(path).map_err(failure)?;
+    if metadata.is_dir() {
+        return Err(refused("is a directory"));
+    }
+    if !metadata.is_file() {
+        return Err(refused("is a device, a pipe or a socket"));
+    }
+
+    let too_large = || refused("is larger than 1 GiB, and no program is");
+    if metadata.len() > MAX_PROGRAM_BYTES {
+        return Err(too_large());
+    }
+    let mut content = Vec::new();
+    let file = File::open(path).map_err(failure)?;
+    let read = file
+        .take(MAX_PROGRAM_BYTES + 1)
+        .read_to_end(&mut content)
+        .map_err(failure)?;
+    if read as u64 > MAX_PROGRAM_BYTES {
+        return Err(too_large());
+    }
+
+    Ok(content)
 }
 
 fn variant(
@@ -208,3 +246,6 @@ fn check_name(name: &str) -> Result<(), CliError> {
         )))
     }
 }
+
+/// The program is in memory while its layer is compressed; the largest ones with debug information have some hundred MB.
+const MAX_PROGRAM_BYTES: u64 = 1 << 30;

@@ -5,6 +5,7 @@ use std::path::Path;
 use registry::program::ProgramImage;
 
 use super::compile::{Compiled, compile};
+use super::existing::check_folder;
 use super::metadata::{Package, Workspace};
 use super::output::{BuiltImage, Variant, failure, write};
 use super::prepare::{Prepared, prepare};
@@ -26,6 +27,10 @@ pub(super) fn build(
     let toolchain = Toolchain::read(project.root())?;
     let checks = selection.targets.iter();
     let checks = checks.filter_map(|target| toolchain.check(*target).err());
+    CliError::all(checks.collect())?;
+    // Before programs are compiled, which takes minutes.
+    let checks = selection.images.iter();
+    let checks = checks.filter_map(|image| check_folder(settings, &image.name).err());
     CliError::all(checks.collect())?;
 
     let builder = Builder {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use registry::format_bytes;
 use registry::layout::{
     Artifact, Descriptor, Image, Layout, LayoutError, media_type, write as write_layout,
     write_referrers,
 };
 use registry::program::Draft;
 
-use super::table::format_size;
 use super::{Settings, source_date};
 use crate::error::CliError;
 use crate::ui::Ui;
@@ -68,8 +68,8 @@ impl BuiltImage {
                 "{} for {} is {} over its `image_budget` of {}: reduce the program, or raise the budget",
                 self.name,
                 size.platform,
-                format_size(size.compressed - budget),
-                format_size(budget)
+                format_bytes(size.compressed - budget),
+                format_bytes(budget)
             )
         })
         .collect()

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use registry::format_bytes;
+
 use super::output::BuiltImage;
 
 /// Renders a line for each image and platform.
@@ -22,9 +24,9 @@ pub(super) fn render(images: &[BuiltImage]) -> String {
             rows.push([
                 image.name.clone(),
                 size.platform.clone(),
-                format_size(size.program),
-                format_size(size.compressed),
-                image.budget.map_or_else(|| "-".to_owned(), format_size),
+                format_bytes(size.program),
+                format_bytes(size.compressed),
+                image.budget.map_or_else(|| "-".to_owned(), format_bytes),
                 image.digest.clone(),
             ]);
         }
@@ -45,13 +47,4 @@ pub(super) fn render(images: &[BuiltImage]) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Formats a number of bytes in decimal megabytes, as registries show it.
-pub(super) fn format_size(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{bytes} B"),
-        10_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.2} MB", bytes as f64 / 1e6),
-    }
 }

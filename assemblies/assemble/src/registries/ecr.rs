@@ -15,7 +15,6 @@ use crate::error::CliError;
 /// The API of one registry.
 #[derive(Debug)]
 pub(super) struct Ecr {
-    host: String,
     registry: EcrRegistry,
     signer: RequestSigner,
     client: Client,
@@ -37,24 +36,14 @@ struct Refusal {
 
 impl Ecr {
     /// Creates the API of a registry, with the AWS credentials of the environment.
-    pub(super) async fn new(
-        host: &str,
-        registry: EcrRegistry,
-        client: Client,
-    ) -> Result<Self, CliError> {
+    pub(super) async fn new(registry: EcrRegistry, client: Client) -> Result<Self, CliError> {
         let signer =
             RequestSigner::from_environment("ecr", registry.region(), registry.endpoint()).await;
         Ok(Self {
-            host: host.to_owned(),
             registry,
             signer: signer.map_err(|error| CliError::Usage(error.to_string()))?,
             client,
         })
-    }
-
-    /// Returns the host of the registry.
-    pub(super) fn host(&self) -> &str {
-        &self.host
     }
 
     /// Returns a login, which ECR limits to 12 hours.
