@@ -108,37 +108,74 @@ fn arguments_that_do_not_fit_are_refused() {
     assert_eq!(service.http.count("UpdateService"), 0);
 }
 
+/// Sends a signal to a deploy as soon as it is at a call. Returns the exit code and stderr.
+fn interrupt(
+    service: &Service,
+    is_there: impl Fn() -> bool,
+    signal: &str,
+) -> (Option<i32>, String) {
+    let project = Project::empty();
+    let arguments = [&["deploy"][..], &SERVICE, &["--image", "app=app:2"]].concat();
+    let mut run = command(&project, service.url(), &arguments);
+    let child = run
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let child = child.spawn().unwrap();
+
+    wait_until("the call", is_there);
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+    assert!(sent.success());
+
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), text)
+}
+
 #[test]
 fn signals_end_the_wait_and_not_the_deployment() {
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let (project, service) = (Project::empty(), Service::with(|state| state.pauses = true));
-        let arguments = [&["deploy"][..], &SERVICE, &["--image", "app=app:2"]].concat();
-        let mut run = command(&project, service.url(), &arguments);
-        let child = run
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let child = child.spawn().unwrap();
-        wait_until("the first look", || {
-            service.http.count("DescribeServiceDeployments") > 0
-        });
-        let id = child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{text}");
+        let service = Service::with(|state| state.pauses = true);
+        let is_there = || service.http.count("DescribeServiceDeployments") > 0;
+        let (found, text) = interrupt(&service, is_there, signal);
+        assert_eq!(found, Some(code), "{text}");
         assert!(
             text.contains("the deployment goes on on AWS; to look: assemble status main/web"),
             "{text}"
         );
         assert_eq!(service.http.count("UpdateService"), 1);
+    }
+}
+
+#[test]
+fn a_signal_before_the_deployment_says_what_was_changed() {
+    for (operation, expected) in [
+        ("ListServiceDeployments", "nothing was changed"),
+        ("UpdateService", "the service may have been updated"),
+    ] {
+        let service = Service::holding(operation);
+        let (code, text) = interrupt(&service, || service.is_held(), "-INT");
+        assert_eq!(code, Some(130), "{text}");
+        assert!(text.contains(expected), "{operation}: {text}");
+    }
+}
+
+#[test]
+fn a_fault_says_how_to_go_on() {
+    let project = Project::empty();
+    for (operation, expected) in [
+        ("UpdateService", "run the same command again"),
+        (
+            "DescribeServices",
+            "unexpected response to DescribeServices (HTTP 503)",
+        ),
+    ] {
+        let service = Service::failing(operation);
+        let run = deploy(&project, &service, &["--image", "app=app:2"]);
+        assert_eq!(run.code, Some(3), "{run:?}");
+        assert!(run.err.contains(expected), "{operation}: {}", run.err);
+        assert_eq!(service.http.count(operation), 3, "three attempts");
     }
 }
 
