@@ -71,7 +71,7 @@ impl<'a, A: Api> ImageWriter<'a, A> {
             }
 
             update(self.api, self.name, &revision, Force::No, on_event).await?;
-            match self.replaced(revision, interval).await? {
+            match self.find_replaced(revision, interval).await? {
                 Some(replaced) => {
                     on_event(DeployEvent::Replaced {
                         revision: &replaced,
@@ -103,7 +103,7 @@ impl<'a, A: Api> ImageWriter<'a, A> {
 
     /// Finds the deployment of our revision. Returns the revision of a deployment that it replaced without having seen
     /// it.
-    async fn replaced(
+    async fn find_replaced(
         &mut self,
         revision: String,
         interval: Duration,
