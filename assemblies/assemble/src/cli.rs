@@ -92,6 +92,9 @@ pub(crate) enum Verb {
     /// Stop a local task.
     #[cfg(feature = "up")]
     Stop(commands::stop::Arguments),
+    /// Serve the ECS API on a local port; its tasks run here.
+    #[cfg(feature = "up")]
+    Emulate(commands::emulate::Arguments),
     /// Print a token for a task that runs under `up`.
     #[cfg(feature = "up")]
     DevToken(commands::dev_token::Arguments),

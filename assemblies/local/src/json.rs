@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use task_runner::machine::TaskStatus;
-use task_runner::metadata::{ACCOUNT, ContainerView, TaskView, rfc3339};
+use task_runner::metadata::{ContainerView, TaskView, rfc3339};
 use task_runner::{EventKind, RunnerEvent};
 
 use crate::Role;
@@ -60,7 +60,8 @@ impl TaskRecord {
         };
 
         Self {
-            identity: json!({ "taskArn": arn, "runName": name, "region": view.region }),
+            identity: json!({ "taskArn": arn, "runName": name, "region": view.region,
+                "account": view.account }),
             id: view.id.clone(),
             begun: view.created,
             version: 1,
@@ -149,7 +150,7 @@ impl TaskRecord {
             None => "ECS Task State Change",
         };
         json!({ "type": "event", "version": "0", "id": self.event_id(), "source": "assemble.local",
-            "detail-type": kind, "account": ACCOUNT, "region": self.identity["region"],
+            "detail-type": kind, "account": self.identity["account"], "region": self.identity["region"],
             "resources": [self.identity["taskArn"]], "detail": self.task(TimeFormat::Rfc3339) })
     }
 

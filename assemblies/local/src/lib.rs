@@ -23,6 +23,7 @@
 //! | `detach` | runs the task in a background process |
 //! | `target` | takes what to run from a plan or a task definition |
 //! | `local_run` | resolves and checks the options, then runs the session |
+//! | `task_process`, `task_identity` | a task in a process of its own, for other programs |
 //! | `replicas` | runs several tasks behind one listener |
 //! | `stub` | removes containers, or replaces them with stubs |
 //! | `programs` | finds the program for each image |
@@ -69,6 +70,8 @@ mod secrets;
 mod session;
 mod stub;
 mod target;
+mod task_identity;
+mod task_process;
 mod watch;
 
 pub use control_socket::{ControlCommand, is_alive, send};
@@ -88,7 +91,12 @@ pub use project::Project;
 pub use replicas::{SERVICE, run_replicas};
 pub use role::Role;
 pub use run_dir::TASK;
-pub use run_folder::parse_run_name;
+pub use run_folder::{parse_run_name, remove_old_runs};
 pub use session::Report;
 pub use stub::{Stub, parse_stub};
 pub use target::Target;
+pub use task_identity::TaskIdentity;
+pub use task_process::{
+    ProcessExit, ProcessOutput, TaskProcess, create_run_folder, task_arguments,
+};
+pub use task_runner::metadata::rfc3339;

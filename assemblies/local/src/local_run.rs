@@ -50,6 +50,9 @@ impl LocalRun {
         project: Project,
         ui: &dyn Messages,
     ) -> Result<Self, Error> {
+        if let Some(identity) = options.role.identity() {
+            target.region.clone_from(&identity.region);
+        }
         image::choose_all(&mut options, &target.definition);
         let local = LocalDefinition::new(&target, &options, ui)?;
         let environment = environment::read_overrides(&options, &local.definition)?;

@@ -22,8 +22,17 @@ use crate::Messages;
 /// Returns the task before it starts, with its ids, which every output uses.
 pub(super) fn view(plan: &RunPlan, target: &Target, role: &Role) -> TaskView {
     let now = SystemTime::now();
-    let mut view = TaskView::new(plan, &id(now), &target.region, now);
+    let id = role
+        .identity()
+        .map_or_else(|| id(now), |identity| identity.id.clone());
+    let mut view = TaskView::new(plan, &id, &target.region, now);
     view.service = role.replica().map(|_| view.family.clone());
+    if let Some(identity) = role.identity() {
+        view.account.clone_from(&identity.account);
+        view.cluster.clone_from(&identity.cluster);
+        view.revision = identity.revision.to_string();
+        view.service.clone_from(&identity.service);
+    }
     view
 }
 
@@ -70,7 +79,11 @@ impl Metadata {
         set_variables(plan, &view, address, given);
         let view = Arc::new(Mutex::new(view));
         // A replica is a task of a service, also without a manifest.
-        let origin = if role.is_replica() {
+        let is_of_service = role.is_replica()
+            || role
+                .identity()
+                .is_some_and(|identity| identity.service.is_some());
+        let origin = if is_of_service {
             Origin::Service
         } else {
             target.origin

@@ -47,8 +47,6 @@ pub(super) fn stop_with_service(folder: &Path) {
     });
 }
 
-pub(super) use replica::mark_passed;
-
 /// Runs the replicas until they are stopped. Returns 0 if all of them then exit with 0.
 pub fn run_replicas(
     count: u8,

@@ -2,6 +2,9 @@
 //! arguments and one hidden option of `up`, which tells them apart.
 
 use std::ffi::OsString;
+use std::net::Ipv4Addr;
+
+use crate::TaskIdentity;
 
 /// The role of a process of `up`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub enum Role {
         /// The number of the replica, from 1.
         number: u8,
     },
+    /// Started as a [`TaskProcess`](crate::TaskProcess) of another program, which gave the task its identity.
+    Task(TaskIdentity),
 }
 
 impl Role {
@@ -25,15 +30,22 @@ impl Role {
     pub const BACKGROUND: &str = "background";
     /// The option that gives a replica its number: `--replica N`.
     pub const REPLICA: &str = "replica";
+    /// The option that gives a task its identity: `--task REGION/ACCOUNT/CLUSTER/ID/REVISION/ADDRESS[/SERVICE]`.
+    pub const TASK: &str = "task";
 
-    /// Returns the role for the values of the two options.
-    pub fn from_options(background: Option<&str>, replica: Option<u8>) -> Self {
-        match (background, replica) {
-            (_, Some(number)) => Self::Replica { number },
-            (Some(name), None) => Self::Background {
+    /// Returns the role for the values of the options.
+    pub fn from_options(
+        background: Option<&str>,
+        replica: Option<u8>,
+        task: Option<TaskIdentity>,
+    ) -> Self {
+        match (background, replica, task) {
+            (_, _, Some(identity)) => Self::Task(identity),
+            (_, Some(number), None) => Self::Replica { number },
+            (Some(name), None, None) => Self::Background {
                 name: name.to_owned(),
             },
-            (None, None) => Self::Foreground,
+            (None, None, None) => Self::Foreground,
         }
     }
 
@@ -47,16 +59,37 @@ impl Role {
         matches!(self, Self::Replica { .. })
     }
 
+    /// Returns whether another process started this one and watches it.
+    pub(crate) fn is_child(&self) -> bool {
+        matches!(self, Self::Replica { .. } | Self::Task(_))
+    }
+
+    /// Returns the identity that another program gave to the task.
+    pub(crate) fn identity(&self) -> Option<&TaskIdentity> {
+        match self {
+            Self::Task(identity) => Some(identity),
+            _ => None,
+        }
+    }
+
+    /// Returns the address on which the ports of the task are published, if it is its own.
+    pub(crate) fn address(&self) -> Option<Ipv4Addr> {
+        self.identity().map(|identity| identity.address)
+    }
+
     /// Returns the number of the replica.
     pub(crate) fn replica(&self) -> Option<u8> {
         match self {
             Self::Replica { number } => Some(*number),
-            Self::Foreground | Self::Background { .. } => None,
+            Self::Foreground | Self::Background { .. } | Self::Task(_) => None,
         }
     }
 
     /// Returns the run of the service, if the run `name` of this process is a replica.
-    pub(crate) fn service_of<'a>(&self, name: &'a str) -> Option<&'a str> {
+    pub(crate) fn service_of<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        if let Self::Task(identity) = self {
+            return identity.service.as_deref();
+        }
         name.strip_suffix(&format!("-{}", self.replica()?))
     }
 }
@@ -78,7 +111,7 @@ mod tests {
 
     #[test]
     fn finds_the_service_of_a_replica() {
-        let role = Role::from_options(None, Some(2));
+        let role = Role::from_options(None, Some(2), None);
         assert_eq!(role.service_of("shop-2"), Some("shop"));
         assert_eq!(role.service_of("shop-12"), None);
         assert_eq!(Role::Foreground.service_of("shop-2"), None);

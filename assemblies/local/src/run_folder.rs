@@ -11,7 +11,7 @@ use crate::{Error, Options, Project, Role};
 pub(crate) fn choose_name(options: &Options, family: &str) -> String {
     let background = match &options.role {
         Role::Background { name } => Some(name.clone()),
-        Role::Foreground | Role::Replica { .. } => None,
+        Role::Foreground | Role::Replica { .. } | Role::Task(_) => None,
     };
     background
         .or_else(|| options.name.clone())
@@ -28,7 +28,10 @@ pub(crate) fn claim_folder(
     let folder = free_folder(&name, project)?;
     let lock = lock(&folder, &name)?;
 
-    remove_old_runs(&folder);
+    // A program that starts many tasks removes their directories once it has read how they ended.
+    if options.role.identity().is_none() {
+        remove_old_runs(project, MAX_OLD_RUNS);
+    }
     Ok((folder, lock))
 }
 
@@ -82,9 +85,9 @@ pub fn parse_run_name(name: &str) -> Result<String, String> {
     }
 }
 
-/// Removes all but the newest runs. A directory that cannot be removed is left.
-fn remove_old_runs(newest: &Path) {
-    let runs = newest.parent().and_then(|folder| fs::read_dir(folder).ok());
+/// Removes the directories of all runs that have ended, except the newest. A directory that cannot be removed is left.
+pub fn remove_old_runs(project: &Project, kept: usize) {
+    let runs = fs::read_dir(project.root().join(".assemble/run"));
     let with_time =
         |entry: fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
     let mut runs: Vec<_> = runs
@@ -96,7 +99,7 @@ fn remove_old_runs(newest: &Path) {
 
     runs.sort();
     runs.retain(|(_, folder)| !is_alive(folder));
-    for (_, old) in runs.iter().rev().skip(MAX_OLD_RUNS) {
+    for (_, old) in runs.iter().rev().skip(kept) {
         // A killed run could not delete what its containers wrote into their images.
         task_runner::remove_overlays(old);
         let _ = fs::remove_dir_all(old);

@@ -18,7 +18,7 @@ use super::metadata::{self, Metadata};
 use super::network::Forwards;
 use super::run_dir::{Binding, HealthCriterion, RunDir};
 use super::target::Target;
-use super::{json, ready, replicas, watch};
+use super::{json, ready, replicas, task_process, watch};
 use crate::{Error, Messages, Options, Project};
 
 /// Why the task was stopped, if it did not end by itself.
@@ -81,7 +81,7 @@ pub(super) async fn run_session(
         cause: StopCause::Nothing,
         is_ready: false,
     };
-    if options.role.is_replica() {
+    if options.role.is_child() {
         replicas::stop_with_service(&session.folder);
     }
 
@@ -210,7 +210,7 @@ impl Session<'_> {
         self.options
             .timeout
             .or(self.is_smoke_test().then_some(SMOKE_TEST_TIMEOUT))
-            .filter(|_| !self.options.role.is_replica())
+            .filter(|_| !self.options.role.is_child())
             .unwrap_or(NEVER)
     }
 
@@ -226,7 +226,7 @@ impl Session<'_> {
             (false, false) if !self.options.json && self.target.serves => {
                 ready::print_curl_hint(&self.target, self.project, self.ui);
             }
-            (true, true) => replicas::mark_passed(&self.folder),
+            (true, true) => task_process::mark_passed(&self.folder),
             (true, false) if self.cause == StopCause::Nothing => {
                 self.stop_because(StopCause::Ready, "Task stopped: it was ready")
                     .await;

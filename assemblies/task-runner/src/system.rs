@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::param::{clock_ticks_per_second, page_size};
@@ -38,14 +38,24 @@ pub(crate) fn own_executable() -> io::Result<PathBuf> {
     Ok(PathBuf::from("/proc/self/exe"))
 }
 
-/// Reads all processes.
-pub(crate) fn snapshot() -> Vec<ProcessStat> {
-    processes().filter_map(read_stat).collect()
+/// Reads all processes of a `/proc`.
+pub(crate) fn snapshot(proc: &Path) -> Vec<ProcessStat> {
+    let read = |pid| read_stat(proc, pid);
+    processes_in(proc).filter_map(read).collect()
+}
+
+/// Returns the `/proc` of a process's own PID namespace, which shows only the processes in it; `None` if it shares
+/// that of this process, or has no `/proc`.
+pub(crate) fn own_proc(pid: u32) -> Option<PathBuf> {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let is_separate = namespace(&pid.to_string())? != namespace("self")?;
+    let proc = PathBuf::from(format!("/proc/{pid}/root/proc"));
+    (is_separate && proc.join("1/stat").exists()).then_some(proc)
 }
 
 /// Reads fields 4, 14 to 17 and 24 of `/proc/<pid>/stat` (man 5 proc).
-fn read_stat(pid: i32) -> Option<ProcessStat> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+fn read_stat(proc: &Path, pid: i32) -> Option<ProcessStat> {
+    let stat = fs::read_to_string(proc.join(format!("{pid}/stat"))).ok()?;
     // Field 2 is the name in parentheses; it may itself contain spaces and parentheses.
     let (_, after_name) = stat.rsplit_once(')')?;
     let words: Vec<&str> = after_name.split_whitespace().collect();
@@ -65,9 +75,9 @@ fn read_stat(pid: i32) -> Option<ProcessStat> {
 }
 
 /// Returns the proportional memory of processes in bytes: shared pages count in parts. Slower than `resident`.
-pub(crate) fn proportional(pids: &[u32]) -> u64 {
+pub(crate) fn proportional(proc: &Path, pids: &[u32]) -> u64 {
     let kibibytes = |pid: &u32| {
-        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let rollup = fs::read_to_string(proc.join(format!("{pid}/smaps_rollup"))).ok()?;
         let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
     };
@@ -127,7 +137,11 @@ pub(crate) fn handles_sigterm(pid: u32) -> Option<bool> {
 
 /// Returns the pids of all processes.
 pub(crate) fn processes() -> impl Iterator<Item = i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes_in(Path::new(PROC))
+}
+
+fn processes_in(proc: &Path) -> impl Iterator<Item = i32> + use<> {
+    let entries = fs::read_dir(proc).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
@@ -181,6 +195,9 @@ pub(crate) fn parent_of(pid: &str) -> Option<i32> {
     // After the name: state, then the parent.
     after_name.split_whitespace().nth(1)?.parse().ok()
 }
+
+/// The processes of this host.
+pub(crate) const PROC: &str = "/proc";
 
 #[cfg(test)]
 mod tests {

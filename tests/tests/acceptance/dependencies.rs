@@ -76,11 +76,16 @@ fn assembler_crates_have_only_the_allowed_dependencies() {
             ],
         ),
         (
+            "ecs-emulator",
+            &["diagnostics", "ecs-rules", "local", "task-definition"],
+        ),
+        (
             "assemble",
             &[
                 "assembly",
                 "diagnostics",
                 "ecs-client",
+                "ecs-emulator",
                 "ecs-rules",
                 "local",
                 "registry",

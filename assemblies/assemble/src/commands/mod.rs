@@ -41,6 +41,8 @@ pub(crate) mod lock;
 #[cfg(feature = "up")]
 pub(crate) mod dev_token;
 #[cfg(feature = "up")]
+pub(crate) mod emulate;
+#[cfg(feature = "up")]
 pub(crate) mod exec;
 #[cfg(feature = "up")]
 pub(crate) mod logs;
@@ -95,6 +97,8 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         Verb::Exec(arguments) => exec::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]
         Verb::Stop(arguments) => stop::run(&arguments, &project()?, ui),
+        #[cfg(feature = "up")]
+        Verb::Emulate(arguments) => emulate::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]
         Verb::DevToken(arguments) => dev_token::run(&arguments, &project()?, ui),
     }

@@ -125,6 +125,9 @@ pub(crate) struct Arguments {
     /// Run one task for `--count`.
     #[arg(long = Role::REPLICA, hide = true, value_name = "N")]
     replica: Option<u8>,
+    /// Run one task for `emulate`, with this identity.
+    #[arg(long = Role::TASK, hide = true, value_name = "IDENTITY")]
+    task: Option<local::TaskIdentity>,
 }
 
 impl Arguments {
@@ -136,7 +139,7 @@ impl Arguments {
         let (logins, _) = (None, ui);
 
         local::Options {
-            role: Role::from_options(self.background.as_deref(), self.replica),
+            role: Role::from_options(self.background.as_deref(), self.replica, self.task.clone()),
             what: self.what.clone(),
             env: self.env.clone(),
             env_file: self.env_file.clone(),

@@ -37,10 +37,11 @@ pub(crate) fn ports(
     definition: &TaskDefinition,
     options: &Options,
 ) -> Result<Vec<(Bound, u16)>, Error> {
-    let address = if options.bind_all {
-        Ipv4Addr::UNSPECIFIED
-    } else {
-        Ipv4Addr::LOCALHOST
+    let own_address = options.role.address();
+    let address = match own_address {
+        Some(address) => address,
+        None if options.bind_all => Ipv4Addr::UNSPECIFIED,
+        None => Ipv4Addr::LOCALHOST,
     };
 
     let (mut bound, mut errors) = (Vec::new(), Vec::new());
@@ -49,7 +50,13 @@ pub(crate) fn ports(
         container_port,
     } in published_ports(definition, options)
     {
-        match Bound::bind((address, host_port)) {
+        let mut listener = Bound::bind((address, host_port));
+        // On an address of its own the port is usually free. It is not if a program of the host listens on it on all
+        // addresses, or if the port is privileged; the caller reads the one that was bound instead.
+        if listener.is_err() && own_address.is_some() {
+            listener = Bound::bind((address, 0));
+        }
+        match listener {
             Ok(listener) => bound.push((listener, container_port)),
             Err(why) if why.kind() == io::ErrorKind::AddrInUse => {
                 errors.push(format!(

@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, BufRead, BufReader, PipeReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::thread::{self, JoinHandle};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::process::{Child, Command};
 
-use crate::control_socket::{ControlCommand, send};
+use crate::control_socket::ControlCommand;
 use crate::role::{Role, add_options};
-use crate::run_dir::{READY, TASK};
+use crate::task_process::{ProcessExit, ProcessOutput, TaskProcess};
 
 /// One replica.
 pub(super) struct Replica {
@@ -25,7 +22,7 @@ pub(super) struct Replica {
     pub(super) state: ReplicaState,
     /// Consecutive exits before it was ready.
     pub(super) failures: u32,
-    child: Option<Child>,
+    process: Option<TaskProcess>,
     start_at: Instant,
     /// Whether it has been active since it was started.
     was_ready: bool,
@@ -71,7 +68,7 @@ impl Replica {
             folder,
             state: ReplicaState::Starting,
             failures: 0,
-            child: None,
+            process: None,
             start_at: Instant::now(),
             was_ready: false,
             output_threads: Vec::new(),
@@ -85,11 +82,6 @@ impl Replica {
         container_ports: &[u16],
         results: Option<Box<dyn Write + Send>>,
     ) -> io::Result<()> {
-        for file in [READY, TASK, PASSED] {
-            let _ = fs::remove_file(self.folder.join(file));
-        }
-
-        let mut command = Command::new(env::current_exe()?);
         let mut options = vec![
             format!("--{}={}", Role::REPLICA, self.number),
             format!("--name={}", self.name),
@@ -99,28 +91,21 @@ impl Replica {
                 .iter()
                 .map(|port| format!("--publish=0:{port}")),
         );
-        let arguments = replica_arguments(env::args_os().skip(1));
-        command.args(add_options(arguments, options));
+        let arguments = add_options(replica_arguments(env::args_os().skip(1)), options);
+        let output = results.map_or(ProcessOutput::Inherit, ProcessOutput::Lines);
+        let mut process =
+            TaskProcess::start(&env::current_exe()?, arguments, &self.folder, output)?;
 
-        // Ctrl-C goes to the service only. A replica notices the end of the service by the end of its stdin.
-        command.stdin(Stdio::piped()).process_group(0);
-
-        if let Some(results) = results {
-            let (reader, writer) = io::pipe()?;
-            command.stdout(writer);
-            self.output_threads.retain(|thread| !thread.is_finished());
-            self.output_threads
-                .push(thread::spawn(move || copy_lines(reader, results)));
-        }
-
+        self.output_threads.retain(|thread| !thread.is_finished());
+        self.output_threads.extend(process.take_output());
         (self.state, self.was_ready) = (ReplicaState::Starting, false);
-        self.child = Some(command.spawn()?);
+        self.process = Some(process);
         Ok(())
     }
 
     /// Returns what happened since the last poll.
     pub(super) fn poll(&mut self) -> io::Result<ReplicaEvent> {
-        let Some(child) = &mut self.child else {
+        let Some(process) = &mut self.process else {
             let due = self.start_at <= Instant::now();
             return Ok(if due {
                 ReplicaEvent::Due
@@ -129,10 +114,8 @@ impl Replica {
             });
         };
 
-        if let Some(status) = child.try_wait()? {
-            (self.child, self.state) = (None, ReplicaState::Starting);
-            let started = self.folder.join(TASK).exists();
-            let code = status.code().unwrap_or(1);
+        if let Some(ProcessExit { code, started }) = process.try_wait()? {
+            (self.process, self.state) = (None, ReplicaState::Starting);
             return Ok(ReplicaEvent::Exited { code, started });
         }
 
@@ -140,7 +123,7 @@ impl Replica {
             return Ok(ReplicaEvent::Nothing);
         }
         // Written by the child, so it may not exist yet.
-        let Some(task) = self.task() else {
+        let Some(task) = process.task() else {
             return Ok(ReplicaEvent::Nothing);
         };
 
@@ -152,7 +135,7 @@ impl Replica {
         if task["healthStatus"] == "UNHEALTHY" {
             return Ok(ReplicaEvent::Unhealthy);
         }
-        if self.state == ReplicaState::Active || !self.folder.join(READY).exists() {
+        if self.state == ReplicaState::Active || !process.is_ready() {
             return Ok(ReplicaEvent::Nothing);
         }
 
@@ -160,16 +143,10 @@ impl Replica {
         Ok(ReplicaEvent::Ready(ports(&task)))
     }
 
-    /// Reads the replica's task, as DescribeTasks returns it.
-    fn task(&self) -> Option<Value> {
-        let text = fs::read(self.folder.join(TASK)).ok()?;
-        let mut response: Value = serde_json::from_slice(&text).ok()?;
-        Some(response["tasks"][0].take())
-    }
-
     /// Stops a replica that is UNHEALTHY. Returns whether it received the command.
     pub(super) fn stop_unhealthy(&mut self) -> bool {
-        let is_sent = send(&self.folder, ControlCommand::Unhealthy).is_ok();
+        let process = self.process.as_mut();
+        let is_sent = process.is_some_and(|process| process.send(ControlCommand::Unhealthy));
         if is_sent {
             self.state = ReplicaState::Stopping;
         }
@@ -178,9 +155,8 @@ impl Replica {
 
     /// Sends a command, if the replica is running.
     pub(super) fn send(&mut self, command: ControlCommand) {
-        if self.child.is_some() && send(&self.folder, command).is_err() {
-            // It has no socket yet. Closing its stdin stops it as soon as it looks there.
-            self.child.as_mut().and_then(|child| child.stdin.take());
+        if let Some(process) = &mut self.process {
+            process.send(command);
         }
     }
 
@@ -195,12 +171,12 @@ impl Replica {
 
     /// Returns whether no process is running.
     pub(super) fn is_gone(&self) -> bool {
-        self.child.is_none()
+        self.process.is_none()
     }
 
     /// Returns whether all containers of the replica have been ready.
     pub(super) fn has_passed(&self) -> bool {
-        self.child.is_some() && self.folder.join(PASSED).exists()
+        self.process.as_ref().is_some_and(TaskProcess::has_passed)
     }
 
     /// Waits until the output of an exited replica has been copied.
@@ -208,25 +184,6 @@ impl Replica {
         for thread in self.output_threads.drain(..) {
             let _ = thread.join();
         }
-    }
-}
-
-/// Records that all containers of the task in this run directory are ready.
-pub(crate) fn mark_passed(folder: &Path) {
-    let _ = fs::write(folder.join(PASSED), "");
-}
-
-/// Copies complete lines, each with one write, so that lines of several replicas never mix. A line without an end
-/// is dropped.
-fn copy_lines(reader: PipeReader, mut results: Box<dyn Write + Send>) {
-    let mut reader = BufReader::new(reader);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).is_ok() && line.ends_with(b"\n") {
-        if results.write_all(&line).is_err() {
-            // Stdout is closed; the run directories still have everything.
-            return;
-        }
-        line.clear();
     }
 }
 
@@ -276,8 +233,6 @@ const SERVICE_OPTIONS: [&str; 5] = [
     "--timeout",
 ];
 const SERVICE_FLAGS: [&str; 4] = ["--bind-all", "--detach", "-d", "--wait"];
-/// Exists once all containers of the replica have been ready.
-const PASSED: &str = "passed";
 
 #[cfg(test)]
 mod tests {

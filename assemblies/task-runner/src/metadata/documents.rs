@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::timestamp::rfc3339;
-use super::view::{ContainerView, REVISION, TaskView};
+use super::view::{ContainerView, TaskView};
 use crate::machine::{Health, TaskStatus};
 
 /// A task: `/v4/ID/task`.
@@ -16,7 +16,7 @@ pub(super) struct Task {
     #[serde(rename = "TaskARN")]
     arn: String,
     family: String,
-    revision: &'static str,
+    revision: String,
     desired_status: &'static str,
     known_status: &'static str,
     containers: Vec<Container>,
@@ -194,7 +194,7 @@ impl Task {
             cluster: view.cluster_arn(),
             arn: view.arn(),
             family: view.family.clone(),
-            revision: REVISION,
+            revision: view.revision.clone(),
             desired_status: if view.stopping { "STOPPED" } else { "RUNNING" },
             known_status: match view.status {
                 // The agent has no PENDING here: NONE is the state before RUNNING.
@@ -334,7 +334,7 @@ fn labels(view: &TaskView, container: &ContainerView) -> BTreeMap<String, String
         ("container-name", container.definition.name.clone()),
         ("task-arn", view.arn()),
         ("task-definition-family", view.family.clone()),
-        ("task-definition-version", REVISION.to_owned()),
+        ("task-definition-version", view.revision.clone()),
     ];
     let added = added.map(|(name, value)| (format!("com.amazonaws.ecs.{name}"), value));
     let own = container.definition.docker_labels.clone();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::timestamp::rfc3339;
 use super::view::{ContainerView, TaskView};
 use crate::memory::ProcessTable;
-use crate::system::{Interface, host_cpu_time, interfaces, proportional};
+use crate::system::{Interface, host_cpu_time, interfaces};
 
 /// The previous sample of each container: Docker stats contain two, from which clients compute rates.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl Samples {
             return Value::Null;
         };
         let pids = processes.descendants(pid);
-        let usage = proportional(&pids);
+        let usage = processes.proportional(&pids);
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let previous = samples.get(&container.id).copied();
         let now = Sample {

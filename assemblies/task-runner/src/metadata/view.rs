@@ -19,6 +19,12 @@ pub struct TaskView {
     pub service: Option<String>,
     /// The region to report.
     pub region: String,
+    /// The account to report; [`ACCOUNT`] unless the caller sets it.
+    pub account: String,
+    /// The name of the cluster; `local` unless the caller sets it.
+    pub cluster: String,
+    /// The revision of the definition; `0` unless the caller sets it, since the definition is not registered.
+    pub revision: String,
     /// When it was created.
     pub created: SystemTime,
     /// True if its desired status is `STOPPED`.
@@ -86,6 +92,9 @@ impl TaskView {
             family: definition.family.clone(),
             service: None,
             region: region.to_owned(),
+            account: ACCOUNT.to_owned(),
+            cluster: CLUSTER.to_owned(),
+            revision: REVISION.to_owned(),
             created,
             stopping: false,
             status: TaskStatus::Pending,
@@ -114,22 +123,28 @@ impl TaskView {
 
     /// Returns the ARN of the task.
     pub fn arn(&self) -> String {
-        self.resource_arn(&format!("task/local/{}", self.id))
+        self.resource_arn(&format!("task/{}/{}", self.cluster, self.id))
     }
 
-    /// Returns the ARN of the cluster, `local`.
+    /// Returns the ARN of the cluster.
     pub fn cluster_arn(&self) -> String {
-        self.resource_arn("cluster/local")
+        self.resource_arn(&format!("cluster/{}", self.cluster))
     }
 
     /// Returns the ARN of a container.
     pub fn container_arn(&self, container: &ContainerView) -> String {
-        self.resource_arn(&format!("container/local/{}/{}", self.id, container.id))
+        self.resource_arn(&format!(
+            "container/{}/{}/{}",
+            self.cluster, self.id, container.id
+        ))
     }
 
-    /// Returns the ARN of the definition, which is not registered.
+    /// Returns the ARN of the definition.
     pub fn definition_arn(&self) -> String {
-        self.resource_arn(&format!("task-definition/{}:{REVISION}", self.family))
+        self.resource_arn(&format!(
+            "task-definition/{}:{}",
+            self.family, self.revision
+        ))
     }
 
     /// Returns the availability zone to report.
@@ -143,7 +158,7 @@ impl TaskView {
     }
 
     fn resource_arn(&self, resource: &str) -> String {
-        format!("arn:aws:ecs:{}:{ACCOUNT}:{resource}", self.region)
+        format!("arn:aws:ecs:{}:{}:{resource}", self.region, self.account)
     }
 }
 
@@ -267,8 +282,10 @@ fn ten_digits(name: &str) -> u64 {
 
 /// The account in ARNs: no account has this number.
 pub const ACCOUNT: &str = "000000000000";
+/// The cluster of a task that no program gave another.
+const CLUSTER: &str = "local";
 /// The revision of a definition that is not registered.
-pub(super) const REVISION: &str = "0";
+const REVISION: &str = "0";
 
 #[cfg(test)]
 mod tests {

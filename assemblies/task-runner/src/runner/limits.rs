@@ -1,19 +1,26 @@
 //! Memory limits: measures memory, and kills containers over a limit if the kernel does not enforce it.
 
 use std::mem;
+use std::rc::Rc;
 
 use task_definition::fargate_sizes::parse_memory;
 
 use super::Runner;
 use crate::memory::ProcessTable;
 use crate::process::ProcessCommand;
-use crate::system::proportional;
 
 /// The memory of one container's processes.
 struct MemoryUsage {
     container: usize,
+    processes: Rc<ProcessTable>,
     pids: Vec<u32>,
     resident: u64,
+}
+
+impl MemoryUsage {
+    fn proportional(&self) -> u64 {
+        self.processes.proportional(&self.pids)
+    }
 }
 
 impl Runner {
@@ -22,8 +29,7 @@ impl Runner {
     /// Resident memory is fast to read but counts shared pages for each process. It only rules out an excess; the
     /// proportional size, slower to read, decides.
     pub(super) fn check_memory(&mut self) {
-        let processes = ProcessTable::snapshot();
-        let usage = self.measure(&processes);
+        let usage = self.measure();
 
         // With cgroups the kernel enforces the limits.
         if self.plan.cgroups.is_some() {
@@ -45,11 +51,26 @@ impl Runner {
     }
 
     /// Measures each container and records the values in its report.
-    fn measure(&mut self, processes: &ProcessTable) -> Vec<MemoryUsage> {
+    fn measure(&mut self) -> Vec<MemoryUsage> {
         let mut usage = Vec::new();
+        let mut host = None::<Rc<ProcessTable>>;
+        // Containers that share a PID namespace are told apart by the parents of their processes.
+        let is_shared = self.plan.definition.pid_mode.as_deref() == Some("task");
         for (container, managed) in self.containers.iter_mut().enumerate() {
             let Some(pid) = managed.pid else { continue };
-            let pids = processes.descendants(pid);
+            let own = Some(pid)
+                .filter(|_| !is_shared)
+                .and_then(ProcessTable::for_container);
+            let (processes, pids) = match own {
+                Some(own) => {
+                    let pids = own.pids();
+                    (Rc::new(own), pids)
+                }
+                None => {
+                    let host = host.get_or_insert_with(|| Rc::new(ProcessTable::snapshot()));
+                    (Rc::clone(host), host.descendants(pid))
+                }
+            };
             let resident = processes.resident(&pids);
             let report = &mut managed.report;
 
@@ -60,7 +81,7 @@ impl Runner {
                 .memory
                 .is_some_and(|limit| resident > mebibytes(limit));
             let used = if is_over {
-                resident.min(proportional(&pids))
+                resident.min(processes.proportional(&pids))
             } else {
                 resident
             };
@@ -70,6 +91,7 @@ impl Runner {
             managed.current_cpu_time = cpu_time.max(managed.current_cpu_time);
             usage.push(MemoryUsage {
                 container,
+                processes,
                 pids,
                 resident,
             });
@@ -83,7 +105,7 @@ impl Runner {
             let limit = self.containers[usage.container].definition.memory;
             limit
                 .map(mebibytes)
-                .is_some_and(|limit| usage.resident > limit && proportional(&usage.pids) > limit)
+                .is_some_and(|limit| usage.resident > limit && usage.proportional() > limit)
         };
         let over = all.iter().filter(is_over);
         over.map(|usage| usage.container).collect()
@@ -100,7 +122,7 @@ impl Runner {
 
         let exact: Vec<(u64, usize)> = all
             .iter()
-            .map(|usage| (proportional(&usage.pids), usage.container))
+            .map(|usage| (usage.proportional(), usage.container))
             .collect();
         let total: u64 = exact.iter().map(|(bytes, _)| bytes).sum();
         let largest = exact.iter().max().filter(|_| total > limit);
