@@ -175,15 +175,20 @@ fn a_missing_program_is_a_reason_that_names_it() {
     let finished = emulator.run(&[]);
     assert_ne!(finished.code, Some(0));
     assert!(
-        finished.err.contains("CannotPullContainerError"),
+        finished.err.contains("image cannot be pulled"),
         "{}",
         finished.err
     );
-    assert!(
-        finished.err.contains("--program app=FILE"),
-        "{}",
-        finished.err
-    );
+
+    let events = || emulator.project.read(".assemble/emulator/events.jsonl");
+    wait_until("the event is written", || {
+        events().contains("TaskFailedToStart")
+    });
+    let events = events();
+    let last: Value = serde_json::from_str(events.lines().last().unwrap()).unwrap();
+    let reason = last["detail"]["stoppedReason"].as_str().unwrap();
+    assert!(reason.starts_with("CannotPullContainerError: "), "{reason}");
+    assert!(reason.contains("--program app=FILE"), "{reason}");
 }
 
 #[test]
@@ -200,7 +205,7 @@ fn no_task_survives_an_emulator_that_is_killed() {
         let listed = support::assemble(emulator.project.root(), &["ps"]).out;
         listed
             .lines()
-            .filter(|line| line.contains("RUNNING"))
+            .filter(|line| line.starts_with("web-") && line.contains("RUNNING"))
             .count()
     };
 

@@ -3,6 +3,7 @@
 use aws_lc_rs::rand;
 
 use crate::api_error::ApiError;
+use crate::hex::hex;
 
 /// The region and the account of the emulator.
 #[derive(Debug, Clone)]
@@ -25,24 +26,19 @@ impl Owner {
         }
         let invalid = || {
             ApiError::invalid_parameter(format!(
-                "Invalid identifier: {text} is not the ARN of a {kind}"
+                "Invalid identifier: {text} is not the ARN of a {kind} in account {} and region {}",
+                self.account, self.region
             ))
         };
-        // `arn:aws:ecs:REGION:ACCOUNT:KIND/NAME`; the name may have colons, as in `family:3`.
-        let rest = text.splitn(6, ':').nth(5).ok_or_else(invalid)?;
-        let name = rest
-            .strip_prefix(kind)
-            .and_then(|rest| rest.strip_prefix('/'));
+
+        let name = text.strip_prefix(&self.arn(&format!("{kind}/")));
         name.filter(|name| !name.is_empty()).ok_or_else(invalid)
     }
 }
 
 /// Returns a random number in hexadecimal with 32 digits: the id of a task.
 pub(crate) fn random_id() -> String {
-    random_bytes::<16>()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&random_bytes::<16>())
 }
 
 /// Returns a random UUID, version 4 (RFC 9562, section 5.4).
@@ -51,7 +47,7 @@ pub(crate) fn random_uuid() -> String {
     // The version is in the upper half of byte 6, the variant in the upper bits of byte 8.
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&bytes);
     [
         &hex[..8],
         &hex[8..12],
@@ -100,6 +96,8 @@ mod tests {
                 .is_err()
         );
         assert!(owner().resource("arn:aws", "cluster").is_err());
+        let elsewhere = "arn:aws:ecs:us-east-1:111122223333:cluster/shop";
+        assert!(owner().resource(elsewhere, "cluster").is_err());
     }
 
     #[test]

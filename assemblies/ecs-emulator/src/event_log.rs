@@ -1,7 +1,8 @@
 //! Events in the format of EventBridge, one JSON object per line.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -76,7 +77,11 @@ impl EventLog {
     /// Writes events. A full disk affects only the file.
     pub(crate) fn write(&mut self, events: &[Value]) {
         // One write for all lines, so that a reader sees few incomplete ones.
-        let text: String = events.iter().map(|event| format!("{event}\n")).collect();
+        let mut text = String::new();
+        for event in events {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{event}");
+        }
         if self.bytes + text.len() as u64 > MAX_BYTES {
             self.rotate();
         }

@@ -1,8 +1,9 @@
 //! The access keys of one run. To sign requests with them, a program must be able to read the
 //! project's private files.
 
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -91,7 +92,8 @@ impl Keys {
             ("AWS_ENDPOINT_URL_STS", &endpoint),
             ("AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING", &endpoint),
         ] {
-            text.push_str(&format!("export {name}={value}\n"));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "export {name}={value}");
         }
 
         // A profile or a session token of the shell would take precedence, or be sent beside these keys.

@@ -43,6 +43,7 @@ mod emulator;
 mod error;
 mod event_log;
 mod faults;
+mod hex;
 mod keys;
 mod listener;
 mod page;

@@ -3,6 +3,7 @@
 //! The signature is computed again from the headers that the client lists as signed, so the verifier follows the
 //! client's choice of headers (AWS IAM User Guide, "Create a signed AWS API request").
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -11,6 +12,7 @@ use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
 use crate::api_error::ApiError;
+use crate::hex::hex;
 use crate::keys::Keys;
 use crate::time::basic_format;
 
@@ -181,6 +183,7 @@ fn canonical_request(
         )));
     }
 
+    // Writing to a string cannot fail.
     let mut canonical = "POST\n/\n\n".to_owned();
     for name in &names {
         // A header that is sent twice is signed as one, with a comma between the values.
@@ -188,11 +191,11 @@ fn canonical_request(
         let values: Vec<String> = values
             .map(|value| collapse_spaces(value.as_bytes()))
             .collect();
-        canonical.push_str(&format!("{name}:{}\n", values.join(",")));
+        let _ = writeln!(canonical, "{name}:{}", values.join(","));
     }
 
     let body = hex(sha256(request.body).as_ref());
-    canonical.push_str(&format!("\n{}\n{body}", authorization.signed_headers));
+    let _ = write!(canonical, "\n{}\n{body}", authorization.signed_headers);
     Ok(canonical)
 }
 
@@ -217,10 +220,6 @@ fn sign(key: &hmac::Key, text: &str) -> hmac::Tag {
 
 fn sha256(bytes: &[u8]) -> digest::Digest {
     digest::digest(&digest::SHA256, bytes)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn invalid(message: impl Into<String>) -> ApiError {

@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn formats_the_date_of_a_signature() {
         // 2015-08-30T12:36:00Z, the date of AWS's signature test suite.
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160);
+        let time = SystemTime::UNIX_EPOCH + Duration::from_mins(24_015_636);
         assert_eq!(basic_format(time), "20150830T123600Z");
         assert_eq!(
             to_json(time, TimeFormat::Seconds),

@@ -61,15 +61,12 @@ impl Runner {
             let own = Some(pid)
                 .filter(|_| !is_shared)
                 .and_then(ProcessTable::for_container);
-            let (processes, pids) = match own {
-                Some(own) => {
-                    let pids = own.pids();
-                    (Rc::new(own), pids)
-                }
-                None => {
-                    let host = host.get_or_insert_with(|| Rc::new(ProcessTable::snapshot()));
-                    (Rc::clone(host), host.descendants(pid))
-                }
+            let (processes, pids) = if let Some(own) = own {
+                let pids = own.pids();
+                (Rc::new(own), pids)
+            } else {
+                let host = host.get_or_insert_with(|| Rc::new(ProcessTable::snapshot()));
+                (Rc::clone(host), host.descendants(pid))
             };
             let resident = processes.resident(&pids);
             let report = &mut managed.report;
