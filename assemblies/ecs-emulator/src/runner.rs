@@ -321,17 +321,17 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
     })
 }
 
-/// Returns the options of a task: those for all tasks, and those for containers that the task has.
+/// Returns the options of a task: those for all tasks, those for tasks with a role, and those for its containers.
 fn options_for(config: &Config, definition: &TaskDefinition) -> Vec<OsString> {
-    let own = config.container_options.iter();
+    let mut options = config.options.clone();
+    if definition.task_role_arn.is_some() {
+        options.extend(config.role_options.iter().cloned());
+    }
     // `up` rejects options for containers that a definition does not have.
+    let own = config.container_options.iter();
     let own = own.filter(|option| definition.container(&option.container).is_some());
-    config
-        .options
-        .iter()
-        .cloned()
-        .chain(own.map(|option| option.argument.clone()))
-        .collect()
+    options.extend(own.map(|option| option.argument.clone()));
+    options
 }
 
 /// Returns the number of tasks that may start at the same time.
@@ -348,3 +348,27 @@ const STOP_LIMIT: Duration = Duration::from_mins(10);
 const NOT_STARTED: i32 = 125;
 /// The number of directories of ended runs that are kept, for `assemble logs`.
 const KEPT_RUNS: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_for_roles_and_containers_reach_only_tasks_that_have_them() {
+        let mut config = Config::new(PathBuf::new(), PathBuf::new());
+        config.options = vec!["--images".into()];
+        config.role_options = vec!["--credentials=role".into()];
+        config.container_options = vec![crate::ContainerOption {
+            container: "app".to_owned(),
+            argument: "--skip=app".into(),
+        }];
+
+        let mut definition = TaskDefinition::default();
+        assert_eq!(options_for(&config, &definition), ["--images"]);
+        definition.task_role_arn = Some("arn:aws:iam::000000000000:role/app".to_owned());
+        assert_eq!(
+            options_for(&config, &definition),
+            ["--images", "--credentials=role"]
+        );
+    }
+}

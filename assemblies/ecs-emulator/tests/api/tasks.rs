@@ -1,8 +1,12 @@
 //! The life of a task.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use aws_sdk_ecs::error::ProvideErrorMetadata;
 use aws_sdk_ecs::types::{
-    ContainerOverride, DesiredStatus, KeyValuePair, TaskOverride, TaskStopCode,
+    AwsVpcConfiguration, ContainerOverride, DesiredStatus, KeyValuePair, LaunchType,
+    NetworkConfiguration, TaskOverride, TaskStopCode,
 };
 
 use crate::support::{Running, read_events, register, run, wait_for};
@@ -230,4 +234,41 @@ async fn refuses_calls_that_ecs_refuses() {
     );
 
     emulator.stop().await;
+}
+
+/// A service would replace tasks that the emulator stops at its end.
+#[tokio::test]
+async fn the_tasks_of_a_service_are_not_replaced_at_the_end() {
+    let emulator = Running::start().await;
+    let client = emulator.client();
+    register(&client, "web").await;
+    let network = AwsVpcConfiguration::builder().subnets("subnet-1").build();
+    let network = NetworkConfiguration::builder().awsvpc_configuration(network.unwrap());
+    let service = client.create_service().service_name("web");
+    let service = service.task_definition("web:1").desired_count(2);
+    let service = service.launch_type(LaunchType::Fargate);
+    service
+        .network_configuration(network.build())
+        .send()
+        .await
+        .unwrap();
+
+    let listed = loop {
+        let listed = client.list_tasks().service_name("web").send().await;
+        let arns = listed.unwrap().task_arns().to_vec();
+        if arns.len() == 2 {
+            break arns;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    for arn in &listed {
+        wait_for(&client, arn, "RUNNING").await;
+    }
+
+    let events = read_events(&emulator.stop().await);
+    let tasks: BTreeSet<&str> = events
+        .iter()
+        .filter_map(|event| event["detail"]["taskArn"].as_str())
+        .collect();
+    assert_eq!(tasks, listed.iter().map(String::as_str).collect());
 }
