@@ -11,7 +11,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `config`, `parse` | the service's `deploymentConfiguration`, with defaults and limits |
+//! | `config`, `parse`, `defaults` | the service's `deploymentConfiguration`, with defaults and limits |
 //! | `scheduler`, `record` | the state of a service, and how events change it |
 //! | `advance` | moves a deployment from stage to stage, and rolls it back |
 //! | `hooks` | lifecycle hooks of a stage |
@@ -22,21 +22,26 @@ mod advance;
 mod batch;
 mod breaker;
 mod config;
+mod defaults;
 mod hooks;
 mod parse;
 #[cfg(test)]
 mod properties;
 mod reconcile;
 mod record;
+#[cfg(test)]
+mod scenarios;
 mod scheduler;
 mod status;
 #[cfg(test)]
 mod test_service;
+mod timing;
 
 pub(crate) use config::{DeploymentConfig, Strategy, TimeoutAction};
+pub(crate) use defaults::with_defaults;
 pub(crate) use hooks::{HookState, HookStatus};
-pub(crate) use parse::with_defaults;
 pub(crate) use scheduler::{
-    Action, Deployment, Event, Note, Outcome, Scheduler, StopReason, Time, Timing, step,
+    Action, Deployment, Event, Note, Outcome, Scheduler, StopReason, Time, step,
 };
 pub(crate) use status::Status;
+pub(crate) use timing::Timing;

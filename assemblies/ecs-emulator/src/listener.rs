@@ -129,6 +129,7 @@ impl State {
     /// each 100, not about 5. A revision without a target to choose gets no turn.
     fn next_revision(&mut self, failed: &[u64]) -> Option<u64> {
         let weights = self.weights.as_ref()?;
+        // Credits must not grow while a revision cannot take its turn.
         let has_target = |revision: u64| {
             self.targets.iter().any(|(task, target)| {
                 target.revision == revision && !target.is_draining && !failed.contains(task)

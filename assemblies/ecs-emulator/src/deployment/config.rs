@@ -177,7 +177,8 @@ mod tests {
             percent: 5.0,
             bake: Duration::ZERO,
         };
-        assert_eq!(strategy.next_weight(0.0), 5.0);
-        assert_eq!(strategy.next_weight(5.0), 100.0);
+        let weights = [0.0, 5.0].into_iter();
+        let steps: Vec<f64> = weights.map(|weight| strategy.next_weight(weight)).collect();
+        assert_eq!(steps, [5.0, 100.0]);
     }
 }

@@ -1,8 +1,9 @@
 //! The lifecycle hooks of a stage.
 
 use super::config::{DeploymentConfig, TimeoutAction};
-use super::scheduler::{Time, Timing};
+use super::scheduler::Time;
 use super::status::Stage;
+use super::timing::Timing;
 
 /// A hook that a stage waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]

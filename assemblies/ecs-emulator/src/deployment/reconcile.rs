@@ -43,7 +43,6 @@ impl Scheduler {
             Status::Successful | Status::RollbackSuccessful => {
                 self.stable.map_or(Goal::Frozen, Goal::Replace)
             }
-            Status::RollbackInProgress if is_rolling => source.map_or(Goal::Frozen, Goal::Replace),
             Status::InProgress if is_rolling && deployment.stage > Stage::PreScaleUp => {
                 Goal::Replace(target)
             }
@@ -52,8 +51,10 @@ impl Scheduler {
                 source,
                 target: Some(target),
             },
-            // Before the scale-up the service keeps what it has.
-            Status::InProgress if is_rolling => source.map_or(Goal::Frozen, Goal::Replace),
+            // Before the scale-up the service keeps its tasks; a rollback returns to them.
+            Status::InProgress | Status::RollbackInProgress if is_rolling => {
+                source.map_or(Goal::Frozen, Goal::Replace)
+            }
             Status::InProgress | Status::RollbackInProgress => Goal::Both {
                 source,
                 target: None,

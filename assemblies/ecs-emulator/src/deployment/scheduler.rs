@@ -7,29 +7,10 @@ use super::breaker::BreakerState;
 use super::config::{DeploymentConfig, TimeoutAction};
 use super::hooks::HookState;
 use super::status::{Stage, Status};
+use super::timing::Timing;
 
 /// A point in time, since the Unix epoch.
 pub(crate) type Time = Duration;
-
-/// Divides the waits of AWS, so that a deployment of hours can be watched in minutes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Timing {
-    divisor: f64,
-}
-
-impl Timing {
-    /// Creates a scale; a divisor below 1 counts as 1.
-    pub(crate) fn new(divisor: f64) -> Self {
-        Self {
-            divisor: divisor.max(1.0),
-        }
-    }
-
-    /// Returns the time to wait instead of `wait`.
-    pub(crate) fn scale(self, wait: Duration) -> Duration {
-        wait.div_f64(self.divisor)
-    }
-}
 
 /// A service, as its scheduler sees it.
 #[derive(Debug, Clone)]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::config::DeploymentConfig;
-use super::scheduler::{Action, Event, Note, Outcome, Phase, Scheduler, Time, Timing, step};
+use super::scheduler::{Action, Event, Note, Outcome, Phase, Scheduler, Time, step};
 use super::status::Status;
+use super::timing::Timing;
 
 /// What the tasks of a revision do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,14 +99,16 @@ impl TestService {
     pub(super) fn second(&mut self) {
         self.now += Duration::from_secs(1);
         for (task, (revision, started, stopped)) in self.tasks.clone() {
+            // Each task takes a second to stop.
             if stopped.is_some() {
                 self.tasks.remove(&task);
                 self.send(Event::Stopped(task));
                 continue;
             }
 
-            let age = (self.now - started).as_secs();
+            let age = self.now.saturating_sub(started).as_secs();
             match self.behaviours[&revision] {
+                // Health checks of the task pass at once.
                 Behaviour::Works(delay) if age == delay => {
                     self.send(Event::Running {
                         task,
@@ -156,10 +159,10 @@ impl TestService {
             .map_or(Status::Pending, |last| last.status)
     }
 
-    pub(super) fn production(&self) -> f64 {
-        self.scheduler
-            .deployments()
-            .next_back()
-            .map_or(0.0, |last| last.production_weight)
+    /// Returns the share of production traffic of the new revision, in tenths of a percent.
+    pub(super) fn production(&self) -> u32 {
+        let last = self.scheduler.deployments().next_back();
+        let weight = last.map_or(0.0, |last| last.production_weight);
+        (weight * 10.0).round() as u32
     }
 }

@@ -15,10 +15,7 @@ use crate::time::seconds;
 /// `PutScalingPolicy`. There is no CloudWatch, so it has no alarms.
 pub(crate) fn put_policy(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let body = call.body();
-    check_fields(
-        body,
-        &["PolicyName", "PolicyType", STEPS, TRACKING, PREDICTION],
-    )?;
+    check_fields(body, &POLICY_FIELDS)?;
     let (resource, name) = (resource(body)?, text(body, "PolicyName")?);
     if !state.scaling.targets.contains_key(&resource) {
         return Err(not_found("scalable target registered", &resource));
@@ -154,3 +151,4 @@ pub(crate) fn delete_policy(state: &mut State, call: &Call) -> Result<Value, Api
 const STEPS: &str = "StepScalingPolicyConfiguration";
 const TRACKING: &str = "TargetTrackingScalingPolicyConfiguration";
 const PREDICTION: &str = "PredictiveScalingPolicyConfiguration";
+const POLICY_FIELDS: [&str; 5] = ["PolicyName", "PolicyType", STEPS, TRACKING, PREDICTION];

@@ -15,17 +15,7 @@ use crate::time::seconds;
 /// `PutScheduledAction`. What a later call does not name stays.
 pub(crate) fn put_action(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let body = call.body();
-    check_fields(
-        body,
-        &[
-            "ScheduledActionName",
-            "Schedule",
-            "Timezone",
-            "StartTime",
-            "EndTime",
-            ACTION,
-        ],
-    )?;
+    check_fields(body, &ACTION_FIELDS)?;
     let (resource, name) = (resource(body)?, text(body, "ScheduledActionName")?);
     if !state.scaling.targets.contains_key(&resource) {
         return Err(not_found("scalable target registered", &resource));
@@ -36,18 +26,7 @@ pub(crate) fn put_action(state: &mut State, call: &Call) -> Result<Value, ApiErr
     let schedule = body
         .get("Schedule")
         .or_else(|| old.and_then(|old| old.get("Schedule")));
-    // Only the form: nothing runs by it.
-    let is_schedule = schedule.and_then(Value::as_str).is_some_and(|schedule| {
-        ["at(", "rate(", "cron("]
-            .iter()
-            .any(|kind| schedule.starts_with(kind))
-            && schedule.ends_with(')')
-    });
-
-    if !is_schedule {
-        return Err(invalid("Schedule must be at(…), rate(…) or cron(…)"));
-    }
-
+    check_schedule(schedule.and_then(Value::as_str))?;
     if old.is_none() && state.scaling.actions.len() >= MAX_ITEMS {
         return Err(ApiError::new(
             "LimitExceededException",
@@ -81,6 +60,20 @@ pub(crate) fn put_action(state: &mut State, call: &Call) -> Result<Value, ApiErr
     Ok(json!({}))
 }
 
+/// Checks the form only: nothing runs by it.
+fn check_schedule(schedule: Option<&str>) -> Result<(), ApiError> {
+    let schedule = schedule
+        .filter(|schedule| schedule.ends_with(')'))
+        .unwrap_or_default();
+    if ["at(", "rate(", "cron("]
+        .iter()
+        .any(|kind| schedule.starts_with(kind))
+    {
+        return Ok(());
+    }
+    Err(invalid("Schedule must be at(…), rate(…) or cron(…)"))
+}
+
 /// `DescribeScheduledActions`.
 pub(crate) fn describe_actions(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let body = call.body();
@@ -110,3 +103,11 @@ pub(crate) fn delete_action(state: &mut State, call: &Call) -> Result<Value, Api
 }
 
 const ACTION: &str = "ScalableTargetAction";
+const ACTION_FIELDS: [&str; 6] = [
+    "ScheduledActionName",
+    "Schedule",
+    "Timezone",
+    "StartTime",
+    "EndTime",
+    ACTION,
+];

@@ -6,7 +6,7 @@ use super::{
     DIMENSION, MAX_ITEMS, check_fields, check_names, invalid, is_wanted, not_found, page, resource,
 };
 use crate::api_error::ApiError;
-use crate::arn::random_id;
+use crate::arn::{Owner, random_id};
 use crate::request::Call;
 use crate::state::State;
 use crate::time::seconds;
@@ -14,16 +14,7 @@ use crate::time::seconds;
 /// `RegisterScalableTarget`. Without a capacity, that of the registered target stays.
 pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let body = call.body();
-    check_fields(
-        body,
-        &[
-            "MinCapacity",
-            "MaxCapacity",
-            "RoleARN",
-            "SuspendedState",
-            "Tags",
-        ],
-    )?;
+    check_fields(body, &TARGET_FIELDS)?;
     let resource = resource(body)?;
     let mut parts = resource.split('/').skip(1);
     let (cluster, name) = (
@@ -36,30 +27,7 @@ pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError
     }
 
     let old = state.scaling.targets.get(&resource);
-    // Values of a registered target may be omitted (RegisterScalableTarget in the API reference).
-    let capacity = |field: &str| {
-        let value = body
-            .get(field)
-            .or_else(|| old.and_then(|old| old.get(field)));
-        let value =
-            value.ok_or_else(|| invalid(format!("{field} is required for a new target")))?;
-        value
-            .as_u64()
-            .filter(|value| *value <= MAX_CAPACITY)
-            .ok_or_else(|| {
-                invalid(format!(
-                    "{field} must be a whole number from 0 to {MAX_CAPACITY}"
-                ))
-            })
-    };
-
-    let (least, most) = (capacity("MinCapacity")?, capacity("MaxCapacity")?);
-    if most < least {
-        return Err(invalid(
-            "Maximum capacity cannot be less than minimum capacity",
-        ));
-    }
-
+    let (least, most) = capacities(body, old)?;
     if old.is_none() && state.scaling.targets.len() >= MAX_ITEMS {
         return Err(ApiError::new(
             "LimitExceededException",
@@ -80,19 +48,13 @@ pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError
         .into()
     });
 
-    let role = format!(
-        "arn:aws:iam::{}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/\
-         AWSServiceRoleForApplicationAutoScaling_ECSService",
-        state.owner.account
-    );
-
     let target = json!({
         "ServiceNamespace": "ecs",
         "ResourceId": resource,
         "ScalableDimension": DIMENSION,
         "MinCapacity": least,
         "MaxCapacity": most,
-        "RoleARN": body.get("RoleARN").cloned().unwrap_or_else(|| role.into()),
+        "RoleARN": body.get("RoleARN").cloned().unwrap_or_else(|| role_arn(&state.owner).into()),
         "CreationTime": old_field("CreationTime").unwrap_or_else(|| seconds(call.now).into()),
         "SuspendedState": suspended,
         "ScalableTargetARN": arn,
@@ -101,6 +63,38 @@ pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError
     state.scaling.targets.insert(resource, target);
 
     Ok(json!({ "ScalableTargetARN": arn }))
+}
+
+/// Returns the ARN of the role that scales services.
+fn role_arn(owner: &Owner) -> String {
+    format!(
+        "arn:aws:iam::{}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/\
+         AWSServiceRoleForApplicationAutoScaling_ECSService",
+        owner.account
+    )
+}
+
+/// Returns the minimum and the maximum.
+fn capacities(body: &Value, old: Option<&Value>) -> Result<(u64, u64), ApiError> {
+    let capacity = |field: &str| {
+        // Values of a registered target may be omitted (RegisterScalableTarget in the API reference).
+        let old = old.and_then(|old| old.get(field));
+        let value = body.get(field).or(old);
+        let value =
+            value.ok_or_else(|| invalid(format!("{field} is required for a new target")))?;
+        let value = value.as_u64().filter(|value| *value <= MAX_CAPACITY);
+        value.ok_or_else(|| {
+            let message = format!("{field} must be a whole number from 0 to {MAX_CAPACITY}");
+            invalid(message)
+        })
+    };
+
+    let (least, most) = (capacity("MinCapacity")?, capacity("MaxCapacity")?);
+    if most < least {
+        let message = "Maximum capacity cannot be less than minimum capacity";
+        return Err(invalid(message));
+    }
+    Ok((least, most))
 }
 
 fn suspended_state(body: &Value, old: Option<&Value>) -> Result<Value, ApiError> {
@@ -154,6 +148,13 @@ pub(crate) fn deregister(state: &mut State, call: &Call) -> Result<Value, ApiErr
     Ok(json!({}))
 }
 
+const TARGET_FIELDS: [&str; 5] = [
+    "MinCapacity",
+    "MaxCapacity",
+    "RoleARN",
+    "SuspendedState",
+    "Tags",
+];
 const SUSPENDED_FIELDS: [&str; 3] = [
     "DynamicScalingInSuspended",
     "DynamicScalingOutSuspended",

@@ -20,6 +20,7 @@ struct StopServiceDeployment {
 pub(crate) fn stop_deployment(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let input: StopServiceDeployment = call.read()?;
     match input.stop_type.as_deref() {
+        // The default of the API.
         None | Some("ROLLBACK") => {}
         // The API reference calls ROLLBACK the only valid value, although the model has another.
         Some("ABORT") => return Err(ApiError::from_unsupported_feature("the stop type ABORT")),

@@ -25,19 +25,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         .and_then(Value::as_str)
         .map(str::to_owned);
 
-    if !fields.contains_key("desiredCount") {
-        return Err(ApiError::invalid_parameter(
-            "desiredCount is required for REPLICA services.",
-        ));
-    }
-
-    if !fields.contains_key("launchType") && !fields.contains_key("capacityProviderStrategy") {
-        fields.insert(
-            "capacityProviderStrategy".to_owned(),
-            default_strategy(state, &cluster)?,
-        );
-    }
-
+    complete(&mut fields, state, &cluster)?;
     let settings = Settings::new(fields)?;
     let key: Key = (cluster.clone(), settings.input.service_name.clone());
     // Before the definition is looked up, which may have been deregistered since.
@@ -46,18 +34,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
     }
 
     let definition = settings.find_definition(state)?;
-    if state.services.by_key.len() >= MAX_SERVICES {
-        state
-            .services
-            .by_key
-            .retain(|_, service| service.status != Status::Inactive);
-    }
-
-    if state.services.by_key.len() >= MAX_SERVICES {
-        let message = format!("the emulator has at most {MAX_SERVICES} services; restart it");
-        return Err(ApiError::client(message));
-    }
-
+    make_room(state)?;
     let service = Service {
         cluster,
         name: key.1.clone(),
@@ -82,6 +59,40 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
     deploy(state, &key, definition, call.now);
 
     Ok(json!({ "service": document::with_tags(state, &key) }))
+}
+
+/// Adds what a service needs and the caller may omit.
+fn complete(fields: &mut Map<String, Value>, state: &State, cluster: &str) -> Result<(), ApiError> {
+    if !fields.contains_key("desiredCount") {
+        return Err(ApiError::invalid_parameter(
+            "desiredCount is required for REPLICA services.",
+        ));
+    }
+
+    if !fields.contains_key("launchType") && !fields.contains_key("capacityProviderStrategy") {
+        fields.insert(
+            "capacityProviderStrategy".to_owned(),
+            default_strategy(state, cluster)?,
+        );
+    }
+
+    Ok(())
+}
+
+fn make_room(state: &mut State) -> Result<(), ApiError> {
+    if state.services.by_key.len() >= MAX_SERVICES {
+        state
+            .services
+            .by_key
+            .retain(|_, service| service.status != Status::Inactive);
+    }
+
+    if state.services.by_key.len() >= MAX_SERVICES {
+        let message = format!("the emulator has at most {MAX_SERVICES} services; restart it");
+        return Err(ApiError::client(message));
+    }
+
+    Ok(())
 }
 
 /// Returns the strategy of the cluster. Without one, a service of ECS would wait for instances for ever.
@@ -138,6 +149,7 @@ pub(super) fn deploy(state: &mut State, key: &Key, definition: Definition, now: 
         return;
     };
 
+    // Numbers are for the scheduler; the API has ids.
     let number = service
         .revisions
         .keys()
@@ -165,6 +177,7 @@ pub(super) fn deploy(state: &mut State, key: &Key, definition: Definition, now: 
     service
         .deployment_ids
         .insert(deployment, random_deployment_id());
+    // The configuration at this time: later changes are for later deployments.
     let config = service.settings.config.clone();
     state.send(
         key,

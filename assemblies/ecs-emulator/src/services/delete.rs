@@ -42,6 +42,7 @@ pub(crate) fn delete(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         ));
     }
 
+    // From now on ListServices omits it.
     service.status = Status::Draining;
     state.send(&key, Event::Desired(0), call.now);
 

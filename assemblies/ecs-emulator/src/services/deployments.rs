@@ -30,6 +30,7 @@ fn entry(service: &Service, number: u64, revision: &Revision, is_primary: bool) 
         .find(|deployment| deployment.target == number);
     let (state, reason) = rollout(service, number, revision, deployment);
     let failed = deployment.map_or(0, |deployment| deployment.breaker.failures());
+    // Without its deployment, which may be forgotten, the revision was last changed when it was created.
     let updated = deployment.map_or(revision.created, |deployment| {
         from_time(deployment.updated_at)
     });

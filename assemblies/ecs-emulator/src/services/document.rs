@@ -79,12 +79,8 @@ fn to_json(service: &Service, owner: &Owner) -> Value {
         fields.insert(name.to_owned(), value);
     }
 
-    copy(
-        fields,
-        "networkConfiguration",
-        &settings.network_configuration(),
-    );
-
+    let network = settings.network_configuration();
+    copy(fields, "networkConfiguration", &network);
     let grace = "healthCheckGracePeriodSeconds";
     copy(fields, grace, settings.get(grace));
     add_current(fields, service, owner);

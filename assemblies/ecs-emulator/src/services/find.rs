@@ -43,6 +43,7 @@ pub(crate) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError
             // Missing services are failures in the answer, not an error of the call.
             Err(error) if error.code == "ServiceNotFoundException" => {
                 let name = state.owner.resource(text, "service")?;
+                // An ARN names the cluster, too.
                 let name = name.rsplit('/').next().unwrap_or(name);
                 let arn = state.owner.arn(&format!("service/{cluster}/{name}"));
                 failures.push(json!({ "arn": arn, "reason": "MISSING" }));

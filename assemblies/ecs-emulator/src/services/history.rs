@@ -60,6 +60,7 @@ struct CreatedAt {
 /// `ListServiceDeployments`, the newest first.
 pub(crate) fn list_deployments(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let input: ListServiceDeployments = call.read()?;
+    // An unknown status would match nothing, and hide a misspelling.
     for status in &input.status {
         if !Status::ALL.iter().any(|known| known.as_str() == status) {
             let message = format!("Invalid service deployment status: {status}");
@@ -212,6 +213,7 @@ fn deployment_json(service: &Service, deployment: &Deployment, owner: &Owner) ->
         .iter()
         .map(|hook| hook_json(service, deployment, hook))
         .collect();
+    // Of its revision: the service may have another by now.
     document["deploymentConfiguration"] = service
         .revisions
         .get(&deployment.target)

@@ -96,6 +96,7 @@ impl State {
         let (kind, name) = match note {
             Note::SteadyState => ("INFO", "SERVICE_STEADY_STATE"),
             Note::Unstable => ("WARN", "SERVICE_TASK_START_IMPAIRED"),
+            // EventBridge has no event for the others, or gets it as a deployment event.
             _ => return,
         };
 

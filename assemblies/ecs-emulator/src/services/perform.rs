@@ -64,23 +64,7 @@ impl State {
             }
         }
 
-        if !has_capacity {
-            service.say(
-                "was unable to place a task. Reason: Capacity is unavailable at this time: the emulator \
-                 runs as many tasks as --max-tasks allows.",
-                now,
-            );
-        }
-
-        if !started.is_empty() {
-            let count = started.len();
-            let ids: Vec<String> = started.iter().map(|id| format!("(task {id})")).collect();
-            service.say(
-                &format!("has started {count} tasks: {}.", ids.join(" ")),
-                now,
-            );
-        }
-
+        service.say_started(&started, has_capacity, now);
         service.update_weights();
     }
 
@@ -111,6 +95,25 @@ impl State {
 }
 
 impl Service {
+    fn say_started(&mut self, started: &[String], has_capacity: bool, now: SystemTime) {
+        if !has_capacity {
+            self.say(
+                "was unable to place a task. Reason: Capacity is unavailable at this time: the emulator \
+                 runs as many tasks as --max-tasks allows.",
+                now,
+            );
+        }
+
+        if !started.is_empty() {
+            let count = started.len();
+            let ids: Vec<String> = started.iter().map(|id| format!("(task {id})")).collect();
+            self.say(
+                &format!("has started {count} tasks: {}.", ids.join(" ")),
+                now,
+            );
+        }
+    }
+
     fn restore(&mut self, revision: u64) {
         if let Some(revision) = self.revisions.get(&revision) {
             self.settings.restore(&revision.settings);
@@ -122,6 +125,7 @@ impl Service {
         let settings = &revision.settings;
         let network = settings.input.network_configuration.as_ref();
         let network = network.and_then(|network| network.awsvpc_configuration.as_ref());
+        // Subnets are names only: every task runs on this host.
         let subnets = network
             .map(|network| network.subnets.as_slice())
             .unwrap_or_default();

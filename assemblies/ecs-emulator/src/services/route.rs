@@ -130,6 +130,7 @@ impl Service {
         let input = Arc::clone(&self.settings.input);
         let wanted: Vec<Route> = input.load_balancers.iter().flat_map(routes).collect();
         // Tasks of the revision before may still have connections.
+        // A rollback may need the old ones again.
         if self.scheduler.current().is_none() {
             self.routes
                 .retain(|route| wanted.iter().any(|wanted| wanted.is_same(route)));
@@ -159,6 +160,7 @@ impl Service {
         let weights = self.scheduler.weights();
         for route in &self.routes {
             let of = |(revision, production, test): &(u64, f64, f64)| match route.traffic {
+                // Test traffic has its own shares: all of it moves first.
                 Traffic::Production => (*revision, *production),
                 Traffic::Test => (*revision, *test),
             };

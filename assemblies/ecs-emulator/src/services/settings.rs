@@ -263,6 +263,7 @@ fn check_count(desired: Option<u32>) -> Result<(), ApiError> {
 /// Reports what the rules for services call an error, all together.
 fn check_rules(value: &Value) -> Result<(), ApiError> {
     let source = Source::new("the service", format!("{value:#}"));
+    // The rules read files, so the line numbers of the findings mean nothing here.
     let mut findings = ecs_rules::inputs::check_input(&source);
     findings.retain(|finding| finding.severity == Severity::Error);
     if findings.is_empty() {
