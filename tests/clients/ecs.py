@@ -168,9 +168,12 @@ def services():
     assert failure["reason"] == "MISSING" and service["taskDefinition"].endswith(":2"), described
     assert service["runningCount"] == 2 and [one["rolloutState"] for one in service["deployments"]] == ["COMPLETED"], service
     assert ecs.list_services()["serviceArns"] == [service["serviceArn"]]
+    assert ecs.list_services_by_namespace(namespace="local")["serviceArns"] == []
+    resource_tags(service["serviceArn"])
     deployments(service["serviceArn"])
     protection()
     hook(breaker)
+    strategies()
     scaling()
 
     ecs.update_service(service="web", desiredCount=0)
@@ -234,6 +237,24 @@ def hook(breaker):
             serviceDeploymentArn=waiting["serviceDeploymentArn"][:-4] + "none")
 
 
+def strategies():
+    """Blue/green and canary deployments, which move the traffic of a listener."""
+    rule = "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener-rule/app/web/1/2/3"
+    balancer = {"targetGroupArn": GROUP, "containerName": "app", "containerPort": 8080, "advancedConfiguration": {
+        "alternateTargetGroupArn": GROUP.replace("/app/", "/other/"), "productionListenerRule": rule,
+        "roleArn": "arn:aws:iam::000000000000:role/ecs"}}
+    for name, more in (("BLUE_GREEN", {"bakeTimeInMinutes": 1}),
+                       ("CANARY", {"canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 1}}),
+                       ("LINEAR", {"linearConfiguration": {"stepPercent": 50.0, "stepBakeTimeInMinutes": 1}})):
+        revision = register("web")
+        ecs.update_service(service="web", taskDefinition=revision, loadBalancers=[balancer],
+                           deploymentConfiguration={"strategy": name, **more})
+        deployment = latest_deployment(lambda one: one["status"] == "SUCCESSFUL" and one["finishedAt"])
+        assert deployment["deploymentConfiguration"]["strategy"] == name, deployment
+        [service] = ecs.describe_services(services=["web"])["services"]
+        assert service["taskDefinition"] == revision, service
+
+
 def scaling():
     autoscaling = boto3.client("application-autoscaling")
     target = {"ServiceNamespace": "ecs", "ResourceId": "service/default/web", "ScalableDimension": "ecs:service:DesiredCount"}
@@ -243,6 +264,11 @@ def scaling():
                                    TargetTrackingScalingPolicyConfiguration=tracking)
     assert len(autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]) == 1
     assert len(autoscaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]) == 1
+    action = {"ScheduledActionName": "night", "Schedule": "cron(0 22 * * ? *)", "ScalableTargetAction": {"MinCapacity": 0}}
+    autoscaling.put_scheduled_action(**target, **action)
+    assert len(autoscaling.describe_scheduled_actions(ServiceNamespace="ecs")["ScheduledActions"]) == 1
+    autoscaling.delete_scheduled_action(**target, ScheduledActionName="night")
+    assert autoscaling.describe_scaling_activities(ServiceNamespace="ecs")["ScalingActivities"] == []
     autoscaling.delete_scaling_policy(**target, PolicyName="cpu")
     autoscaling.deregister_scalable_target(**target)
 

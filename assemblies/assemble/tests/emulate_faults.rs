@@ -25,8 +25,7 @@ fn every_kind(operation: &str) -> String {
         "cut-after",
         "capacity",
     ];
-    let rule =
-        |kind: &str| format!("  - {{ operation: {operation}, kind: {kind}, count: 1 }}\n");
+    let rule = |kind: &str| format!("  - {{ operation: {operation}, kind: {kind}, count: 1 }}\n");
     kinds.iter().map(|kind| rule(kind)).collect()
 }
 
@@ -68,7 +67,10 @@ fn access_denied_ends_register_and_diff_with_their_calls() {
         diff.err
     );
 
-    let text = emulator.project.read("web.json").replace("exit 3", "exit 4");
+    let text = emulator
+        .project
+        .read("web.json")
+        .replace("exit 3", "exit 4");
     emulator.project.write("web.json", text);
     let register = emulator.assemble(&["register", "web.json"]);
     assert_ne!(register.code, Some(0), "{}", register.err);
@@ -99,10 +101,30 @@ fn an_inactive_revision_and_an_unknown_cluster_are_named() {
 #[test]
 fn a_signal_ends_run_at_every_wait_and_says_what_runs_on() {
     let waits = [
-        ("RunTask", "throttle-400", "next attempt", "stopping as soon as ECS has responded"),
-        ("RunTask", "capacity", "next attempt", "stopping as soon as ECS has responded"),
-        ("DescribeTasks", "throttle-429", "started ", "runs on; to stop it"),
-        ("DescribeTasks", "delay, delay_ms: 20000", "started ", "runs on; to stop it"),
+        (
+            "RunTask",
+            "throttle-400",
+            "next attempt",
+            "stopping as soon as ECS has responded",
+        ),
+        (
+            "RunTask",
+            "capacity",
+            "next attempt",
+            "stopping as soon as ECS has responded",
+        ),
+        (
+            "DescribeTasks",
+            "throttle-429",
+            "started ",
+            "runs on; to stop it",
+        ),
+        (
+            "DescribeTasks",
+            "delay, delay_ms: 20000",
+            "started ",
+            "runs on; to stop it",
+        ),
         ("StopTask", "cut", "RUNNING", "runs on; to stop it"),
     ];
 
@@ -155,7 +177,14 @@ impl Waiting {
 fn two_hundred_tasks_run_at_once_and_none_survives_the_emulator() {
     let mut emulator = Emulator::start(&["--stub", "app=sleep"]);
     for _ in 0..20 {
-        let started = emulator.run(&["--count", "10", "--wait-until", "running", "--timeout", "240s"]);
+        let started = emulator.run(&[
+            "--count",
+            "10",
+            "--wait-until",
+            "running",
+            "--timeout",
+            "240s",
+        ]);
         assert_eq!(started.code, Some(0), "{}", started.err);
     }
     assert_eq!(emulator.tasks().len(), 200);

@@ -136,4 +136,3 @@ pub(crate) fn wait_until(what: &str, is_true: impl Fn() -> bool) {
         sleep(Duration::from_millis(20));
     }
 }
-

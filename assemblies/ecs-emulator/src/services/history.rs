@@ -96,9 +96,8 @@ pub(crate) fn list_deployments(state: &mut State, call: &Call) -> Result<Value, 
         let key = format!("{:020}", deployment.number);
         let mut brief = brief_json(service, deployment, &state.owner);
         // Only here: DescribeServiceDeployments has the counts of the revision too, in another member.
-        brief["targetServiceRevisionArn"] = service
-            .revision_arn(deployment.target, &state.owner)
-            .into();
+        brief["targetServiceRevisionArn"] =
+            service.revision_arn(deployment.target, &state.owner).into();
         (key, brief)
     });
 
