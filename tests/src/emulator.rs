@@ -24,6 +24,7 @@ impl Emulator {
     pub fn start(options: &[&str]) -> Self {
         let (network, project) = (Network::new(), Project::new());
         let mut command = project.assemble(&network);
+        // The network is the test's own only where the host allows it, so the port must be free in any case.
         command.args(["emulate", "--port", "0"]).args(options);
         let process = Process::start(command);
 

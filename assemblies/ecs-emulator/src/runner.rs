@@ -3,7 +3,6 @@
 //! It is a separate thread, since reading run directories and sending commands block.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +12,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use local::{ControlCommand, ProcessExit, ProcessOutput, Project, TaskIdentity, TaskProcess};
 use serde_json::Value;
-use task_definition::TaskDefinition;
 
 use crate::Config;
 use crate::emulator::Shared;
@@ -22,8 +20,11 @@ use crate::state::State;
 use crate::tasks::{Task, TaskStatus, apply_exit, apply_record};
 
 mod failure;
+mod options;
+mod protection;
 
 use failure::read_failure;
+use options::options_for;
 
 /// A message to the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,8 @@ struct Running {
     /// The record that was applied last.
     record: Option<Value>,
     is_stop_sent: bool,
+    /// The protection that the task and the state agree on. `None` for tasks that cannot be protected.
+    protection: Option<Option<SystemTime>>,
 }
 
 impl Runner {
@@ -240,6 +243,8 @@ impl Runner {
                 running.record = record;
                 update(&mut self.shared.state(), id, running.record.as_ref());
             }
+            // At most one interval late, which is less than the delay of a deployment.
+            running.exchange_protection(id, &self.shared);
             match exit {
                 Ok(None) => {}
                 Ok(Some(exit)) => exits.push((id.clone(), exit)),
@@ -318,20 +323,8 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
         folder,
         record: None,
         is_stop_sent: false,
+        protection: task.launch.service.is_some().then_some(None),
     })
-}
-
-/// Returns the options of a task: those for all tasks, those for tasks with a role, and those for its containers.
-fn options_for(config: &Config, definition: &TaskDefinition) -> Vec<OsString> {
-    let mut options = config.options.clone();
-    if definition.task_role_arn.is_some() {
-        options.extend(config.role_options.iter().cloned());
-    }
-    // `up` rejects options for containers that a definition does not have.
-    let own = config.container_options.iter();
-    let own = own.filter(|option| definition.container(&option.container).is_some());
-    options.extend(own.map(|option| option.argument.clone()));
-    options
 }
 
 /// Returns the number of tasks that may start at the same time.
@@ -348,27 +341,3 @@ const STOP_LIMIT: Duration = Duration::from_mins(10);
 const NOT_STARTED: i32 = 125;
 /// The number of directories of ended runs that are kept, for `assemble logs`.
 const KEPT_RUNS: usize = 200;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_for_roles_and_containers_reach_only_tasks_that_have_them() {
-        let mut config = Config::new(PathBuf::new(), PathBuf::new());
-        config.options = vec!["--images".into()];
-        config.role_options = vec!["--credentials=role".into()];
-        config.container_options = vec![crate::ContainerOption {
-            container: "app".to_owned(),
-            argument: "--skip=app".into(),
-        }];
-
-        let mut definition = TaskDefinition::default();
-        assert_eq!(options_for(&config, &definition), ["--images"]);
-        definition.task_role_arn = Some("arn:aws:iam::000000000000:role/app".to_owned());
-        assert_eq!(
-            options_for(&config, &definition),
-            ["--images", "--credentials=role"]
-        );
-    }
-}

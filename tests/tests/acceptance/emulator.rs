@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use acceptance::{Emulator, Process, ProcessOutput, report_skip, wait_until, workspace};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::local_runs::test_video;
 
@@ -112,7 +112,6 @@ fn the_oracle_rejects_an_answer_that_does_not_fit_the_model() {
 fn coins_secure_answers_over_https_as_a_task() {
     let emulator = Emulator::start(&[]);
     register(&emulator, "coins-secure");
-    let started = Instant::now();
     let task = run_task(&emulator, "coins-secure");
 
     let mut status = String::new();
@@ -122,7 +121,6 @@ fn coins_secure_answers_over_https_as_a_task() {
     });
     // 401: the filter is there, and wants a token.
     assert!(answered && status == "401", "{status}: {task}");
-    println!("from run-task to an answer: {:?}", started.elapsed());
 
     let (finished, network) = emulator.stop();
     assert_eq!(finished.code, 0, "{}", finished.output());
@@ -165,6 +163,76 @@ fn each_upload_starts_a_task_that_makes_its_picture() {
     }
 }
 
+/// A worker protects itself while it works, through the endpoint in its task.
+#[test]
+fn a_task_of_a_service_protects_itself() {
+    const PROTECT: &str = r#"curl -sS -X PUT -d '{"ProtectionEnabled": true, "ExpiresInMinutes": 60}' "$ECS_AGENT_URI/task-protection/v1/state"; exec sleep 600"#;
+    let emulator = Emulator::start(&["--program", "worker=/bin/sh"]);
+    let container = json!({ "name": "worker", "image": "sh", "entryPoint": ["/bin/sh"], "stopTimeout": 2,
+        "command": ["-c", PROTECT] });
+    let definition = json!({ "family": "worker", "networkMode": "awsvpc", "cpu": "256", "memory": "512",
+        "requiresCompatibilities": ["FARGATE"], "containerDefinitions": [container],
+        "taskRoleArn": "arn:aws:iam::000000000000:role/worker" });
+    // The whole definition: a shorthand of the CLI has no role.
+    let input = definition.to_string();
+    emulator.call(&["register-task-definition", "--cli-input-json", &input]);
+    let service = [
+        &[
+            "create-service",
+            "--service-name",
+            "worker",
+            "--task-definition",
+            "worker",
+            "--desired-count",
+            "1",
+        ][..],
+        &[
+            "--launch-type",
+            "FARGATE",
+            "--network-configuration",
+            NETWORK,
+        ],
+    ];
+    emulator.call(&service.concat());
+
+    let mut protected = Value::Null;
+    let is_protected = wait_until(LIMIT, || {
+        protected = emulator.call(&["get-task-protection", "--cluster", "default"]);
+        protected["protectedTasks"][0]["protectionEnabled"] == true
+    });
+    assert!(is_protected, "{protected}");
+
+    // Scaling in leaves it alone.
+    emulator.call(&[
+        "update-service",
+        "--service",
+        "worker",
+        "--desired-count",
+        "0",
+    ]);
+    let task = protected["protectedTasks"][0]["taskArn"].as_str();
+    let task = task.expect("an ARN");
+    let described = emulator.call(&["describe-tasks", "--tasks", task]);
+    assert_eq!(
+        described["tasks"][0]["desiredStatus"], "RUNNING",
+        "{described}"
+    );
+    let protection = [
+        "update-task-protection",
+        "--cluster",
+        "default",
+        "--no-protection-enabled",
+        "--tasks",
+        task,
+    ];
+    emulator.call(&protection);
+    let stopped = wait_for_stop(&emulator, &[task]);
+    assert_eq!(
+        stopped[0]["stopCode"], "ServiceSchedulerInitiated",
+        "{stopped:?}"
+    );
+}
+
 /// Uploads a video; returns the ARN of the task that was started for it.
 fn upload(emulator: &Emulator, video: &Path, url: &str) -> String {
     let mut command = emulator.client("curl");
@@ -200,6 +268,7 @@ fn run_checked(emulator: &Emulator, mut client: Command) -> (ProcessOutput, Proc
         client.env(format!("AWS_ENDPOINT_URL_{name}"), &checked);
     }
     let finished = Process::finish(client, LIMIT);
+    // It reports at its end.
     oracle.signal("TERM");
     (finished, oracle.wait_for_exit(LIMIT))
 }
