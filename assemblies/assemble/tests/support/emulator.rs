@@ -96,7 +96,7 @@ impl Emulator {
     pub(crate) fn run(&self, more: &[&str]) -> CommandOutput {
         self.assemble(
             &[
-                &["run", "web", "--subnet", "subnet-1", "--timeout", "60s"],
+                &["run", "web", "--subnet", "subnet-1", "--timeout", "240s"],
                 more,
             ]
             .concat(),
