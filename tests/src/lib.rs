@@ -10,10 +10,12 @@
     reason = "a failed precondition must fail the test"
 )]
 
+mod emulator;
 mod network;
 mod process;
 mod project;
 
+pub use emulator::Emulator;
 pub use network::Network;
 pub use process::{Process, ProcessOutput, wait_until};
 pub use project::{Project, binary, bundle_folders, component_folders, report_skip, workspace};

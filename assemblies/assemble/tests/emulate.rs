@@ -2,120 +2,18 @@
 #![cfg(all(feature = "up", feature = "aws"))]
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+#[path = "support/emulator.rs"]
+mod emulator;
 mod support;
-use support::{CommandOutput, Project};
-
-const LIMIT: Duration = Duration::from_mins(2);
-
-/// A running emulator, and the variables with which a client uses it.
-struct Emulator {
-    project: Project,
-    process: Child,
-    variables: Vec<(String, String)>,
-}
-
-impl Emulator {
-    /// Starts an emulator with the task definition `web` registered.
-    fn start(options: &[&str]) -> Self {
-        let project = Project::new();
-        // The command is for the tests that run a shell; stubs ignore it.
-        let container = json!({ "name": "app", "image": "app:1", "essential": true, "stopTimeout": 2,
-            "command": ["-c", "exit 3"], "portMappings": [{ "containerPort": 8080 }] });
-        let definition = json!({ "family": "web", "networkMode": "awsvpc", "cpu": "256", "memory": "512",
-            "requiresCompatibilities": ["FARGATE"], "containerDefinitions": [container] });
-        project.write("web.json", definition.to_string());
-
-        let process = Command::new(env!("CARGO_BIN_EXE_assemble"))
-            .args(["emulate", "--port", "0"])
-            .args(options)
-            .current_dir(project.root())
-            .stdin(Stdio::null())
-            .stderr(File::create(project.root().join("err")).unwrap())
-            .spawn()
-            .unwrap();
-        let mut emulator = Self {
-            project,
-            process,
-            variables: Vec::new(),
-        };
-
-        let file = emulator.project.root().join(".assemble/emulator/env");
-        wait_until("the keys are written", || file.exists());
-        emulator.variables = read_variables(&file);
-        let registered = emulator.assemble(&["register", "web.json"]);
-        assert_eq!(registered.code, Some(0), "{}", registered.err);
-        emulator
-    }
-
-    /// Runs the command as a client of the emulator.
-    fn assemble(&self, arguments: &[&str]) -> CommandOutput {
-        let output = Command::new(env!("CARGO_BIN_EXE_assemble"))
-            .args(arguments)
-            .current_dir(self.project.root())
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .envs(self.variables.iter().cloned())
-            .output()
-            .unwrap();
-        CommandOutput {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    fn run(&self, more: &[&str]) -> CommandOutput {
-        self.assemble(
-            &[
-                &["run", "web", "--subnet", "subnet-1", "--timeout", "60s"],
-                more,
-            ]
-            .concat(),
-        )
-    }
-
-    /// Returns the state of the only task, as its run directory has it.
-    fn task(&self) -> Value {
-        let runs = fs::read_dir(self.project.root().join(".assemble/run")).unwrap();
-        let folder = runs.flatten().next().unwrap().path();
-        let text = fs::read_to_string(folder.join("task.json")).unwrap();
-        serde_json::from_str::<Value>(&text).unwrap()["tasks"][0].take()
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn read_variables(file: &Path) -> Vec<(String, String)> {
-    let text = fs::read_to_string(file).unwrap();
-    let exports = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("export ")?.split_once('='));
-    exports
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
-}
-
-fn wait_until(what: &str, is_true: impl Fn() -> bool) {
-    let deadline = Instant::now() + LIMIT;
-    while !is_true() {
-        assert!(Instant::now() < deadline, "not true in time: {what}");
-        sleep(Duration::from_millis(20));
-    }
-}
+use emulator::{Emulator, wait_until};
+use support::Project;
 
 /// Sends a request to the port that a task has published.
 fn get(task: &Value) -> String {

@@ -22,6 +22,8 @@ pub struct Config {
     pub executable: PathBuf,
     /// Options of `up` for every task.
     pub options: Vec<OsString>,
+    /// Options of `up` for tasks that have a task role.
+    pub role_options: Vec<OsString>,
     /// Options of `up` for tasks that have a container of this name.
     pub container_options: Vec<ContainerOption>,
     /// The file of events; `None` is `.assemble/emulator/events.jsonl`.
@@ -73,6 +75,7 @@ impl Config {
             max_tasks: MAX_TASKS,
             executable,
             options: Vec::new(),
+            role_options: Vec::new(),
             container_options: Vec::new(),
             events: None,
             faults: FaultRules::default(),

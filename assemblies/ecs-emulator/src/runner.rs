@@ -3,7 +3,6 @@
 //! It is a separate thread, since reading run directories and sending commands block.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +12,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use local::{ControlCommand, ProcessExit, ProcessOutput, Project, TaskIdentity, TaskProcess};
 use serde_json::Value;
-use task_definition::TaskDefinition;
 
 use crate::Config;
 use crate::emulator::Shared;
@@ -22,8 +20,11 @@ use crate::state::State;
 use crate::tasks::{Task, TaskStatus, apply_exit, apply_record};
 
 mod failure;
+mod options;
+mod protection;
 
 use failure::read_failure;
+use options::options_for;
 
 /// A message to the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,8 @@ struct Running {
     /// The record that was applied last.
     record: Option<Value>,
     is_stop_sent: bool,
+    /// The protection that the task and the state agree on. `None` for tasks that cannot be protected.
+    protection: Option<Option<SystemTime>>,
 }
 
 impl Runner {
@@ -240,6 +243,8 @@ impl Runner {
                 running.record = record;
                 update(&mut self.shared.state(), id, running.record.as_ref());
             }
+            // At most one interval late, which is less than the delay of a deployment.
+            running.exchange_protection(id, &self.shared);
             match exit {
                 Ok(None) => {}
                 Ok(Some(exit)) => exits.push((id.clone(), exit)),
@@ -318,20 +323,8 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
         folder,
         record: None,
         is_stop_sent: false,
+        protection: task.launch.service.is_some().then_some(None),
     })
-}
-
-/// Returns the options of a task: those for all tasks, and those for containers that the task has.
-fn options_for(config: &Config, definition: &TaskDefinition) -> Vec<OsString> {
-    let own = config.container_options.iter();
-    // `up` rejects options for containers that a definition does not have.
-    let own = own.filter(|option| definition.container(&option.container).is_some());
-    config
-        .options
-        .iter()
-        .cloned()
-        .chain(own.map(|option| option.argument.clone()))
-        .collect()
 }
 
 /// Returns the number of tasks that may start at the same time.

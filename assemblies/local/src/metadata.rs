@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as Bound};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::role::Role;
+use super::run_dir::PROTECTION;
 use super::target::Target;
 use crate::EventSink;
 use crate::Messages;
@@ -51,7 +53,7 @@ impl Metadata {
         view: TaskView,
         role: &Role,
         source: Option<CredentialsSource>,
-        ui: &dyn Messages,
+        (folder, ui): (&Path, &dyn Messages),
     ) -> Option<Self> {
         let own = plan
             .sandbox
@@ -89,10 +91,12 @@ impl Metadata {
             target.origin
         };
 
-        let server = tokio::spawn(serve(
-            Endpoint::new(Arc::clone(&view), origin, faults, source),
-            listener,
-        ));
+        let mut endpoint = Endpoint::new(Arc::clone(&view), origin, faults, source);
+        // Whoever gave the task its identity protects it too.
+        if role.identity().is_some() {
+            endpoint = endpoint.with_protection_file(folder.join(PROTECTION));
+        }
+        let server = tokio::spawn(serve(endpoint, listener));
 
         Some(Self { server, view })
     }

@@ -164,5 +164,7 @@ fn by_container(definition: &TaskDefinition, bindings: &[Binding]) -> BTreeMap<S
 
 /// The response of DescribeTasks.
 pub const TASK: &str = "task.json";
+/// The end of the task's protection, if the process that started the task has a part in it.
+pub(crate) const PROTECTION: &str = "protection";
 /// Exists once the task is healthy.
 pub(crate) const READY: &str = "ready";

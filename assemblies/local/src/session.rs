@@ -136,7 +136,8 @@ impl Session<'_> {
             bindings,
             sink,
         ));
-        let metadata = Metadata::open(&mut plan, &self.target, view, role, source, self.ui);
+        let outputs = (self.folder.as_path(), self.ui);
+        let metadata = Metadata::open(&mut plan, &self.target, view, role, source, outputs);
         let sink = match &metadata {
             Some(metadata) => metadata.before(sink),
             None => sink,

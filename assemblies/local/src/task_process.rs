@@ -9,13 +9,15 @@ use std::io::{self, BufRead, BufReader, PipeReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
 
 use serde_json::Value;
+use task_runner::metadata::{read_protection, write_protection};
 use tokio::process::{Child, Command};
 
 use crate::control_socket::{ControlCommand, send};
 use crate::role::Role;
-use crate::run_dir::{READY, TASK};
+use crate::run_dir::{PROTECTION, READY, TASK};
 use crate::run_folder::free_folder;
 use crate::{Error, Project, TaskIdentity};
 
@@ -56,7 +58,7 @@ impl TaskProcess {
         output: ProcessOutput,
     ) -> io::Result<Self> {
         // Left over from an earlier run with the same name; they must not be taken for this one's.
-        for file in [READY, TASK, PASSED] {
+        for file in [READY, TASK, PASSED, PROTECTION] {
             let _ = fs::remove_file(folder.join(file));
         }
 
@@ -102,6 +104,17 @@ impl TaskProcess {
         let text = fs::read(self.folder.join(TASK)).ok()?;
         let mut response: Value = serde_json::from_slice(&text).ok()?;
         Some(response["tasks"][0].take())
+    }
+
+    /// Returns until when the task is protected from scaling in, in whole seconds. Its containers change it through
+    /// the endpoint in the task.
+    pub fn protected_until(&self) -> Option<SystemTime> {
+        read_protection(&self.folder.join(PROTECTION))
+    }
+
+    /// Protects the task, or ends its protection; the endpoint in the task returns it.
+    pub fn set_protection(&self, until: Option<SystemTime>) -> io::Result<()> {
+        write_protection(&self.folder.join(PROTECTION), until)
     }
 
     /// Returns whether the task is RUNNING, and HEALTHY if it has a health check.

@@ -25,6 +25,7 @@ mod view;
 use std::net::SocketAddr;
 
 pub use credentials::{Credentials, CredentialsFuture, CredentialsSource};
+pub use protection::{read_protection, write_protection};
 pub use server::{Endpoint, Origin, serve};
 pub use timestamp::rfc3339;
 pub use view::{ACCOUNT, ContainerView, TaskView, apply_event};

@@ -8,6 +8,7 @@
 
 mod support;
 
+use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -16,7 +17,8 @@ use serde_json::{Value, json};
 use support::{RunningTask, container, plan};
 use task_runner::machine::{Health, TaskStatus};
 use task_runner::metadata::{
-    Credentials, CredentialsSource, Endpoint, Origin, TaskView, apply_event, serve, variables,
+    Credentials, CredentialsSource, Endpoint, Origin, TaskView, apply_event, read_protection,
+    serve, variables, write_protection,
 };
 use task_runner::sandbox::{Boundary, NetworkFaults, Traffic, forward};
 use task_runner::{EventKind, RunnerEvent};
@@ -362,6 +364,28 @@ async fn unknown_ids_are_not_found_and_the_rate_is_limited() {
     }
 
     assert!(statuses.contains(&200) && statuses.contains(&429));
+}
+
+#[test]
+fn a_file_of_protection_has_seconds_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("protection");
+    assert_eq!(read_protection(&file), None);
+    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    write_protection(&file, Some(until)).unwrap();
+    assert_eq!(read_protection(&file), Some(until));
+    for text in [
+        "",
+        "soon",
+        "-1",
+        "1800000000 1800000000 1800000000 1800000000",
+    ] {
+        fs::write(&file, text).unwrap();
+        assert_eq!(read_protection(&file), None, "{text}");
+    }
+    // Only the file itself is left.
+    write_protection(&file, None).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[tokio::test]

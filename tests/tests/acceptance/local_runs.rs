@@ -688,7 +688,8 @@ fn sample() -> PathBuf {
     photos.first().expect("a sample photo").clone()
 }
 
-fn test_video(path: &Path) -> PathBuf {
+/// Encodes four seconds of a test picture.
+pub(crate) fn test_video(path: &Path) -> PathBuf {
     ffmpeg(
         &[
             "-f",

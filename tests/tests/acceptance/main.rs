@@ -10,6 +10,7 @@ mod component_names;
 mod conformance;
 mod dependencies;
 mod documents;
+mod emulator;
 mod image_conformance;
 mod images;
 mod local_runs;

@@ -57,6 +57,10 @@ pub(crate) struct Arguments {
     /// Set an environment variable in all containers of all tasks.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_env)]
     env: Vec<String>,
+    /// AWS credentials to give to the containers: off, profile, profile:NAME, role or role:ARN. Tasks without a role
+    /// get none with `role`.
+    #[arg(long, value_name = "SOURCE", default_value = "off", value_parser = parse_credentials)]
+    credentials: String,
     /// Divide the intervals and start periods of health checks by N.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     fast_health: u32,
@@ -147,6 +151,7 @@ impl Arguments {
             account: self.account.clone(),
             max_tasks: self.max_tasks.into(),
             options: self.task_options(),
+            role_options: self.role_options(),
             container_options: by_container.into_iter().flatten().cloned().collect(),
             events: self.events.clone(),
             faults,
@@ -163,10 +168,21 @@ impl Arguments {
         }
     }
 
+    /// Returns the options of `up` that tasks with a role get.
+    fn role_options(&self) -> Vec<OsString> {
+        // `up` rejects it for a definition without a role.
+        let is_role = self.credentials == ROLE;
+        let option = is_role.then(|| format!("--credentials={ROLE}").into());
+        option.into_iter().collect()
+    }
+
     /// Returns the options of `up` that every task gets.
     fn task_options(&self) -> Vec<OsString> {
         let with_value = |name: &str, value: &str| OsString::from(format!("--{name}={value}"));
         let mut options = vec![with_value("fast-health", &self.fast_health.to_string())];
+        if self.credentials != ROLE {
+            options.push(with_value("credentials", &self.credentials));
+        }
         options.extend(self.images.then(|| OsString::from("--images")));
         options.extend(self.env.iter().map(|text| with_value("env", text)));
         options.extend(self.reach.iter().map(|text| with_value("reach", text)));
@@ -222,6 +238,10 @@ fn parse_env(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn parse_credentials(text: &str) -> Result<String, String> {
+    super::up::parse_credentials(text).map(|_| text.trim_end_matches(':').to_owned())
+}
+
 fn parse_reach(text: &str) -> Result<String, String> {
     local::parse_reach(text).map(|_| text.to_owned())
 }
@@ -242,6 +262,9 @@ fn parse_account(text: &str) -> Result<String, String> {
         Err("expected twelve digits".to_owned())
     }
 }
+
+/// The value of `--credentials` with which each task gets the credentials of its own role.
+const ROLE: &str = "role";
 
 /// SIGINT, SIGTERM and SIGHUP.
 struct Signals([Signal; 3]);

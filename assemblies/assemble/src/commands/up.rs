@@ -33,6 +33,7 @@ mod status;
 mod summary;
 mod target;
 
+pub(super) use credentials::parse_choice as parse_credentials;
 use output::Output;
 
 /// Arguments of `up`.

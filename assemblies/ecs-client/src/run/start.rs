@@ -28,6 +28,7 @@ pub async fn start(
 
     let mut token = request.client_token.clone().unwrap_or_else(new_token);
     let mut started: Vec<StartedTask> = Vec::new();
+    let mut endpoint = Endpoint::Unknown;
 
     loop {
         let body = request.to_json(wanted - started.len(), &token)?;
@@ -50,9 +51,12 @@ pub async fn start(
             Err(error) => error,
         };
 
+        if !matches!(error, Error::Unreachable { .. }) {
+            endpoint = Endpoint::Answers;
+        }
         // A pause that ends after the timeout would only delay the error.
         let delay = backoff.next();
-        let is_final = !may_succeed_later(&error) || Instant::now() + delay > end;
+        let is_final = !may_succeed_later(&error, endpoint) || Instant::now() + delay > end;
         if is_final || interrupt.is_set() {
             return if started.is_empty() {
                 Err(error)
@@ -97,14 +101,22 @@ fn read_placement(response: &Value) -> Result<(Vec<StartedTask>, Vec<Failure>), 
     Ok((tasks, failures))
 }
 
-/// Returns whether another attempt may succeed. An endpoint that cannot be reached was tried three times already, and
-/// may not exist at all.
-fn may_succeed_later(error: &Error) -> bool {
+/// What is known about the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Unknown,
+    /// It has answered a call.
+    Answers,
+}
+
+/// Returns whether another attempt may succeed. An endpoint that cannot be reached was tried three times already; if
+/// it has never answered, it may not exist at all.
+fn may_succeed_later(error: &Error, endpoint: Endpoint) -> bool {
     match error {
         Error::NotStarted(failures) => {
             !failures.is_empty() && failures.iter().all(Failure::is_about_capacity)
         }
-        Error::Unreachable { .. } => false,
+        Error::Unreachable { .. } => endpoint == Endpoint::Answers,
         error => error.is_transient(),
     }
 }

@@ -94,7 +94,11 @@ pub(crate) fn list_deployments(state: &mut State, call: &Call) -> Result<Value, 
     let items = newest_first.map(|deployment| {
         // Sorts as the number does.
         let key = format!("{:020}", deployment.number);
-        (key, brief_json(service, deployment, &state.owner))
+        let mut brief = brief_json(service, deployment, &state.owner);
+        // Only here: DescribeServiceDeployments has the counts of the revision too, in another member.
+        brief["targetServiceRevisionArn"] =
+            service.revision_arn(deployment.target, &state.owner).into();
+        (key, brief)
     });
 
     let request = PageRequest {
@@ -157,6 +161,7 @@ impl State {
     }
 }
 
+/// Returns what the list and the description of a deployment have in common.
 fn brief_json(service: &Service, deployment: &Deployment, owner: &Owner) -> Value {
     let mut brief = json!({
         "serviceDeploymentArn": service.deployment_arn(deployment.number, owner),
@@ -164,7 +169,6 @@ fn brief_json(service: &Service, deployment: &Deployment, owner: &Owner) -> Valu
         "clusterArn": clusters::arn(owner, &service.cluster),
         "startedAt": time(deployment.created_at),
         "createdAt": time(deployment.created_at),
-        "targetServiceRevisionArn": service.revision_arn(deployment.target, owner),
         "status": deployment.status.as_str(),
     });
 

@@ -1,8 +1,15 @@
 //! The life of a task.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::ProvideErrorMetadata;
 use aws_sdk_ecs::types::{
-    ContainerOverride, DesiredStatus, KeyValuePair, TaskOverride, TaskStopCode,
+    AwsVpcConfiguration, ContainerOverride, DesiredStatus, KeyValuePair, LaunchType,
+    NetworkConfiguration, TaskOverride, TaskStopCode,
 };
 
 use crate::support::{Running, read_events, register, run, wait_for};
@@ -230,4 +237,87 @@ async fn refuses_calls_that_ecs_refuses() {
     );
 
     emulator.stop().await;
+}
+
+/// Creates a service with two tasks, and returns them once they run.
+async fn start_service(client: &Client) -> Vec<String> {
+    register(client, "web").await;
+    let network = AwsVpcConfiguration::builder().subnets("subnet-1").build();
+    let network = NetworkConfiguration::builder().awsvpc_configuration(network.unwrap());
+    let service = client.create_service().service_name("web");
+    let service = service.task_definition("web:1").desired_count(2);
+    let service = service.launch_type(LaunchType::Fargate);
+    let created = service.network_configuration(network.build()).send().await;
+    created.unwrap();
+
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let listed = loop {
+        let listed = client.list_tasks().service_name("web").send().await;
+        let arns = listed.unwrap().task_arns().to_vec();
+        if arns.len() == 2 {
+            break arns;
+        }
+        assert!(Instant::now() < deadline, "{arns:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    for arn in &listed {
+        wait_for(client, arn, "RUNNING").await;
+    }
+    listed
+}
+
+/// The endpoint in a task keeps the protection in a file of the run directory.
+#[tokio::test]
+async fn a_task_protects_itself_and_sees_what_the_api_changes() {
+    let emulator = Running::start().await;
+    let client = emulator.client();
+    let task = start_service(&client).await.remove(0);
+    let id = &task[task.len() - 32..];
+    let runs = fs::read_dir(emulator.root.path().join(".assemble/run")).unwrap();
+    let own = |folder: &PathBuf| folder.to_string_lossy().contains(&id[..8]);
+    let folder = runs.map(|entry| entry.unwrap().path()).find(own).unwrap();
+
+    let in_an_hour = SystemTime::now() + Duration::from_hours(1);
+    let seconds = in_an_hour.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    fs::write(folder.join("protection"), seconds.as_secs().to_string()).unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let call = client.get_task_protection().cluster("default").tasks(&task);
+        let found = call.send().await.unwrap();
+        let found = &found.protected_tasks()[0];
+        if found.protection_enabled() {
+            let until = found.expiration_date().unwrap();
+            assert_eq!(until.secs().unsigned_abs(), seconds.as_secs());
+            break;
+        }
+        assert!(Instant::now() < deadline, "{found:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    let call = client.update_task_protection().cluster("default");
+    let call = call.tasks(&task).protection_enabled(false);
+    call.send().await.unwrap();
+    while !fs::read_to_string(folder.join("protection"))
+        .unwrap()
+        .is_empty()
+    {
+        assert!(Instant::now() < deadline, "the file is not emptied");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    emulator.stop().await;
+}
+
+/// A service would replace tasks that the emulator stops at its end.
+#[tokio::test]
+async fn the_tasks_of_a_service_are_not_replaced_at_the_end() {
+    let emulator = Running::start().await;
+    let client = emulator.client();
+    let listed = start_service(&client).await;
+
+    let events = read_events(&emulator.stop().await);
+    let tasks: BTreeSet<&str> = events
+        .iter()
+        .filter_map(|event| event["detail"]["taskArn"].as_str())
+        .collect();
+    assert_eq!(tasks, listed.iter().map(String::as_str).collect());
 }

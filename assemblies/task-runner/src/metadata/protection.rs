@@ -2,6 +2,9 @@
 //!
 //! Source: ECS developer guide, "Task scale-in protection endpoint".
 
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -12,8 +15,13 @@ use super::timestamp::rfc3339;
 use super::view::TaskView;
 
 /// The end of the task's protection, if it is protected.
-#[derive(Debug, Default)]
-pub(super) struct Protection(Mutex<Option<SystemTime>>);
+#[derive(Debug)]
+pub(super) enum Protection {
+    /// Only this endpoint knows it.
+    Own(Mutex<Option<SystemTime>>),
+    /// A file has it, which the process that started the task reads and writes too.
+    File(PathBuf),
+}
 
 impl Protection {
     /// Handles GET.
@@ -31,12 +39,31 @@ impl Protection {
             return rejection;
         }
         let until = minutes.map(|minutes| SystemTime::now() + Duration::from_secs(60 * minutes));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
-        self.state_response(view)
+        match self.set(until) {
+            Ok(()) => self.state_response(view),
+            Err(error) => error_response(view, 500, "ServerException", &error.to_string()),
+        }
+    }
+
+    fn until(&self) -> Option<SystemTime> {
+        match self {
+            Self::Own(until) => *until.lock().unwrap_or_else(PoisonError::into_inner),
+            Self::File(file) => read_protection(file),
+        }
+    }
+
+    fn set(&self, until: Option<SystemTime>) -> io::Result<()> {
+        match self {
+            Self::Own(own) => {
+                *own.lock().unwrap_or_else(PoisonError::into_inner) = until;
+                Ok(())
+            }
+            Self::File(file) => write_protection(file, until),
+        }
     }
 
     fn state_response(&self, view: &TaskView) -> JsonResponse {
-        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = self.until();
         // Protection expires by itself.
         let until = until.filter(|until| *until > SystemTime::now());
         let mut state = json!({ "ProtectionEnabled": until.is_some(), "TaskArn": view.arn() });
@@ -45,6 +72,25 @@ impl Protection {
         }
         (200, json!({ "protection": state }))
     }
+}
+
+/// Reads the end of a task's protection, in seconds since 1970. Without a file, and with an empty one, there is none.
+pub fn read_protection(file: &Path) -> Option<SystemTime> {
+    let mut text = String::new();
+    // A longer text is no number of seconds.
+    let mut file = File::open(file).ok()?.take(MAX_FILE_BYTES);
+    file.read_to_string(&mut text).ok()?;
+    let seconds = text.trim().parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// Replaces the end of a task's protection atomically, for concurrent readers.
+pub fn write_protection(file: &Path, until: Option<SystemTime>) -> io::Result<()> {
+    let since = until.and_then(|until| until.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let text = since.map_or_else(String::new, |since| since.as_secs().to_string());
+    // Two writers may be at it at the same time.
+    let beside = file.with_extension(format!("{}.new", std::process::id()));
+    fs::write(&beside, text).and_then(|()| fs::rename(&beside, file))
 }
 
 /// Returns the rejection of a task without a role, or of one that no service runs.
@@ -90,6 +136,8 @@ fn parse_request(body: &[u8]) -> Result<Option<u64>, String> {
 const FIELDS: [&str; 2] = ["ProtectionEnabled", "ExpiresInMinutes"];
 /// Two hours, the default of ECS.
 const DEFAULT_MINUTES: u64 = 120;
+/// A number of seconds has 20 digits at most.
+const MAX_FILE_BYTES: u64 = 32;
 /// Two days, the maximum of ECS.
 const MAX_MINUTES: u64 = 2880;
 

@@ -1,6 +1,7 @@
 //! The HTTP server of the endpoints: routes a path to its handler.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -70,11 +71,21 @@ impl Endpoint {
                 origin,
                 rate_limiter: RateLimiter::new(PER_SECOND, BURST),
                 samples: Samples::default(),
-                protection: Protection::default(),
+                protection: Protection::Own(Mutex::default()),
                 injection: FaultInjection::new(faults),
                 credentials,
             }),
         }
+    }
+
+    /// Keeps the task's protection in a file, which another process may read and write (`read_protection` and
+    /// `write_protection`). Has no effect on a clone.
+    #[must_use]
+    pub fn with_protection_file(mut self, file: PathBuf) -> Self {
+        if let Some(state) = Arc::get_mut(&mut self.state) {
+            state.protection = Protection::File(file);
+        }
+        self
     }
 
     async fn handle(self, request: Request<Incoming>) -> Response<Full<Bytes>> {

@@ -17,7 +17,7 @@ pub(crate) enum CredentialsChoice {
 }
 
 /// Parses `--credentials`.
-pub(super) fn parse_choice(text: &str) -> Result<CredentialsChoice, String> {
+pub(crate) fn parse_choice(text: &str) -> Result<CredentialsChoice, String> {
     let (kind, which) = text
         .split_once(':')
         .map_or((text, None), |(kind, which)| (kind, Some(which)));

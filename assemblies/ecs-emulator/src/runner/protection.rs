@@ -1,0 +1,39 @@
+//! Scale-in protection, which both the API and the endpoint in the task change.
+
+use std::time::{Duration, SystemTime};
+
+use super::Running;
+use crate::emulator::Shared;
+
+impl Running {
+    /// Passes changes of the protection on, from the endpoint in the task to the API and back.
+    pub(super) fn exchange_protection(&mut self, id: &str, shared: &Shared) {
+        let Some(agreed) = &mut self.protection else {
+            return;
+        };
+        let from_task = self.process.protected_until();
+        let mut state = shared.state();
+        let Some(task) = state.tasks.by_id.get_mut(id) else {
+            return;
+        };
+
+        // Compared with what both had last: the side that differs has changed it.
+        if from_task != *agreed {
+            task.protected_until = from_task;
+            *agreed = from_task;
+        } else if task.protected_until.map(whole_seconds) != *agreed {
+            *agreed = task.protected_until.map(whole_seconds);
+            let until = *agreed;
+            // Not under the lock: it writes a file.
+            drop(state);
+            // Without the file the endpoint returns the old state; the protection is in force all the same.
+            let _ = self.process.set_protection(until);
+        }
+    }
+}
+
+/// Returns the time in the precision that the task has.
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.unwrap_or_default().as_secs())
+}
