@@ -60,6 +60,9 @@ pub(crate) enum Verb {
     /// Show what `register` would change.
     #[cfg(feature = "aws")]
     Diff(commands::diff::Arguments),
+    /// Check that the account has what a deployment needs.
+    #[cfg(feature = "aws")]
+    Verify(commands::verify::Arguments),
     /// Register an assembly's task definition with ECS.
     #[cfg(feature = "aws")]
     Register(commands::register::Arguments),

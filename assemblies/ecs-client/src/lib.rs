@@ -16,6 +16,7 @@
 //! - [`register`] and [`latest`] pass the JSON document itself, as [`TaskDefinition::to_json`] writes it, so no field
 //!   is lost in a conversion to other types.
 //! - [`run`] starts tasks and waits until they stop.
+//! - [`verify`](fn@verify) checks that an account has what a task needs: network, images, secrets, roles, quotas.
 //! - [`images_in_use`] lists the images of recent task definitions and services.
 //! - [`AwsVerb::policy`] returns the permissions that a verb of the command line needs.
 //! - [`RequestSigner`] signs requests to APIs without an SDK here, such as that of Amazon ECR.
@@ -44,6 +45,7 @@ mod run;
 mod signed;
 mod target;
 mod transport;
+mod verify;
 
 pub use account::{
     AccountMismatch, Caller, ExpectedAccount, account_of_roles, caller, check_account, parse_arn,
@@ -72,3 +74,7 @@ pub use run::{
 };
 pub use signed::RequestSigner;
 pub use target::{ContainerTarget, Session, container_target, running_task};
+pub use verify::{
+    Check, CheckGroup, CheckOutcome, Place, PublicEndpoint, RoleKind, RoleStatement, VerifyReport,
+    VerifyRequest, verify,
+};

@@ -15,4 +15,5 @@ mod register;
 mod run;
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;
 mod why;

@@ -1,0 +1,37 @@
+//! How many calls `verify` makes, at the same time and one after the other.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use ecs_client::AwsVerb;
+
+use crate::account::{Account, request};
+
+#[tokio::test]
+async fn calls_are_made_at_the_same_time() {
+    let account = Account::new();
+    let report = account.verify(&request()).await;
+
+    let calls = account.calls.lock().unwrap().len();
+    assert_eq!(report.calls(), calls);
+    assert!((30..60).contains(&calls), "{calls} calls");
+    assert!(account.peak.load(Ordering::SeqCst) <= 16);
+    // With 50 ms for a call, ten in a row take half a second.
+    assert!(account.rounds() <= 10, "{} in a row", account.rounds());
+}
+
+#[tokio::test]
+async fn the_permissions_are_those_of_the_calls() {
+    let account = Account::new();
+    account.verify(&request()).await;
+    let calls = account.calls.lock().unwrap();
+    let mut called: BTreeSet<_> = calls.iter().map(|call| call.operation.action()).collect();
+    // GetCallerIdentity needs no permission; DescribeServices is called with `--service`.
+    called.remove("sts:GetCallerIdentity");
+    called.insert("ecs:DescribeServices".to_owned());
+
+    let permissions = AwsVerb::Verify.permissions();
+    let table: BTreeSet<_> = permissions.map(|it| it.action.to_owned()).collect();
+    // The service prefix of an action is not always that of the endpoint.
+    assert_eq!(called, table);
+}
