@@ -60,6 +60,9 @@ pub(crate) enum Verb {
     /// Show what `register` would change.
     #[cfg(feature = "aws")]
     Diff(commands::diff::Arguments),
+    /// Fill in the values of an environment from an AWS account.
+    #[cfg(feature = "aws")]
+    Init(commands::init::Arguments),
     /// Check that the account has what a deployment needs.
     #[cfg(feature = "aws")]
     Verify(commands::verify::Arguments),

@@ -17,6 +17,7 @@
 //!   is lost in a conversion to other types.
 //! - [`run`] starts tasks and waits until they stop.
 //! - [`verify`](fn@verify) checks that an account has what a task needs: network, images, secrets, roles, quotas.
+//! - [`places`](fn@places) lists clusters, VPCs and subnets.
 //! - [`images_in_use`] lists the images of recent task definitions and services.
 //! - [`AwsVerb::policy`] returns the permissions that a verb of the command line needs.
 //! - [`RequestSigner`] signs requests to APIs without an SDK here, such as that of Amazon ECR.
@@ -38,6 +39,7 @@ mod login;
 mod output;
 mod partition;
 mod permissions;
+mod places;
 mod profile;
 mod recorder;
 mod register;
@@ -64,6 +66,7 @@ pub use in_use::images_in_use;
 pub use login::Login;
 pub use output::{LogLine, LogReader};
 pub use permissions::{AwsVerb, PERMISSIONS, Permission, Resources, Scope};
+pub use places::{Places, Subnet, SubnetKind, Vpc, places};
 pub use recorder::{Offline, Recorder};
 pub use register::{
     Comparison, DescribedDefinition, Revision, compare, describe, difference, latest, register,

@@ -19,6 +19,8 @@ pub enum AwsVerb {
     Exec,
     /// `assemble forward`
     Forward,
+    /// `assemble init aws`
+    Init,
     /// `assemble logs`
     Logs,
     /// `assemble register`
@@ -88,8 +90,8 @@ pub enum Scope {
 }
 
 use AwsVerb::{
-    Continue, Deploy, Diff, Exec, Forward, ImagesPrune, ImagesPush, Lock, Logs, Register, Rollback,
-    Run, Scale, Status, Verify, Why,
+    Continue, Deploy, Diff, Exec, Forward, ImagesPrune, ImagesPush, Init, Lock, Logs, Register,
+    Rollback, Run, Scale, Status, Verify, Why,
 };
 
 /// The permissions of all verbs.
@@ -345,14 +347,26 @@ pub const PERMISSIONS: &[Permission] = &[
         reason: "reads the cluster",
     },
     Permission {
+        action: "ecs:ListClusters",
+        verbs: &[Init],
+        scope: Scope::All,
+        reason: "finds the clusters",
+    },
+    Permission {
+        action: "ec2:DescribeVpcs",
+        verbs: &[Init],
+        scope: Scope::All,
+        reason: "finds the VPCs",
+    },
+    Permission {
         action: "ec2:DescribeSubnets",
-        verbs: &[Verify],
+        verbs: &[Init, Verify],
         scope: Scope::All,
         reason: "reads the subnets of the tasks",
     },
     Permission {
         action: "ec2:DescribeRouteTables",
-        verbs: &[Verify],
+        verbs: &[Init, Verify],
         scope: Scope::All,
         reason: "reads the routes of the subnets",
     },

@@ -34,6 +34,8 @@ enum Verb {
     Diff,
     Exec,
     Forward,
+    /// `init aws`.
+    Init,
     Logs,
     Register,
     Rollback,
@@ -58,6 +60,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         Verb::Diff => AwsVerb::Diff,
         Verb::Exec => AwsVerb::Exec,
         Verb::Forward => AwsVerb::Forward,
+        Verb::Init => AwsVerb::Init,
         Verb::Logs => AwsVerb::Logs,
         Verb::Register => AwsVerb::Register,
         Verb::Rollback => AwsVerb::Rollback,

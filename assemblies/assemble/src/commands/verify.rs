@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// Assembly by name or path, or a file with a task definition.
     #[arg(value_name = "NAME|FILE")]
     what: String,
-    /// Service that exists, whose network and target group are checked instead of those of the values.
+    /// Existing service, whose network and target group are checked instead of those of the values.
     #[arg(long, value_name = "CLUSTER/SERVICE", value_parser = remote::parse_service)]
     service: Option<ServiceName>,
     /// Before the first deployment of the stack: roles and log groups that it creates may be missing.
@@ -78,6 +78,8 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         Format::Json => format!("{:#}\n", report.to_json()),
         Format::Github => report::github(&report),
     });
+
+    // A failure was seen, so that it comes before what was refused.
     if report.failures().next().is_some() {
         return Ok(1);
     }
@@ -87,6 +89,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
                 .to_owned(),
         ));
     }
+
     Ok(0)
 }
 
@@ -100,6 +103,7 @@ fn request(
         Connection::Aws(client) => (client.region(), client.is_emulator()),
         Connection::DryRun(_) => ("", true),
     };
+
     if let Some(expected) = &target.expected.region
         && expected != region
     {
@@ -114,7 +118,7 @@ fn request(
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     Ok(VerifyRequest {
         definition: target.definition.clone(),
-        // An emulator has an account of its own.
+        // The account of an emulator is made up.
         account: target.expected.account.clone().filter(|_| !is_emulator),
         region: region.to_owned(),
         public: plan.and_then(public).or(location.public),
@@ -158,6 +162,7 @@ fn statements(plan: &Plan) -> Vec<RoleStatement> {
         };
         Some((kind, role.statements))
     });
+
     of_tasks
         .flat_map(|(role, statements)| {
             statements.into_iter().map(move |statement| RoleStatement {

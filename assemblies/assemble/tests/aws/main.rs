@@ -11,6 +11,7 @@ mod account;
 mod common;
 #[path = "../../../ecs-client/tests/support/mod.rs"]
 mod fake;
+mod init;
 mod register;
 mod run;
 #[path = "../support/mod.rs"]

@@ -35,6 +35,7 @@ impl Balancer {
                 None => Answer::not_asked("the values have no `target_group_arn`"),
             }
         };
+
         let listeners = async {
             match &place.listener {
                 Some(arn) => {
@@ -44,20 +45,25 @@ impl Balancer {
                 None => Answer::not_asked("the values have no `listener_arn`"),
             }
         };
+
         let own = async {
             match &place.certificate {
                 Some(arn) => describe_certificates(reader, request, [arn.clone()]).await,
                 None => Vec::new(),
             }
         };
+
         let (target_group, listeners, mut certificates) =
             tokio::join!(target_group, listeners, own);
 
+        // A second round: only the target group and the listener know their load balancer.
         let arns = balancer_arns(&target_group, &listeners);
         let (balancers, listeners) = tokio::join!(
             describe_balancers(reader, &arns),
             complete_listeners(reader, &arns, listeners)
         );
+
+        // A third round: only the listeners know the certificates that they use.
         let others = certificate_arns(&listeners)
             .into_iter()
             .filter(|arn| Some(arn) != place.certificate.as_ref());
@@ -85,12 +91,13 @@ impl Balancer {
             }
             Answer::Unknown(unknown) => return vec![check("target group", unknown.into())],
         };
+
         vec![
             check("target type", target_type(group)),
             check("protocol", protocol(group, public)),
             check("VPC of the target group", vpc(group, network)),
             check("health check", health_check(group, public)),
-            check("attached", attached(group)),
+            check("attached", check_attachment(group)),
         ]
     }
 
@@ -103,7 +110,7 @@ impl Balancer {
     }
 }
 
-/// Fargate tasks have addresses of their own: "instance" would register the container instance, which there is none of.
+/// Fargate tasks register their own addresses; there is no instance that "instance" could register.
 fn target_type(group: &Value) -> CheckOutcome {
     match text(group, "TargetType") {
         "ip" => CheckOutcome::ok("ip"),
@@ -115,6 +122,7 @@ fn target_type(group: &Value) -> CheckOutcome {
 }
 
 fn protocol(group: &Value, public: &PublicEndpoint) -> CheckOutcome {
+    // The protocol between load balancer and task, not the one of clients.
     let found = text(group, "Protocol");
     let (container, port) = (&public.container, public.port);
     if !public.protocols.iter().any(|protocol| protocol == found) {
@@ -147,6 +155,7 @@ fn health_check(group: &Value, public: &PublicEndpoint) -> CheckOutcome {
             "enable it: only healthy targets get requests",
         );
     }
+
     let port = text(group, "HealthCheckPort");
     if !matches!(port, "" | "traffic-port") && port != public.port.to_string() {
         return CheckOutcome::fail(
@@ -175,6 +184,7 @@ fn health_check(group: &Value, public: &PublicEndpoint) -> CheckOutcome {
             format!("set the protocol of the health check to {}", protocols[0]),
         );
     }
+
     let path = text(group, "HealthCheckPath");
     if is_http && !path.starts_with('/') {
         return CheckOutcome::fail(
@@ -182,10 +192,11 @@ fn health_check(group: &Value, public: &PublicEndpoint) -> CheckOutcome {
             "set a path that begins with `/`",
         );
     }
+
     CheckOutcome::ok(format!("{found} {path}").trim_end())
 }
 
-fn attached(group: &Value) -> CheckOutcome {
+fn check_attachment(group: &Value) -> CheckOutcome {
     let arns: Vec<_> = items(&group["LoadBalancerArns"])
         .filter_map(Value::as_str)
         .collect();

@@ -25,14 +25,17 @@ pub(super) fn checks(request: &VerifyRequest, balancer: &Balancer) -> Vec<Check>
         .iter()
         .filter(|host| *host != "*")
         .collect();
+
     if !certificates.is_empty() && !hosts.is_empty() {
         let outcome = names(&hosts, certificates);
         checks.push(Check::new(CheckGroup::Certificate, "names", outcome));
     }
+
     checks
 }
 
 fn check(request: &VerifyRequest, arn: &str, answer: &Answer) -> CheckOutcome {
+    // Only CloudFront uses certificates of another region.
     let region = arn.split(':').nth(3).unwrap_or_default();
     if region != request.region {
         return CheckOutcome::fail(
@@ -43,6 +46,7 @@ fn check(request: &VerifyRequest, arn: &str, answer: &Answer) -> CheckOutcome {
             format!("request or import it in {}", request.region),
         );
     }
+
     let certificate = match answer {
         Answer::Found(response) => &response["Certificate"],
         Answer::Unknown(unknown) => return unknown.into(),
@@ -104,6 +108,7 @@ fn names(hosts: &[&String], certificates: &[(String, Answer)]) -> CheckOutcome {
                 .filter_map(Value::as_str)
         })
         .collect();
+
     // A certificate that cannot be read has its own check.
     if names.is_empty() {
         return CheckOutcome::skip("the names of the certificates are not known");
@@ -120,7 +125,7 @@ fn names(hosts: &[&String], certificates: &[(String, Answer)]) -> CheckOutcome {
     }
 }
 
-/// Returns whether the name of a certificate is that of a host: `*` stands for one label (RFC 9525, section 6.3).
+/// Returns whether the name of a certificate is that of a host: `*` matches one label (RFC 9525, section 6.3).
 fn covers(name: &str, host: &str) -> bool {
     let (name, host) = (name.to_ascii_lowercase(), host.to_ascii_lowercase());
     match name.strip_prefix("*.") {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::reader::Unknown;
 
-/// What a check is about; the most frequent causes of failed deployments come first.
+/// The subject of a check; the most frequent causes of failed deployments come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum CheckGroup {
@@ -39,7 +39,7 @@ pub enum CheckGroup {
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What it is about.
+    /// The subject.
     pub group: CheckGroup,
     /// Its name, unique in the report.
     pub name: String,
@@ -50,7 +50,7 @@ pub struct Check {
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckOutcome {
-    /// Nothing is wrong.
+    /// No problem was found.
     Ok(String),
     /// The check was not made.
     Skip {
@@ -61,7 +61,7 @@ pub enum CheckOutcome {
     },
     /// A deployment would fail.
     Fail {
-        /// What is wrong.
+        /// The problem.
         problem: String,
         /// What to do.
         fix: String,
@@ -127,7 +127,7 @@ impl CheckOutcome {
         }
     }
 
-    /// Returns whether something is wrong.
+    /// Returns whether the check failed.
     pub fn is_failure(&self) -> bool {
         matches!(self, Self::Fail { .. })
     }
@@ -192,12 +192,15 @@ impl VerifyReport {
             }
             entry
         });
+
+        // For scripts that need no more than the totals.
         let count = |status: &str| {
             let found = self.checks.iter();
             found
                 .filter(|check| check.outcome.status() == status)
                 .count()
         };
+
         json!({ "checks": checks.collect::<Vec<_>>(), "ok": count("OK"), "skipped": count("SKIP"),
             "failed": count("FAIL") })
     }

@@ -26,6 +26,7 @@ impl Endpoint {
             let Destination::Api(name) = destination else {
                 return None;
             };
+            // com.amazonaws.REGION.NAME, or cn.com.amazonaws.… in China.
             let end = format!(".{region}.{name}");
             let mut found: Vec<_> = items(all)
                 .filter(|endpoint| text(endpoint, "serviceName").ends_with(&end))
@@ -37,6 +38,7 @@ impl Endpoint {
                 document: (*found.first()?).clone(),
             })
         };
+
         wanted.iter().filter_map(of).collect()
     }
 
@@ -82,6 +84,7 @@ pub(super) fn checks(
         "DNS of the VPC",
         dns(network, endpoints),
     );
+
     let each = endpoints.iter().map(|endpoint| {
         let outcome = if endpoint.is_gateway() {
             gateway(network, endpoint)
@@ -91,6 +94,7 @@ pub(super) fn checks(
         let name = format!("endpoint for {}", endpoint.destination.label());
         Check::new(CheckGroup::Network, name, outcome)
     });
+
     [dns].into_iter().chain(each).collect()
 }
 
@@ -100,6 +104,7 @@ fn dns(network: &Network, endpoints: &[Endpoint]) -> CheckOutcome {
             return unknown.into();
         }
     }
+
     let vpc = network.vpc.as_deref().unwrap_or_default();
     let is_off = |answer: &super::reader::Answer, name: &str| {
         text(&answer.value()[name], "value") == "false"
@@ -110,6 +115,7 @@ fn dns(network: &Network, endpoints: &[Endpoint]) -> CheckOutcome {
             format!("aws ec2 modify-vpc-attribute --vpc-id {vpc} --enable-dns-support"),
         );
     }
+
     let has_interface = endpoints.iter().any(|endpoint| !endpoint.is_gateway());
     if has_interface && is_off(&network.dns_names, "enableDnsHostnames") {
         return CheckOutcome::fail(
@@ -117,6 +123,7 @@ fn dns(network: &Network, endpoints: &[Endpoint]) -> CheckOutcome {
             format!("aws ec2 modify-vpc-attribute --vpc-id {vpc} --enable-dns-hostnames"),
         );
     }
+
     CheckOutcome::ok(vpc)
 }
 
@@ -124,9 +131,11 @@ fn gateway(network: &Network, endpoint: &Endpoint) -> CheckOutcome {
     if let Some(unknown) = network.tables.unknown() {
         return unknown.into();
     }
+
     let tables: Vec<_> = items(&endpoint.document["routeTableIdSet"])
         .filter_map(Value::as_str)
         .collect();
+    // A subnet with another way out does not need the route of the endpoint.
     let own = items(network.subnets.value())
         .filter_map(|subnet| table_of(network.tables.value(), text(subnet, "subnetId")));
     let missing: BTreeSet<_> = own
@@ -134,6 +143,7 @@ fn gateway(network: &Network, endpoint: &Endpoint) -> CheckOutcome {
         .filter(|table| matches!(exit_of(table), Exit::None | Exit::Blackhole(_)))
         .map(|table| text(table, "routeTableId"))
         .collect();
+
     if missing.is_empty() {
         return CheckOutcome::ok(endpoint.id());
     }
@@ -157,6 +167,7 @@ fn interface(network: &Network, request: &VerifyRequest, endpoint: &Endpoint) ->
         if let Some(unknown) = network.tables.unknown() {
             return unknown.into();
         }
+        // Without private DNS the names lead to public addresses, as if there were no endpoint.
         let has_exit = items(network.subnets.value()).all(|subnet| {
             let table = table_of(network.tables.value(), text(subnet, "subnetId"));
             !matches!(
@@ -172,6 +183,7 @@ fn interface(network: &Network, request: &VerifyRequest, endpoint: &Endpoint) ->
             format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --private-dns-enabled"),
         );
     }
+
     if !state.eq_ignore_ascii_case("available") {
         return CheckOutcome::fail(
             format!("the state of {id} is {state}"),
@@ -182,9 +194,11 @@ fn interface(network: &Network, request: &VerifyRequest, endpoint: &Endpoint) ->
     if let Some(unknown) = network.groups.unknown() {
         return unknown.into();
     }
+
     let all = network.groups.value();
     let own = endpoint.groups();
     let groups: Vec<_> = own.iter().filter_map(|id| group(all, id)).collect();
+    // A rule may name the group of the tasks, or the addresses of their subnets.
     let tasks = Peer {
         groups: request
             .place
@@ -196,6 +210,7 @@ fn interface(network: &Network, request: &VerifyRequest, endpoint: &Endpoint) ->
             .map(|subnet| text(subnet, "cidrBlock"))
             .collect(),
     };
+
     if permits(&groups, Direction::Ingress, HTTPS, &tasks) {
         return CheckOutcome::ok(id);
     }
@@ -205,6 +220,7 @@ fn interface(network: &Network, request: &VerifyRequest, endpoint: &Endpoint) ->
             join(own)
         ));
     }
+
     CheckOutcome::fail(
         format!(
             "{} of {id} let no TCP to port 443 in from the tasks",

@@ -22,10 +22,12 @@ pub(super) fn checks(
             exist(request, network),
         ));
     }
+
     let Some(public) = &request.public else {
         return checks;
     };
 
+    // Those of the load balancer, and that of the values, from which the stack lets requests in.
     let name = format!("load balancer to tasks, port {}", public.port);
     let mut of_balancer: Vec<&str> = balancer.groups().into_iter().collect();
     of_balancer.extend(place.balancer_group.as_deref());
@@ -39,6 +41,7 @@ pub(super) fn checks(
         };
         return [checks, vec![check(name, outcome)]].concat();
     }
+
     if let Some(unknown) = network.groups.unknown() {
         return [checks, vec![check(name, unknown.into())]].concat();
     }
@@ -47,6 +50,7 @@ pub(super) fn checks(
     if let Some(unknown) = balancer.listeners.unknown() {
         checks.push(check("clients to load balancer".to_owned(), unknown.into()));
     }
+
     let listeners = items(&balancer.listeners.value()["Listeners"]);
     for port in listeners.filter_map(|listener| text(listener, "Port").parse::<u16>().ok()) {
         checks.push(check(
@@ -54,11 +58,13 @@ pub(super) fn checks(
             from_clients(all, &of_balancer, port),
         ));
     }
+
     let egress = to_tasks(request, all, &of_balancer, public.port);
     checks.push(check(
         format!("egress of the load balancer, port {}", public.port),
         egress,
     ));
+
     checks.push(check(name, from_balancer(request, network, &of_balancer)));
     checks
 }
@@ -67,6 +73,7 @@ fn exist(request: &VerifyRequest, network: &Network) -> CheckOutcome {
     if let Some(unknown) = network.groups.unknown() {
         return unknown.into();
     }
+
     let ids = &request.place.security_groups;
     match ids
         .iter()
@@ -88,7 +95,7 @@ fn from_clients(all: &serde_json::Value, ids: &[&str], port: u16) -> CheckOutcom
     if groups.is_empty() {
         return CheckOutcome::skip("its security groups are not in the VPC");
     }
-    // Who the clients are is not known: any rule for the port is one for them.
+    // The clients are not known: any rule for the port may be for them.
     let is_open = groups.iter().any(|group| {
         let rules = items(&group["ipPermissions"]);
         let mut sources = rules.flat_map(|rule| {
@@ -99,6 +106,7 @@ fn from_clients(all: &serde_json::Value, ids: &[&str], port: u16) -> CheckOutcom
         });
         sources.any(|rule| super::rules::has_port(rule, port))
     });
+
     if is_open {
         return CheckOutcome::ok(ids.join(", "));
     }
@@ -121,14 +129,17 @@ fn to_tasks(
     if groups.is_empty() {
         return CheckOutcome::skip("its security groups are not in the VPC");
     }
+
     let tasks: Vec<_> = request
         .place
         .security_groups
         .iter()
         .map(String::as_str)
         .collect();
+
     let peer = Peer {
         groups: tasks.clone(),
+        // The private ranges (RFC 1918, RFC 6598) that addresses of a VPC are from.
         blocks: vec![
             "10.0.0.0/8",
             "172.16.0.0/12",
@@ -136,6 +147,7 @@ fn to_tasks(
             "100.64.0.0/10",
         ],
     };
+
     if permits(&groups, Direction::Egress, port, &peer) {
         return CheckOutcome::ok(ids.join(", "));
     }
@@ -144,6 +156,7 @@ fn to_tasks(
             "the values have no `security_groups`; a stack adds the rule for its own group",
         );
     }
+
     CheckOutcome::fail(
         format!(
             "{} let no TCP to port {port} out to the tasks",
@@ -160,6 +173,7 @@ fn from_balancer(request: &VerifyRequest, network: &Network, ids: &[&str]) -> Ch
             "the values have no `security_groups`; a stack creates a group with this rule",
         );
     }
+
     let all = network.groups.value();
     let groups: Vec<_> = tasks.iter().filter_map(|id| group(all, id)).collect();
     if groups.is_empty() {
@@ -174,6 +188,7 @@ fn from_balancer(request: &VerifyRequest, network: &Network, ids: &[&str]) -> Ch
             .map(|subnet| text(subnet, "cidrBlock"))
             .collect(),
     };
+
     if permits(&groups, Direction::Ingress, port, &peer) {
         return CheckOutcome::ok(format!("{} to {}", ids.join(", "), tasks.join(", ")));
     }

@@ -20,6 +20,7 @@ pub(super) struct Images {
 
 impl Images {
     pub(super) async fn collect(reader: &Reader<'_, impl Api>, request: &VerifyRequest) -> Self {
+        // One call for all images of a repository: the containers of a bundle share one.
         let mut wanted: BTreeMap<EcrRepository, BTreeSet<(&str, &str)>> = BTreeMap::new();
         for container in &request.definition.container_definitions {
             if let Some(repository) = EcrRepository::parse(&container.image) {
@@ -42,6 +43,7 @@ impl Images {
             let answer = reader.ask(Operation::BatchGetImage, body).await;
             (repository, answer)
         });
+
         Self {
             repositories: join_all(answers).await.into_iter().collect(),
         }
@@ -67,6 +69,7 @@ impl Images {
                 "not in Amazon ECR; `assemble check --images` reads other registries",
             );
         };
+
         let push = "push it: `assemble images push`";
         let found = match self.repositories.get(&repository) {
             Some(Answer::Found(found)) => found,
@@ -85,6 +88,7 @@ impl Images {
             let id = id?;
             items(&found["images"]).find(|entry| entry["imageId"][field] == id)
         };
+
         let by_tag = by("imageTag", Some(reference.tag().unwrap_or(LATEST)));
         let Some(digest) = reference.digest() else {
             return match by_tag {
@@ -105,6 +109,7 @@ impl Images {
                 "push it, or run `assemble lock` for the digest that the tag has now",
             );
         };
+
         // ECS pulls by digest; the tag would be what a person reads.
         let moved = by_tag
             .map(|entry| text(&entry["imageId"], "imageDigest"))
@@ -159,6 +164,7 @@ fn platform(entry: &Value, request: &VerifyRequest) -> CheckOutcome {
         // Attestations of build tools.
         .filter(|platform| platform != "unknown/unknown")
         .collect();
+
     let wanted = format!("{os}/{cpu}");
     if platforms.contains(&wanted) {
         return CheckOutcome::ok(format!("{digest}, {wanted}"));

@@ -24,6 +24,7 @@ impl LogGroups {
             let Some(logs) = logs.filter(|logs| logs.log_driver == "awslogs") else {
                 continue;
             };
+            // Other drivers, and FireLens, have no log group to look for.
             let option = |name: &str| logs.options.get(name).map(String::as_str);
             if let Some(group) = option("awslogs-group") {
                 let region = option("awslogs-region").unwrap_or(&request.region);
@@ -45,6 +46,7 @@ impl LogGroups {
                 };
                 (name, answer)
             });
+
         Self {
             groups: join_all(answers).await.into_iter().collect(),
         }
@@ -72,6 +74,7 @@ impl LogGroups {
             };
             Check::new(CheckGroup::LogGroups, name.as_str(), outcome)
         });
+
         checks.collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Verifies that an account has what a task needs, before the task is deployed.
+//! Verifies an account before a task is deployed: network, images, secrets, roles, quotas.
 //!
 //! ```text
 //! VerifyRequest ──collect──▶ facts (answers of AWS) ──checks──▶ Check { Ok, Skip, Fail }  ──▶ VerifyReport
@@ -9,11 +9,12 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | `request` | what is verified |
+//! | `request` | the task and its place |
 //! | `check` | checks, outcomes and the report |
 //! | `reader` | sends the calls, a bounded number at a time |
-//! | `network`, `paths`, `endpoints`, `rules` | subnets, routes, VPC endpoints; the ways out of them; rules of security groups |
-//! | `images`, `secrets`, `logs`, `cluster`, `quotas` | what their names say |
+//! | `network`, `nat`, `endpoints` | subnets, NAT gateways, VPC endpoints |
+//! | `paths`, `rules` | routes and network ACLs; rules of security groups |
+//! | `images`, `secrets`, `secret_reference`, `logs`, `cluster`, `quotas` | what their names say |
 //! | `balancer`, `groups`, `certificate` | the way of requests to the tasks |
 //! | `roles`, `trust`, `policies` | roles: existence, trust, permissions |
 
@@ -30,14 +31,16 @@ mod endpoints;
 mod groups;
 mod images;
 mod logs;
+mod nat;
 mod network;
-mod paths;
+pub(crate) mod paths;
 mod policies;
 mod quotas;
 mod reader;
 mod request;
 mod roles;
 mod rules;
+mod secret_reference;
 mod secrets;
 mod trust;
 

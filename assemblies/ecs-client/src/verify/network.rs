@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::check::{Check, CheckGroup, CheckOutcome};
 use super::endpoints::{self, Endpoint};
+use super::nat;
 use super::paths::{ANYWHERE, Destination, Exit, acl_permits, destinations, exit_of, table_of};
 use super::reader::{Answer, Reader};
 use super::request::VerifyRequest;
@@ -21,7 +22,7 @@ pub(super) struct Network {
     pub(super) tables: Answer,
     pub(super) endpoints: Answer,
     pub(super) groups: Answer,
-    gateways: Answer,
+    pub(super) gateways: Answer,
     acls: Answer,
     pub(super) dns_support: Answer,
     pub(super) dns_names: Answer,
@@ -45,6 +46,7 @@ impl Network {
             let (subnets, network) = tokio::join!(subnets, Self::of_vpc(reader, vpc));
             return Self { subnets, ..network };
         }
+
         let subnets = subnets.await;
         let vpc = items(subnets.value())
             .next()
@@ -77,6 +79,7 @@ impl Network {
                 attribute("enableDnsHostnames")
             ),
         );
+
         Self {
             subnets: Answer::not_asked(""),
             vpc: Some(vpc.to_owned()),
@@ -95,6 +98,7 @@ impl Network {
             Answer::Unknown(unknown) => Answer::Unknown(unknown.clone()),
             _ => Answer::not_asked("the VPC of the subnets is not known"),
         };
+
         Self {
             subnets,
             vpc: None,
@@ -116,6 +120,7 @@ impl Network {
             return checks;
         }
 
+        // The rest needs the subnets: which route table is theirs, and which addresses they have.
         let wanted = destinations(request);
         let endpoints = Endpoint::find(self.endpoints.value(), &wanted, &request.region);
         for subnet in items(self.subnets.value()) {
@@ -129,14 +134,17 @@ impl Network {
                 self.acl(id, request, &wanted, &endpoints),
             ));
         }
-        for gateway in self.used_gateways() {
-            let outcome = self.gateway(&gateway);
+
+        for gateway in nat::used_gateways(self) {
+            let outcome = nat::check(self, &gateway);
             checks.push(check(format!("{gateway} reaches the internet"), outcome));
         }
+
         checks.push(check(
             "egress of the tasks".to_owned(),
             self.egress(request, &wanted, &endpoints),
         ));
+
         checks.extend(endpoints::checks(self, request, &endpoints));
         checks
     }
@@ -167,6 +175,7 @@ impl Network {
                 "correct `subnets` or `vpc` in the values: a load balancer and its targets share a VPC",
             );
         }
+
         if vpcs.len() > 1 {
             return CheckOutcome::fail(
                 format!(
@@ -186,13 +195,14 @@ impl Network {
                 "delete network interfaces that nothing uses, or pass a larger subnet",
             );
         }
+
         let zones: BTreeSet<_> = items(subnets)
             .map(|subnet| text(subnet, "availabilityZone"))
             .collect();
         CheckOutcome::ok(join(zones.iter().copied()))
     }
 
-    /// Checks that what has no VPC endpoint is reached through the default route.
+    /// Checks that destinations without a VPC endpoint are reached through the default route.
     fn routes(
         &self,
         subnet: &str,
@@ -205,10 +215,13 @@ impl Network {
                 return unknown.into();
             }
         }
+
+        // An endpoint that does not work has its own check, so that one cause is one failure.
         let rest = without_endpoint(wanted, endpoints);
         if rest.is_empty() {
             return CheckOutcome::ok("all through VPC endpoints");
         }
+
         let Some(table) = table_of(self.tables.value(), subnet) else {
             return CheckOutcome::skip("its route table was not returned");
         };
@@ -258,6 +271,7 @@ impl Network {
         if without_endpoint(wanted, endpoints).is_empty() {
             return CheckOutcome::ok("all through VPC endpoints");
         }
+
         let acls = self.acls.value();
         if !acl_permits(acls, subnet, true, HTTPS) {
             return CheckOutcome::fail(
@@ -265,6 +279,7 @@ impl Network {
                 "allow it: AWS's APIs and registries listen there",
             );
         }
+
         // Responses come to the port that the task connected from.
         if !acl_permits(acls, subnet, false, EPHEMERAL_PORT) {
             return CheckOutcome::fail(
@@ -272,6 +287,7 @@ impl Network {
                 "allow it: network ACLs have no state",
             );
         }
+
         let port = request.public.as_ref().map(|public| public.port);
         CheckOutcome::ok(match port {
             Some(port) if !acl_permits(acls, subnet, false, port) => {
@@ -281,53 +297,6 @@ impl Network {
             }
             _ => "allows 443".to_owned(),
         })
-    }
-
-    /// Returns the NAT gateways that the default routes lead to.
-    fn used_gateways(&self) -> BTreeSet<String> {
-        let subnets = items(self.subnets.value()).map(|subnet| text(subnet, "subnetId"));
-        let exits = subnets.filter_map(|id| Some(exit_of(table_of(self.tables.value(), id)?)));
-        let gateways = exits.filter_map(|exit| match exit {
-            Exit::Nat(gateway) => Some(gateway),
-            _ => None,
-        });
-        gateways.collect()
-    }
-
-    fn gateway(&self, id: &str) -> CheckOutcome {
-        if let Some(unknown) = self.gateways.unknown() {
-            return unknown.into();
-        }
-        let found = items(self.gateways.value()).find(|gateway| gateway["natGatewayId"] == id);
-        let Some(gateway) = found else {
-            return CheckOutcome::fail(
-                format!("there is no {id}"),
-                "create a NAT gateway, and replace the default route",
-            );
-        };
-
-        let state = text(gateway, "state");
-        if state != "available" {
-            return CheckOutcome::fail(
-                format!("its state is {state}: {}", text(gateway, "failureMessage")),
-                "wait until it is available, or replace it",
-            );
-        }
-        if gateway["connectivityType"] == "private" {
-            return CheckOutcome::fail(
-                "it is a private NAT gateway, which reaches no public address",
-                "create a public NAT gateway, with an Elastic IP address",
-            );
-        }
-        let subnet = text(gateway, "subnetId");
-        match table_of(self.tables.value(), subnet).map(exit_of) {
-            // The table of a subnet without its own association is the main one, which is always returned.
-            None | Some(Exit::InternetGateway | Exit::Other(_)) => CheckOutcome::ok(subnet),
-            Some(_) => CheckOutcome::fail(
-                format!("its subnet {subnet} has no route to an internet gateway"),
-                "create the NAT gateway in a public subnet",
-            ),
-        }
     }
 
     /// Checks that the security groups of the tasks let connections to port 443 out.
@@ -343,9 +312,11 @@ impl Network {
                 "the values have no `security_groups`; those that a stack creates let everything out",
             );
         }
+
         if let Some(unknown) = self.groups.unknown() {
             return unknown.into();
         }
+
         let all = self.groups.value();
         // A group that does not exist has its own check.
         let groups: Vec<_> = ids.iter().filter_map(|id| group(all, id)).collect();
@@ -357,6 +328,7 @@ impl Network {
             groups: Vec::new(),
             blocks: vec![ANYWHERE],
         };
+
         let rest = without_endpoint(wanted, endpoints);
         let direct = rest.iter().map(|destination| destination.label());
         let mut closed: Vec<&str> = direct

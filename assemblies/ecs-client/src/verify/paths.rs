@@ -19,7 +19,7 @@ pub(super) enum Destination {
 
 /// Where the default route of a subnet leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Exit {
+pub(crate) enum Exit {
     /// An internet gateway: only tasks with a public address can use it.
     InternetGateway,
     /// A NAT gateway.
@@ -92,6 +92,8 @@ pub(super) fn destinations(request: &VerifyRequest) -> BTreeSet<Destination> {
             }
         }
     }
+
+    // The agent of ECS Exec connects from the network interface of the task.
     if request.has_exec {
         found.insert(Destination::Api("ssmmessages"));
     }
@@ -132,6 +134,7 @@ impl EcrRepository {
             "dkr-ecr" => true,
             _ => false,
         };
+
         is_ecr.then_some(())?;
         Some(Self {
             account: account.to_owned(),
@@ -151,7 +154,7 @@ fn registry_host(image: &str) -> String {
 }
 
 /// Returns the route table of a subnet: its own, or the main one of the VPC.
-pub(super) fn table_of<'t>(tables: &'t Value, subnet: &str) -> Option<&'t Value> {
+pub(crate) fn table_of<'t>(tables: &'t Value, subnet: &str) -> Option<&'t Value> {
     let find = |is_match: &dyn Fn(&Value) -> bool| {
         items(tables).find(|table| items(&table["associationSet"]).any(is_match))
     };
@@ -160,12 +163,13 @@ pub(super) fn table_of<'t>(tables: &'t Value, subnet: &str) -> Option<&'t Value>
 }
 
 /// Returns where the default route of a table leads.
-pub(super) fn exit_of(table: &Value) -> Exit {
+pub(crate) fn exit_of(table: &Value) -> Exit {
     let route = items(&table["routeSet"]).find(|route| route["destinationCidrBlock"] == ANYWHERE);
     let Some(route) = route else {
         return Exit::None;
     };
 
+    // A route has exactly one of them.
     let targets = [
         "natGatewayId",
         "gatewayId",
@@ -176,10 +180,12 @@ pub(super) fn exit_of(table: &Value) -> Exit {
         "localGatewayId",
         "carrierGatewayId",
     ];
+
     let target = targets
         .iter()
         .map(|name| text(route, name))
         .find(|id| !id.is_empty());
+
     let target = target.unwrap_or("an unknown target").to_owned();
     if route["state"] == "blackhole" {
         return Exit::Blackhole(target);
@@ -203,6 +209,7 @@ pub(super) fn acl_permits(acls: &Value, subnet: &str, is_egress: bool, port: u16
     };
 
     let number = |entry: &Value| text(entry, "ruleNumber").parse::<u32>().unwrap_or(u32::MAX);
+    // The XML of EC2 has texts instead of booleans.
     let egress = if is_egress { "true" } else { "false" };
     let mut entries: Vec<_> = items(&acl["entrySet"])
         .filter(|entry| entry["egress"] == egress && entry["cidrBlock"] == ANYWHERE)
@@ -218,6 +225,7 @@ pub(super) fn acl_permits(acls: &Value, subnet: &str, is_egress: bool, port: u16
         }
         _ => false,
     };
+
     entries
         .iter()
         .find(matches)
@@ -282,6 +290,7 @@ mod tests {
             ),
             ("111122223333", "eu-central-1", "team/app")
         );
+
         for (image, host) in [
             ("nginx:1", "docker.io"),
             ("team/app", "docker.io"),

@@ -7,7 +7,7 @@ use super::items;
 use super::paths::EcrRepository;
 use super::reader::{Answer, Reader, join_all};
 use super::request::{RoleKind, RoleStatement, VerifyRequest};
-use super::secrets::SecretReference;
+use super::secret_reference::SecretReference;
 use super::text;
 use crate::api::{Api, Operation};
 
@@ -72,7 +72,9 @@ fn check(request: &VerifyRequest, statement: &RoleStatement, answer: &Answer) ->
         Answer::Missing(message) => return CheckOutcome::skip(message.clone()),
         Answer::Unknown(unknown) => return unknown.into(),
     };
-    let denied = denied(response);
+
+    // An action that a boundary or an organization denies is denied here as well.
+    let denied = denied_actions(response);
     if denied.is_empty() {
         return CheckOutcome::ok(statement.why.clone());
     }
@@ -81,6 +83,7 @@ fn check(request: &VerifyRequest, statement: &RoleStatement, answer: &Answer) ->
         .flat_map(|result| items(&result["MissingContextValues"]))
         .filter_map(Value::as_str)
         .collect();
+
     if !missing.is_empty() {
         return CheckOutcome::skip(format!("depends on {}", missing.join(", ")));
     }
@@ -97,7 +100,7 @@ fn check(request: &VerifyRequest, statement: &RoleStatement, answer: &Answer) ->
 }
 
 /// Returns what a simulation denies: the actions, with their resources.
-pub(super) fn denied(response: &Value) -> Vec<String> {
+pub(super) fn denied_actions(response: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for result in items(&response["EvaluationResults"]) {
         let action = text(result, "EvalActionName");
@@ -153,16 +156,19 @@ fn pull_statements(request: &VerifyRequest) -> Vec<RoleStatement> {
             )
         })
         .collect();
+
     arns.sort();
     arns.dedup();
     if arns.is_empty() {
         return Vec::new();
     }
+
     let pull = [
         "ecr:BatchCheckLayerAvailability",
         "ecr:BatchGetImage",
         "ecr:GetDownloadUrlForLayer",
     ];
+
     vec![
         execution(
             "LogInToRegistry",
@@ -188,8 +194,10 @@ fn log_statement(request: &VerifyRequest) -> Option<RoleStatement> {
             ))
         })
         .collect();
+
     arns.sort();
     arns.dedup();
+
     let actions = ["logs:CreateLogStream", "logs:PutLogEvents"];
     (!arns.is_empty()).then(|| execution("WriteLogs", &actions, arns, "ECS writes the output"))
 }
@@ -245,7 +253,7 @@ const ALLOWED: &str = "allowed";
 mod tests {
     use serde_json::json;
 
-    use super::{context, denied};
+    use super::{context, denied_actions};
 
     #[test]
     fn several_resources_have_their_own_decisions() {
@@ -253,16 +261,23 @@ mod tests {
             json!({ "EvaluationResults": [{ "EvalActionName": "s3:GetObject", "EvalResourceName": "a",
                 "EvalDecision": decision, "ResourceSpecificResults": specific }] })
         };
+
         assert_eq!(
-            denied(&result("implicitDeny", json!(null))),
+            denied_actions(&result("implicitDeny", json!(null))),
             ["s3:GetObject on a"]
         );
-        assert!(denied(&result("allowed", json!(null))).is_empty());
+
+        assert!(denied_actions(&result("allowed", json!(null))).is_empty());
+
         let specific = json!([
             { "EvalResourceName": "a", "EvalResourceDecision": "allowed" },
             { "EvalResourceName": "b", "EvalResourceDecision": "explicitDeny" },
         ]);
-        assert_eq!(denied(&result("allowed", specific)), ["s3:GetObject on b"]);
+
+        assert_eq!(
+            denied_actions(&result("allowed", specific)),
+            ["s3:GetObject on b"]
+        );
     }
 
     #[test]

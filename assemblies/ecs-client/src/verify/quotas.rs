@@ -17,6 +17,7 @@ pub(super) struct Quotas {
 
 impl Quotas {
     pub(super) async fn collect(reader: &Reader<'_, impl Api>, _: &VerifyRequest) -> Self {
+        // By name: a quota that is not raised has the default value in the list, too.
         let list = |service: &'static str| {
             let body = json!({ "ServiceCode": service, "MaxResults": 100 });
             reader.ask_all(Operation::ListServiceQuotas, body, "Quotas")
@@ -30,6 +31,7 @@ impl Quotas {
         let tasks = f64::from(request.max_tasks);
         let cpu = request.definition.cpu.as_deref();
         let cpu = cpu.and_then(|cpu| cpu.parse::<f64>().ok()).unwrap_or(0.0);
+        // A rolling deployment needs up to twice as many for a while, which ECS waits for.
         let vcpus = tasks * cpu / UNITS;
         [
             ("vCPUs of Fargate", &self.fargate, VCPUS, vcpus),
@@ -47,6 +49,7 @@ fn check(answer: &Answer, name: &str, needed: f64) -> CheckOutcome {
     if let Some(unknown) = answer.unknown() {
         return unknown.into();
     }
+
     let quota: Option<&Value> = items(answer.value()).find(|quota| quota["QuotaName"] == name);
     let Some(value) = quota.and_then(|quota| quota["Value"].as_f64()) else {
         return CheckOutcome::skip(format!("Service Quotas has no `{name}`"));
@@ -54,6 +57,7 @@ fn check(answer: &Answer, name: &str, needed: f64) -> CheckOutcome {
     if value >= needed {
         return CheckOutcome::ok(format!("{needed} of {value}, without other tasks"));
     }
+
     let code = quota.and_then(|quota| quota["QuotaCode"].as_str());
     let service = quota.and_then(|quota| quota["ServiceCode"].as_str());
     CheckOutcome::fail(

@@ -86,6 +86,7 @@ impl<'a, A: Api> Reader<'a, A> {
                 None => return Answer::Found(all.into()),
             }
         }
+
         let message = format!("{operation} has more than {MAX_PAGES} pages");
         Answer::Unknown(Unknown::Failed(message))
     }
@@ -95,6 +96,7 @@ impl<'a, A: Api> Reader<'a, A> {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Answer::Unknown(Unknown::Denied(operation.action()));
         }
+
         if let Error::Refused { code, message, .. } = &error {
             // NoSuchEntity of IAM; InvalidSubnetID.NotFound, ResourceNotFoundException … of the others.
             if code.contains("NotFound") || code.starts_with("NoSuchEntity") {
@@ -102,6 +104,7 @@ impl<'a, A: Api> Reader<'a, A> {
             }
             return Answer::Unknown(Unknown::Failed(error.to_string()));
         }
+
         if let Error::UnexpectedResponse { .. } = &error {
             return Answer::Unknown(Unknown::Failed(error.to_string()));
         }
@@ -163,6 +166,7 @@ pub(super) async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) ->
         .into_iter()
         .map(|future| (Box::pin(future), None))
         .collect();
+
     poll_fn(|context| {
         let mut is_complete = true;
         for (future, output) in &mut pending {
@@ -180,6 +184,7 @@ pub(super) async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) ->
         }
     })
     .await;
+
     pending
         .into_iter()
         .filter_map(|(_, output)| output)

@@ -1,4 +1,4 @@
-//! What is verified.
+//! The task to verify, and its place.
 
 use serde_json::Value;
 use task_definition::TaskDefinition;

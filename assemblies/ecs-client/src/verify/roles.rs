@@ -37,6 +37,7 @@ impl Roles {
             let body = json!({ "RoleName": name });
             (name, reader.ask(Operation::GetRole, body).await)
         }));
+
         let passes = async {
             let caller = reader.ask(Operation::GetCallerIdentity, json!({})).await;
             let principal = principal(reader, text(caller.value(), "Arn")).await;
@@ -50,6 +51,7 @@ impl Roles {
             let passes = join_all(passes).await;
             (caller, passes)
         };
+
         let simulated = policies::simulate(reader, request, policies::statements(request));
 
         let (roles, (caller, passes), simulated) = tokio::join!(roles, passes, simulated);
@@ -68,6 +70,7 @@ impl Roles {
             let name = format!("iam:PassRole of the {}", kind.as_str());
             Check::new(CheckGroup::Caller, name, self.pass(arn, answer))
         }));
+
         for kind in [RoleKind::Execution, RoleKind::Task] {
             if let Some(arn) = request.role(kind) {
                 let name = format!("{} {}", kind.as_str(), role_name(arn));
@@ -76,14 +79,17 @@ impl Roles {
                 checks.extend(missing_execution_role(request));
             }
         }
+
         checks.extend(policies::checks(request, &self.simulated, |kind| {
             let name = request.role(kind).map(role_name).unwrap_or_default();
             matches!(self.roles.get(name), Some(Answer::Missing(_)))
         }));
+
         checks.extend(linked_roles(request).into_iter().map(|linked| {
-            let outcome = self.linked(&linked, request);
+            let outcome = self.check_linked(&linked, request);
             Check::new(CheckGroup::LinkedRoles, linked.role, outcome)
         }));
+
         checks
     }
 
@@ -106,7 +112,7 @@ impl Roles {
     fn pass(&self, arn: &str, answer: &Answer) -> CheckOutcome {
         let caller = text(self.caller.value(), "Arn");
         match answer {
-            Answer::Found(response) if policies::denied(response).is_empty() => {
+            Answer::Found(response) if policies::denied_actions(response).is_empty() => {
                 CheckOutcome::ok(caller)
             }
             Answer::Found(_) => CheckOutcome::fail(
@@ -142,6 +148,8 @@ impl Roles {
                 "correct the account or the path in the ARN of the role",
             );
         }
+
+        // Tasks run in the account of their roles: ECS accepts no others.
         let account = arn.split(':').nth(4).unwrap_or_default();
         let region = &request.region;
         let partition = Partition::from_region(region).name();
@@ -159,7 +167,7 @@ impl Roles {
         }
     }
 
-    fn linked(&self, linked: &LinkedRole, request: &VerifyRequest) -> CheckOutcome {
+    fn check_linked(&self, linked: &LinkedRole, request: &VerifyRequest) -> CheckOutcome {
         match self.roles.get(linked.role) {
             Some(Answer::Found(_)) => CheckOutcome::ok(linked.service),
             Some(Answer::Missing(_)) if request.is_before_stack => {
@@ -199,7 +207,7 @@ async fn principal(reader: &Reader<'_, impl Api>, arn: &str) -> Result<String, A
         }
         if arn.ends_with(":root") {
             return Err(Answer::not_asked(
-                "the caller is the root user, whom no policy restricts",
+                "the caller is the root user, which no policy restricts",
             ));
         }
         return Ok(arn.to_owned());
@@ -208,6 +216,7 @@ async fn principal(reader: &Reader<'_, impl Api>, arn: &str) -> Result<String, A
     // The ARN of a session has no path: arn:aws:sts::111122223333:assumed-role/Admin/name.
     let name = session.split('/').next().unwrap_or_default();
     let body = json!({ "RoleName": name });
+    // Without the permission the role is taken for one without a path, as most are.
     match reader.ask(Operation::GetRole, body).await {
         Answer::Found(response) => Ok(text(&response["Role"], "Arn").to_owned()),
         _ => Ok(format!("{}:role/{name}", start.replace(":sts:", ":iam:"))),
@@ -215,6 +224,7 @@ async fn principal(reader: &Reader<'_, impl Api>, arn: &str) -> Result<String, A
 }
 
 async fn ask_to_pass(reader: &Reader<'_, impl Api>, principal: &str, role: &str) -> Answer {
+    // The condition of most policies for PassRole.
     let service = json!({ "ContextKeyName": "iam:PassedToService", "ContextKeyType": "string",
         "ContextKeyValues": ["ecs-tasks.amazonaws.com"] });
     let body = json!({ "PolicySourceArn": principal, "ActionNames": ["iam:PassRole"],
@@ -239,12 +249,14 @@ fn linked_roles(request: &VerifyRequest) -> Vec<LinkedRole> {
             "elasticloadbalancing.amazonaws.com",
         ));
     }
+
     if request.has_scaling {
         roles.push(linked(
             "AWSServiceRoleForApplicationAutoScaling_ECSService",
             "ecs.application-autoscaling.amazonaws.com",
         ));
     }
+
     roles
 }
 

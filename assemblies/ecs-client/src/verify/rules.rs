@@ -34,11 +34,13 @@ pub(super) fn permits(groups: &[&Value], direction: Direction, port: u16, peer: 
         Direction::Ingress => "ipPermissions",
         Direction::Egress => "ipPermissionsEgress",
     };
+
     groups
         .iter()
         .flat_map(|group| items(&group[list]))
         .filter(|rule| has_port(rule, port))
         .any(|rule| {
+            // A rule with a group lets all network interfaces of the group pass.
             let has_group =
                 items(&rule["groups"]).any(|entry| peer.groups.contains(&text(entry, "groupId")));
             let has_block = items(&rule["ipRanges"]).any(|entry| {

@@ -7,32 +7,9 @@ use serde_json::{Value, json};
 use super::check::{Check, CheckGroup, CheckOutcome};
 use super::reader::{Answer, Reader, join_all};
 use super::request::{RoleKind, VerifyRequest};
+use super::secret_reference::SecretReference;
 use super::{items, text};
 use crate::api::{Api, Operation};
-
-/// What `valueFrom` of a container refers to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum SecretReference {
-    /// A secret of Secrets Manager.
-    Secret {
-        /// The ARN without what follows.
-        arn: String,
-        region: String,
-        /// The key of a JSON object; empty for the whole text.
-        key: String,
-        /// The label of a version; empty for the current one.
-        stage: String,
-        /// The id of a version; empty for the one with the label.
-        version: String,
-    },
-    /// A parameter of Systems Manager.
-    Parameter {
-        /// The name, with its path.
-        name: String,
-        /// Empty for the region of the task.
-        region: String,
-    },
-}
 
 /// Secrets and parameters as they are.
 #[derive(Debug)]
@@ -43,54 +20,6 @@ pub(super) struct Secrets {
     parameters: Answer,
     /// Whether the execution role may decrypt with the key of a secret or parameter.
     decryption: BTreeMap<String, Answer>,
-}
-
-impl SecretReference {
-    /// Reads `valueFrom`.
-    ///
-    /// Source: "Pass sensitive data to an Amazon ECS container" in the ECS developer guide:
-    /// `arn:partition:secretsmanager:region:account:secret:name:json-key:version-stage:version-id`.
-    pub(super) fn parse(value_from: &str) -> Self {
-        let parts: Vec<&str> = value_from.split(':').collect();
-        let part = |index: usize| parts.get(index).copied().unwrap_or_default().to_owned();
-        match part(2).as_str() {
-            "secretsmanager" => Self::Secret {
-                arn: parts[..parts.len().min(7)].join(":"),
-                region: part(3),
-                key: part(7),
-                stage: part(8),
-                version: part(9),
-            },
-            "ssm" => {
-                let resource = part(5);
-                let name = resource.strip_prefix("parameter").unwrap_or(&resource);
-                // `parameter/name` is the parameter `name`; only names with a path begin with a slash.
-                let bare = name.strip_prefix('/').unwrap_or(name);
-                Self::Parameter {
-                    name: if bare.contains('/') {
-                        name.to_owned()
-                    } else {
-                        bare.to_owned()
-                    },
-                    region: part(3),
-                }
-            }
-            _ => Self::Parameter {
-                name: value_from.to_owned(),
-                region: String::new(),
-            },
-        }
-    }
-
-    fn region(&self) -> &str {
-        match self {
-            Self::Secret { region, .. } | Self::Parameter { region, .. } => region,
-        }
-    }
-
-    fn is_elsewhere(&self, request: &VerifyRequest) -> bool {
-        !self.region().is_empty() && self.region() != request.region
-    }
 }
 
 /// Returns the references of all containers, with the text they are written as.
@@ -131,19 +60,23 @@ impl Secrets {
             }
         }
 
+        // DescribeSecret returns no value.
         let secrets = join_all(arns.into_iter().map(async |arn| {
             let body = json!({ "SecretId": arn });
             (arn, reader.ask(Operation::DescribeSecret, body).await)
         }));
+
         let keys = join_all(with_keys.into_iter().map(async |arn| {
             let body = json!({ "SecretId": arn });
             let answer = reader.ask(Operation::GetSecretValue, body).await;
             (arn, keys_only(answer))
         }));
+
         let parameters = async {
             if names.is_empty() {
                 return Answer::not_asked("no parameters");
             }
+            // A name that does not exist is no error here, it is only not in the list.
             let filter = json!({ "Key": "Name", "Option": "Equals", "Values": names });
             let body = json!({ "ParameterFilters": [filter], "MaxResults": 50 });
             let list = "Parameters";
@@ -151,6 +84,7 @@ impl Secrets {
                 .ask_all(Operation::DescribeParameters, body, list)
                 .await
         };
+
         let (secrets, keys, parameters) = tokio::join!(secrets, keys, parameters);
         let mut facts = Self {
             secrets: secrets.into_iter().collect(),
@@ -158,6 +92,7 @@ impl Secrets {
             parameters,
             decryption: BTreeMap::new(),
         };
+
         facts.decryption = facts.ask_about_keys(reader, request).await;
         facts
     }
@@ -172,12 +107,14 @@ impl Secrets {
             .secrets
             .values()
             .map(|secret| text(secret.value(), "KmsKeyId"));
+
         let parameters = items(self.parameters.value()).map(|parameter| text(parameter, "KeyId"));
         let keys: BTreeSet<_> = secrets
             .chain(parameters)
             .filter(|key| is_own_key(key))
             .map(str::to_owned)
             .collect();
+
         let Some(role) = request.role(RoleKind::Execution) else {
             return BTreeMap::new();
         };
@@ -192,6 +129,7 @@ impl Secrets {
             let answer = reader.ask(Operation::SimulatePrincipalPolicy, body).await;
             (key, answer)
         });
+
         join_all(answers).await.into_iter().collect()
     }
 
@@ -222,6 +160,8 @@ impl Secrets {
                 (self.parameter(name, found), key.unwrap_or_default())
             }
         };
+
+        // Only for a secret that exists: one cause, one failure.
         match (&outcome, self.decryption.get(key)) {
             (CheckOutcome::Ok(_), Some(answer)) => decryption(key, answer, outcome),
             _ => outcome,
@@ -239,6 +179,7 @@ impl Secrets {
         else {
             return CheckOutcome::skip("no secret");
         };
+
         let secret = match answer {
             Some(Answer::Found(secret)) => secret,
             Some(Answer::Unknown(unknown)) => return unknown.into(),
@@ -250,6 +191,7 @@ impl Secrets {
             }
             None => return CheckOutcome::skip("not read"),
         };
+
         if !secret["DeletedDate"].is_null() {
             return CheckOutcome::fail(
                 "it is scheduled for deletion, and cannot be read",
@@ -263,6 +205,7 @@ impl Secrets {
         } else {
             stage
         };
+
         let has_stage = |stages: &Value| items(stages).any(|found| found == stage);
         let is_found = versions.is_some_and(|versions| {
             if version.is_empty() {
@@ -271,6 +214,7 @@ impl Secrets {
                 versions.contains_key(version)
             }
         });
+
         if !is_found {
             let wanted = if version.is_empty() { stage } else { version };
             return CheckOutcome::fail(
@@ -278,6 +222,7 @@ impl Secrets {
                 "write a value (`aws secretsmanager put-secret-value`), or correct the version",
             );
         }
+
         if key.is_empty() {
             return CheckOutcome::ok(text(secret, "Name"));
         }
@@ -318,7 +263,7 @@ impl Secrets {
 
 fn decryption(key: &str, answer: &Answer, outcome: CheckOutcome) -> CheckOutcome {
     match answer {
-        Answer::Found(response) if super::policies::denied(response).is_empty() => outcome,
+        Answer::Found(response) if super::policies::denied_actions(response).is_empty() => outcome,
         Answer::Found(_) => CheckOutcome::fail(
             format!("the execution role may not decrypt with {key}"),
             "allow kms:Decrypt of this key in the execution role: `kms_key` in the manifest, or a policy",
@@ -364,46 +309,14 @@ fn key_arn(key: &str, role: &str, region: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{SecretReference, key_arn, keys_only};
+    use super::{key_arn, keys_only};
     use crate::verify::reader::Answer;
-
-    #[test]
-    fn reads_what_follows_the_arn() {
-        let arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db-Ab1Cd2";
-        let SecretReference::Secret {
-            arn: found,
-            region,
-            key,
-            stage,
-            version,
-        } = SecretReference::parse(&format!("{arn}:password:AWSPREVIOUS:"))
-        else {
-            panic!("no secret");
-        };
-        assert_eq!((found.as_str(), region.as_str()), (arn, "eu-central-1"));
-        assert_eq!(
-            (key.as_str(), stage.as_str(), version.as_str()),
-            ("password", "AWSPREVIOUS", "")
-        );
-    }
-
-    #[test]
-    fn reads_the_names_of_parameters() {
-        let name = |text: &str| match SecretReference::parse(text) {
-            SecretReference::Parameter { name, .. } => name,
-            SecretReference::Secret { .. } => panic!("a secret"),
-        };
-        let start = "arn:aws:ssm:eu-central-1:111122223333:parameter";
-        assert_eq!(name(&format!("{start}/db/password")), "/db/password");
-        assert_eq!(name(&format!("{start}/password")), "password");
-        assert_eq!(name("/db/password"), "/db/password");
-    }
 
     #[test]
     fn keeps_only_the_keys_of_a_secret() {
         let keys = |text: &str| keys_only(Answer::Found(json!({ "SecretString": text })));
         let found = keys(r#"{"user":"u","password":"hidden"}"#);
-        assert_eq!(found.value(), &json!(["password", "user"]));
+        assert_eq!(found.value(), &json!(["user", "password"]));
         assert!(keys("hidden").value().is_null());
     }
 

@@ -30,6 +30,7 @@ pub(super) fn refusal(document: &str, account: &str, source: &str) -> Option<Str
             Some(condition) => conditions.push(condition),
         }
     }
+
     Some(match conditions.pop() {
         Some(condition) => {
             format!("its trust policy has the condition {condition}, which tasks do not meet")
@@ -60,6 +61,7 @@ fn unmet(condition: &Value, account: &str, source: &str) -> Option<String> {
             }
         }
     }
+
     None
 }
 
@@ -74,8 +76,8 @@ fn has(value: &Value, text: &str) -> bool {
     texts(value).any(|pattern| is_like(pattern, text))
 }
 
-/// Returns whether a text matches a pattern with `*` and `?`. A `*` in the text, for what is not known yet, matches what
-/// the pattern has there.
+/// Returns whether a text matches a pattern with `*` and `?`. A `*` in the text is for an unknown end, which matches
+/// every pattern.
 fn is_like(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
@@ -105,6 +107,7 @@ fn is_like(pattern: &str, text: &str) -> bool {
             },
         }
     }
+
     pattern[p..].iter().all(|rest| *rest == '*')
 }
 
@@ -132,7 +135,7 @@ mod tests {
 
     use super::{is_like, refusal};
 
-    fn of(condition: Value) -> Option<String> {
+    fn refusal_with(condition: Value) -> Option<String> {
         let policy = json!({ "Statement": { "Effect": "Allow", "Action": "sts:AssumeRole",
             "Principal": { "Service": ["ecs-tasks.amazonaws.com"] }, "Condition": condition } });
         let document = policy.to_string().replace('"', "%22");
@@ -147,15 +150,20 @@ mod tests {
     fn conditions_are_compared_with_the_account() {
         let account = |account: &str| json!({ "StringEquals": { "aws:SourceAccount": account } });
         let arn = |arn: &str| json!({ "ArnLike": { "aws:SourceArn": arn } });
-        assert_eq!(of(json!({})), None);
-        assert_eq!(of(account("111122223333")), None);
-        assert!(of(account("444455556666")).is_some());
-        assert_eq!(of(arn("arn:aws:ecs:eu-central-1:111122223333:*")), None);
-        assert!(of(arn("arn:aws:ecs:eu-central-1:111122223333:cluster/main")).is_some());
-        assert_eq!(of(arn("arn:aws:ecs:*:111122223333:*")), None);
-        assert!(of(arn("arn:aws:ecs:us-east-1:111122223333:*")).is_some());
+        assert_eq!(refusal_with(json!({})), None);
+        assert_eq!(refusal_with(account("111122223333")), None);
+        assert!(refusal_with(account("444455556666")).is_some());
+        assert_eq!(
+            refusal_with(arn("arn:aws:ecs:eu-central-1:111122223333:*")),
+            None
+        );
+
+        assert!(refusal_with(arn("arn:aws:ecs:eu-central-1:111122223333:cluster/main")).is_some());
+        assert_eq!(refusal_with(arn("arn:aws:ecs:*:111122223333:*")), None);
+        assert!(refusal_with(arn("arn:aws:ecs:us-east-1:111122223333:*")).is_some());
         assert!(
-            of(json!({ "ArnEquals": { "aws:SourceArn": "arn:aws:ecs:us-east-1:1:*" } })).is_some()
+            refusal_with(json!({ "ArnEquals": { "aws:SourceArn": "arn:aws:ecs:us-east-1:1:*" } }))
+                .is_some()
         );
     }
 

@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 pub(crate) const REGISTRY: &str = "210987654321.dkr.ecr.eu-central-1.amazonaws.com";
 pub(crate) const DIGEST: &str =
     "sha256:1111111111111111111111111111111111111111111111111111111111111111";
-pub(crate) const SECRET: &str =
-    "arn:aws:secretsmanager:eu-central-1:210987654321:secret:db-Ab1Cd2";
+pub(crate) const SECRET: &str = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:db-Ab1Cd2";
 pub(crate) const TLS: &str = "arn:aws:secretsmanager:eu-central-1:210987654321:secret:tls-Ab1Cd2";
 pub(crate) const CERTIFICATE: &str = "arn:aws:acm:eu-central-1:210987654321:certificate/c-1";
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -66,8 +65,11 @@ impl Account {
 impl Api for Account {
     async fn call(&self, call: &Call) -> Result<Value, Error> {
         self.calls.lock().unwrap().push(call.clone());
+
+        // `verify` is one task, so no other thread comes between these lines.
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(running, Ordering::SeqCst);
+
         let begun = self.calls.lock().unwrap().len();
         // All other calls of this round begin before any of them returns.
         for _ in 0..64 {
@@ -79,20 +81,22 @@ impl Api for Account {
                 *rounds = (self.calls.lock().unwrap().len(), rounds.1 + 1);
             }
         }
+
         self.running.fetch_sub(1, Ordering::SeqCst);
 
+        // As a policy that lacks the action.
         let action = call.operation.action();
         if let Some(denied) = &self.denied
             && (*denied == action
                 || (denied == "*" && call.operation != Operation::GetCallerIdentity))
         {
-            return Err(refused(call, "AccessDeniedException", "not authorized"));
+            return Err(refusal(call, "AccessDeniedException", "not authorized"));
         }
         respond(&self.state, call)
     }
 }
 
-fn refused(call: &Call, code: &str, message: &str) -> Error {
+fn refusal(call: &Call, code: &str, message: &str) -> Error {
     Error::Refused {
         operation: call.operation,
         code: code.to_owned(),
@@ -106,8 +110,9 @@ fn respond(state: &Value, call: &Call) -> Result<Value, Error> {
     let found = |list: &str, key: &str, id: &Value, code: &str| {
         let items = state[list].as_array().unwrap().iter();
         let found = items.clone().find(|item| item[key] == *id).cloned();
-        found.ok_or_else(|| refused(call, code, &format!("there is no {id}")))
+        found.ok_or_else(|| refusal(call, code, &format!("there is no {id}")))
     };
+
     let list = |name: &str, list: &str| Ok(json!({ name: state[list] }));
 
     match call.operation {
@@ -135,11 +140,19 @@ fn respond(state: &Value, call: &Call) -> Result<Value, Error> {
             let repository = found("repositories", "name", name, code)?;
             Ok(json!({ "images": repository["images"], "failures": [] }))
         }
-        Operation::DescribeSecret => {
-            found("secrets", "ARN", &body["SecretId"], "ResourceNotFoundException")
-        }
+        Operation::DescribeSecret => found(
+            "secrets",
+            "ARN",
+            &body["SecretId"],
+            "ResourceNotFoundException",
+        ),
         Operation::GetSecretValue => {
-            let secret = found("secrets", "ARN", &body["SecretId"], "ResourceNotFoundException")?;
+            let secret = found(
+                "secrets",
+                "ARN",
+                &body["SecretId"],
+                "ResourceNotFoundException",
+            )?;
             Ok(json!({ "SecretString": secret["value"] }))
         }
         Operation::DescribeParameters => list("Parameters", "parameters"),
@@ -151,14 +164,24 @@ fn respond(state: &Value, call: &Call) -> Result<Value, Error> {
         Operation::DescribeLogGroups => list("logGroups", "logs"),
         Operation::DescribeTargetGroups => {
             let arn = &body["TargetGroupArns"][0];
-            let group = found("target_groups", "TargetGroupArn", arn, "TargetGroupNotFound")?;
+            let group = found(
+                "target_groups",
+                "TargetGroupArn",
+                arn,
+                "TargetGroupNotFound",
+            )?;
             Ok(json!({ "TargetGroups": [group] }))
         }
         Operation::DescribeLoadBalancers => list("LoadBalancers", "balancers"),
         Operation::DescribeListeners => list("Listeners", "listeners"),
         Operation::DescribeCertificate => {
             let arn = &body["CertificateArn"];
-            let found = found("certificates", "CertificateArn", arn, "ResourceNotFoundException")?;
+            let found = found(
+                "certificates",
+                "CertificateArn",
+                arn,
+                "ResourceNotFoundException",
+            )?;
             Ok(json!({ "Certificate": found }))
         }
         Operation::ListServiceQuotas => {
@@ -174,15 +197,21 @@ fn simulate(state: &Value, body: &Value) -> Value {
     let source = body["PolicySourceArn"].as_str().unwrap();
     let decision = |action: &Value| {
         let denies = state["denies"].as_array().unwrap().iter();
-        let is_denied = denies.clone().any(|deny| {
-            source.ends_with(deny[0].as_str().unwrap()) && deny[1] == *action
-        });
+        let is_denied = denies
+            .clone()
+            .any(|deny| source.ends_with(deny[0].as_str().unwrap()) && deny[1] == *action);
         if is_denied { "implicitDeny" } else { "allowed" }
     };
-    let results = body["ActionNames"].as_array().unwrap().iter().map(|action| {
-        json!({ "EvalActionName": action, "EvalResourceName": body["ResourceArns"][0],
+
+    let results = body["ActionNames"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|action| {
+            json!({ "EvalActionName": action, "EvalResourceName": body["ResourceArns"][0],
             "EvalDecision": decision(action) })
-    });
+        });
+
     json!({ "EvaluationResults": results.collect::<Vec<_>>() })
 }
 
@@ -197,7 +226,10 @@ fn role(name: &str) -> Value {
 
 fn rule(from: &str, to: &str, group: Option<&str>, block: Option<&str>) -> Value {
     let groups: Vec<_> = group.iter().map(|id| json!({ "groupId": id })).collect();
-    let blocks: Vec<_> = block.iter().map(|block| json!({ "cidrIp": block })).collect();
+    let blocks: Vec<_> = block
+        .iter()
+        .map(|block| json!({ "cidrIp": block }))
+        .collect();
     json!({ "ipProtocol": "tcp", "fromPort": from, "toPort": to, "groups": groups, "ipRanges": blocks })
 }
 
@@ -212,10 +244,13 @@ fn state() -> Value {
         { "platform": { "os": "linux", "architecture": "amd64" } },
         { "platform": { "os": "linux", "architecture": "arm64" } },
         { "platform": { "os": "unknown", "architecture": "unknown" } } ] });
+
     let image = |tag: &str| {
         json!({ "imageId": { "imageTag": tag, "imageDigest": DIGEST },
             "imageManifest": index.to_string() })
     };
+
+    // An index with two platforms, and the attestation that BuildKit adds.
     let mut state = network();
     let more = json!({
         "caller": { "Account": "210987654321", "Arn": "arn:aws:sts::210987654321:assumed-role/Deploy/me" },
@@ -230,6 +265,7 @@ fn state() -> Value {
         "roles": [role("execution"), role("task"), role("Deploy"), role("AWSServiceRoleForECS"),
             role("AWSServiceRoleForElasticLoadBalancing"),
             role("AWSServiceRoleForApplicationAutoScaling_ECSService")],
+        // Pairs of a role and an action.
         "denies": [],
         "logs": [{ "logGroupName": "/ecs/web" }, { "logGroupName": "/ecs/web-other" }],
         "target_groups": [{ "TargetGroupArn": "tg-1", "TargetType": "ip", "Protocol": "HTTPS", "Port": "8443",
@@ -246,7 +282,12 @@ fn state() -> Value {
             "ecs": [{ "QuotaName": "Tasks per service", "Value": 5000.0, "ServiceCode": "ecs", "QuotaCode": "L-2" }],
         },
     });
-    state.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+
+    state
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+
     state
 }
 
@@ -255,6 +296,7 @@ fn network() -> Value {
         json!({ "subnetId": id, "vpcId": "vpc-1", "cidrBlock": block, "availabilityZone": zone,
             "availableIpAddressCount": "250" })
     };
+
     let everything = json!({ "ipProtocol": "-1", "ipRanges": [{ "cidrIp": "0.0.0.0/0" }] });
     json!({
         "subnets": [subnet("subnet-1", "10.0.1.0/24", "eu-central-1a"),
@@ -268,6 +310,7 @@ fn network() -> Value {
               "routeSet": [
                 { "destinationCidrBlock": "10.0.0.0/16", "gatewayId": "local", "state": "active" },
                 { "destinationCidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1", "state": "active" }] } ],
+        // subnet-9 has the main table, which leads to the internet gateway.
         "gateways": [{ "natGatewayId": "nat-1", "state": "available", "subnetId": "subnet-9",
             "connectivityType": "public" }],
         "endpoints": [
@@ -292,6 +335,7 @@ fn network() -> Value {
 pub(crate) fn request() -> VerifyRequest {
     let logs = json!({ "logDriver": "awslogs", "options": { "awslogs-group": "/ecs/web",
         "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "web" } });
+    // Pinned with tag and digest, and by tag; a whole secret, a key of one, and a parameter.
     let definition = json!({
         "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc",
         "cpu": "1024", "memory": "2048",
@@ -305,6 +349,7 @@ pub(crate) fn request() -> VerifyRequest {
                 { "name": "MODE", "valueFrom": "/app/mode" }] },
         ],
     });
+
     VerifyRequest {
         definition: serde_json::from_value(definition).unwrap(),
         account: Some("210987654321".to_owned()),
@@ -324,6 +369,7 @@ pub(crate) fn request() -> VerifyRequest {
             protocols: vec!["HTTPS".to_owned()],
         }),
         statements: Vec::new(),
+        // Four vCPUs; the quota is six.
         max_tasks: 4,
         has_scaling: true,
         has_exec: false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use ecs_client::AwsVerb;
+use ecs_client::{AwsVerb, Offline, Recorder, places};
 
 use crate::account::{Account, request};
 
@@ -14,6 +14,7 @@ async fn calls_are_made_at_the_same_time() {
 
     let calls = account.calls.lock().unwrap().len();
     assert_eq!(report.calls(), calls);
+    // Too few would be checks that are not made, too many a call for each subnet or container.
     assert!((30..60).contains(&calls), "{calls} calls");
     assert!(account.peak.load(Ordering::SeqCst) <= 16);
     // With 50 ms for a call, ten in a row take half a second.
@@ -33,5 +34,16 @@ async fn the_permissions_are_those_of_the_calls() {
     let permissions = AwsVerb::Verify.permissions();
     let table: BTreeSet<_> = permissions.map(|it| it.action.to_owned()).collect();
     // The service prefix of an action is not always that of the endpoint.
+    assert_eq!(called, table);
+}
+
+#[tokio::test]
+async fn the_permissions_of_init_are_those_of_its_calls() {
+    let recorder = Recorder::new(Offline);
+    places(&recorder).await.unwrap();
+    let calls = recorder.calls();
+    let called: BTreeSet<_> = calls.iter().map(|call| call.operation.action()).collect();
+    let permissions = AwsVerb::Init.permissions();
+    let table: BTreeSet<_> = permissions.map(|it| it.action.to_owned()).collect();
     assert_eq!(called, table);
 }

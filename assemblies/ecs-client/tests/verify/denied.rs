@@ -7,9 +7,11 @@ use crate::account::{Account, request};
 #[tokio::test]
 async fn each_missing_permission_is_named() {
     for permission in AwsVerb::Verify.permissions() {
+        // Only `--service` calls it, before the checks.
         if permission.action == "ecs:DescribeServices" {
             continue;
         }
+        // One permission at a time, so that every message is seen.
         let mut account = Account::new();
         account.denied = Some(permission.action.to_owned());
         let report = account.verify(&request()).await;

@@ -11,6 +11,7 @@ mod account;
 mod calls;
 mod denied;
 mod faults;
+mod faults_of_names;
 #[path = "../support/mod.rs"]
 mod support;
 mod wire;

@@ -21,19 +21,26 @@ fn fill(moto: &Moto, vpc: &str) -> String {
         );
         moto.call("iam", "", FORM, &body);
     }
+
+    // The rest of the request has these names.
     let target = "Logs_20140328.CreateLogGroup";
     moto.call("logs", target, JSON, r#"{"logGroupName":"/ecs/web"}"#);
+
     let target = "AmazonSSM.PutParameter";
     let body = r#"{"Name":"/app/mode","Type":"String","Value":"x"}"#;
     moto.call("ssm", target, JSON, body);
+
     let target = "AmazonEC2ContainerRegistry_V20150921.CreateRepository";
     moto.call("ecr", target, JSON, r#"{"repositoryName":"app"}"#);
+
     let target = "AmazonEC2ContainerServiceV20141113.CreateCluster";
     moto.call("ecs", target, JSON, r#"{"clusterName":"main"}"#);
+
     let body = format!(
         "Action=CreateTargetGroup&Version=2015-12-01&Name=web&Protocol=HTTPS&Port=8443&TargetType=ip&VpcId={vpc}\
          &HealthCheckPath=%2F&HealthCheckProtocol=HTTPS"
     );
+
     let response = moto.call("elasticloadbalancing", "", FORM, &body);
     let arn = response.split_once("<TargetGroupArn>").unwrap().1;
     arn.split('<').next().unwrap().to_owned()
@@ -49,15 +56,18 @@ async fn reads_what_moto_has() {
         .call(&Call::new(Operation::DescribeSubnets, json!({})))
         .await
         .unwrap();
+
     let subnet = &subnets["subnetSet"][0];
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (id, vpc) = (text(&subnet["subnetId"]), text(&subnet["vpcId"]));
 
+    // No VPC in the values: it is read from the subnet.
     let mut wanted = request();
     wanted.account = None;
     wanted.place.target_group = Some(fill(&moto, &vpc));
     wanted.place.subnets = vec![id.clone()];
     wanted.place.vpc = None;
+
     let text = serde_json::to_string(&wanted.definition).unwrap();
     // The account of moto.
     let text = text.replace("210987654321", "123456789012");
@@ -69,10 +79,12 @@ async fn reads_what_moto_has() {
         .iter()
         .map(|check| (check.name.as_str(), &check.outcome))
         .collect();
+
     let status = |name: &str| {
         let outcome = outcomes.get(name);
         outcome.map_or_else(|| panic!("{name}: {outcomes:?}"), |it| it.status())
     };
+
     let (routes, acl) = (format!("{id} routes"), format!("{id} network ACL"));
     for name in [
         "subnets",
@@ -91,6 +103,7 @@ async fn reads_what_moto_has() {
     ] {
         assert_eq!(status(name), "OK", "{name}: {:?}", outcomes[name]);
     }
+
     // The default VPC of moto has no internet gateway; the rest was not created.
     for name in [
         &*routes,
@@ -100,10 +113,17 @@ async fn reads_what_moto_has() {
     ] {
         assert_eq!(status(name), "FAIL", "{name}: {:?}", outcomes[name]);
     }
+
     // What moto does not support is skipped, not failed.
     let simulated = outcomes["iam:PassRole of the task role"];
     assert!(
-        matches!(simulated, CheckOutcome::Skip { permission: None, .. }),
+        matches!(
+            simulated,
+            CheckOutcome::Skip {
+                permission: None,
+                ..
+            }
+        ),
         "{simulated:?}"
     );
 }

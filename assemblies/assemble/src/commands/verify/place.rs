@@ -29,6 +29,7 @@ impl Location {
             let text = values.get(name)?.trim();
             (!text.is_empty()).then(|| text.to_owned())
         };
+
         let list = |name: &str| {
             let text = get(name).unwrap_or_default();
             let items = text.split(',').map(str::trim);
@@ -47,6 +48,7 @@ impl Location {
                 )));
             }
         };
+
         Ok(Self {
             place: Place {
                 cluster: get("cluster"),
@@ -78,6 +80,8 @@ impl Location {
             let texts = items.filter_map(Value::as_str);
             texts.map(str::to_owned).collect()
         };
+
+        // A service has several target groups at most for several ports; the first one is checked.
         let balancer = &document["loadBalancers"][0];
         let text = |field: &str| balancer[field].as_str().map(str::to_owned);
 
@@ -90,6 +94,7 @@ impl Location {
             // What the container of a plain definition serves is not known.
             protocols: PROTOCOLS.iter().map(|it| (*it).to_owned()).collect(),
         });
+
         Ok(Self {
             place: Place {
                 cluster: Some(name.cluster().to_owned()),

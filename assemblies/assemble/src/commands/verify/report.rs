@@ -27,6 +27,7 @@ pub(super) fn text(report: &VerifyReport, color: Color) -> String {
             Color::Yes => format!("\x1b[{style}m{status}\x1b[0m"),
             Color::No => status,
         };
+        // Some checks have nothing to add to their name.
         let separator = if detail.is_empty() { "" } else { ": " };
         let _ = writeln!(text, "  {status}  {}{separator}{detail}", check.name);
         if let CheckOutcome::Fail { fix, .. } = &check.outcome {
