@@ -1,9 +1,10 @@
-//! An ECS client: registers, compares and runs task definitions.
+//! An ECS client: registers, compares, runs and deploys task definitions.
 //!
 //! # Overview
 //!
 //! ```text
 //! TaskDefinition ──register──▶ Revision                     latest ──▶ TaskDefinition ──difference──▶ Changes
+//! Change ──Plan::new──▶ Plan ──apply──▶ StartedDeployment ──follow──▶ DeploymentOutcome
 //! RunRequest ──start──▶ StartedTask ──wait──▶ StoppedTask { exit code, stop reason, containers }
 //! all of them ──Call──▶ Api: Client (AWS), Recorder (tests, dry run)
 //! ```
@@ -18,6 +19,8 @@
 //! - [`run`] starts tasks and waits until they stop.
 //! - [`verify`](fn@verify) checks that an account has what a task needs: network, images, secrets, roles, quotas.
 //! - [`places`](fn@places) lists clusters, VPCs and subnets.
+//! - [`Plan`] compares a [`Change`] with what a service runs and deploys it; [`follow`] waits for the end.
+//! - [`LogReader`] reads the output of containers, [`container_target`] finds one to run a command in.
 //! - [`images_in_use`] lists the images of recent task definitions and services.
 //! - [`AwsVerb::policy`] returns the permissions that a verb of the command line needs.
 //! - [`RequestSigner`] signs requests to APIs without an SDK here, such as that of Amazon ECR.

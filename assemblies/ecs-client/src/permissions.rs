@@ -71,8 +71,6 @@ pub enum Scope {
     Roles,
     /// The log streams of the task.
     LogStreams,
-    /// The repositories of the images.
-    Repositories,
     /// The log groups of the containers.
     LogGroups,
     /// The services of the cluster.
@@ -85,6 +83,8 @@ pub enum Scope {
     ClusterAndTasks,
     /// The tasks of the cluster, and the document of the session.
     SessionTargets,
+    /// The repositories of the images.
+    Repositories,
     /// The secrets of the containers.
     Secrets,
 }
@@ -96,24 +96,23 @@ use AwsVerb::{
 
 /// The permissions of all verbs.
 ///
-/// Source: "Actions, resources, and condition keys for Amazon Elastic Container Service", and the same pages for Amazon
-/// CloudWatch Logs, Application Auto Scaling, AWS Systems Manager, Amazon Elastic Container Registry, Amazon EC2, Elastic
-/// Load Balancing and others, in the Service Authorization Reference. GetCallerIdentity needs no permission (STS API reference). The registry protocol of ECR needs
-/// the permissions of the API operations that do the same (ECR user guide, "IAM permissions for pushing an image");
-/// mounting a layer that of reading it ("Blob mounting"), and listing referrers BatchGetImage (ListImageReferrers in the
-/// API reference).
+/// Source: "Actions, resources, and condition keys for Amazon Elastic Container Service", and the same pages for the
+/// other services, in the Service Authorization Reference. GetCallerIdentity needs no permission (STS API reference). The
+/// registry protocol of ECR needs the permissions of the API operations that do the same (ECR user guide, "IAM
+/// permissions for pushing an image"); mounting a layer that of reading it ("Blob mounting"), and listing referrers
+/// BatchGetImage (ListImageReferrers in the API reference).
 pub const PERMISSIONS: &[Permission] = &[
     Permission {
         action: "ecs:DescribeTaskDefinition",
         verbs: &[
             Deploy,
             Diff,
-            ImagesPrune,
             Logs,
             Register,
             Rollback,
             Run,
             Why,
+            ImagesPrune,
         ],
         scope: Scope::All,
         reason: "reads registered revisions",
@@ -554,12 +553,6 @@ impl Resources {
             Scope::ServiceDeployments => {
                 vec![format!("{}:service-deployment/{cluster}/*", start("ecs"))]
             }
-            Scope::Repositories => {
-                let every = vec!["*".to_owned()];
-                let names = self.repositories.as_ref().unwrap_or(&every).iter();
-                let arn = |name| format!("{}:repository/{name}", start("ecr"));
-                names.map(arn).collect()
-            }
             Scope::ServiceRevisions => {
                 vec![format!("{}:service-revision/{cluster}/*", start("ecs"))]
             }
@@ -574,6 +567,12 @@ impl Resources {
                     partition(region)
                 ),
             ],
+            Scope::Repositories => {
+                let every = vec!["*".to_owned()];
+                let names = self.repositories.as_ref().unwrap_or(&every).iter();
+                let arn = |name| format!("{}:repository/{name}", start("ecr"));
+                names.map(arn).collect()
+            }
         }
     }
 

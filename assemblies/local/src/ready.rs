@@ -4,7 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use task_runner::{RunPlan, run_probe};
+use task_definition::ContainerDefinition;
+use task_runner::{Image, RunPlan, run_probe};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -46,10 +47,26 @@ impl ReadinessWait {
     }
 
     async fn is_ready(&self, name: &str) -> bool {
-        let arguments = ["probe", "--ready"];
+        let image = self.plan.programs.get(name);
+        let image = image.and_then(|program| program.image.as_ref());
+        let container = self.plan.definition.container(name);
+        let member = image.zip(container);
+        let member = member.map_or(&[][..], |(image, container)| member_words(image, container));
+        let words = member.iter().map(String::as_str);
+        let arguments: Vec<&str> = words.chain(["probe", "--ready"]).collect();
+
         let process = self.processes.get(name);
         run_probe(&self.plan, name, &arguments, process, PROBE_TIMEOUT).await
     }
+}
+
+/// Returns what selects the component in an image with several, such as `tls-proxy` after `/sidecars`.
+fn member_words<'w>(image: &'w Image, container: &'w ContainerDefinition) -> &'w [String] {
+    // As in Docker, the entry point of the definition replaces that of the image.
+    let words = [&container.entry_point, &image.entry_point];
+    let entry_point = words.into_iter().find(|words| !words.is_empty());
+    let rest = entry_point.and_then(|words| words.get(1..));
+    rest.unwrap_or_default()
 }
 
 /// Prints a `curl` command for the task, ready to paste.
@@ -142,3 +159,31 @@ fn relative_path(path: &Path) -> String {
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_of_a_bundle_is_probed_by_its_name() {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        let cases: [(&[&str], &[&str], &[&str]); 4] = [
+            (&["/sidecars"], &["/sidecars", "tls-proxy"], &["tls-proxy"]),
+            (&["/sidecars", "tls-proxy"], &[], &["tls-proxy"]),
+            (&["/sidecars", "tls-proxy"], &["/coins"], &[]),
+            (&[], &[], &[]),
+        ];
+
+        for (of_image, of_container, expected) in cases {
+            let image = Image {
+                entry_point: words(of_image),
+                ..Image::default()
+            };
+            let container = ContainerDefinition {
+                entry_point: words(of_container),
+                ..ContainerDefinition::default()
+            };
+            assert_eq!(member_words(&image, &container), expected);
+        }
+    }
+}

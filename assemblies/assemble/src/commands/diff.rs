@@ -108,7 +108,7 @@ async fn with_running(
     remote::compare_account(connection, &remote::account_of(name)).await?;
     let change = Deployed::Definition(Box::new(target.definition.clone()));
     let plan = Plan::new(connection, name, change).await?;
-    let mut found = match plan.wanted() {
+    let mut found = match plan.wanted_revision() {
         Some(wanted) => changes::compare(plan.running(), wanted).ok_or_else(|| {
             CliError::Refused(format!(
                 "{} has fields that cannot be compared",

@@ -86,27 +86,41 @@ fn text(
     let rollout = primary.map_or(&Value::Null, |primary| &primary["rolloutState"]);
     if let Some(rollout) = rollout.as_str() {
         let reason = primary.and_then(|it| it["rolloutStateReason"].as_str());
-        let _ = writeln!(
-            text,
-            "deployment   {rollout}   {}",
-            reason.unwrap_or_default().trim_end()
-        );
+        let line = format!("deployment   {rollout}   {}", reason.unwrap_or_default());
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     if let Some(deployment) = deployment {
-        let _ = writeln!(
-            text,
-            "  {}   {}",
-            deployment.strategy,
-            progress_line(deployment)
-        );
-        for pause in &deployment.pauses {
-            let _ = writeln!(text, "  {}", pause_line(pause, service));
-        }
-        for alarm in &deployment.alarms {
-            let _ = writeln!(text, "  alarm {alarm} is in ALARM");
-        }
+        text += &details(deployment, service);
     }
     text + &events(document)
+}
+
+/// Formats a deployment: what it does, or how it ended.
+fn details(deployment: &DeploymentState, service: &ServiceName) -> String {
+    let mut text = String::new();
+    if deployment.is_final() {
+        // What runs is above; how the last deployment ended is not, if ECS went back.
+        if deployment.status != "SUCCESSFUL" {
+            let reason = deployment.reason.as_deref().unwrap_or_default();
+            let line = format!("  last         {}   {reason}", deployment.status);
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        return text;
+    }
+
+    let _ = writeln!(
+        text,
+        "  {}   {}",
+        deployment.strategy,
+        progress_line(deployment)
+    );
+    for pause in &deployment.pauses {
+        let _ = writeln!(text, "  {}", pause_line(pause, service));
+    }
+    for alarm in &deployment.alarms {
+        let _ = writeln!(text, "  alarm {alarm} is in ALARM");
+    }
+    text
 }
 
 /// Formats the latest events, the newest first, with their age.

@@ -97,7 +97,7 @@ pub async fn follow(
             Err(error) if error.is_transient() => on_event(DeployEvent::Retry {
                 reason: &error.to_string(),
             }),
-            Err(error) => return Err(follower.unfollowed(error)),
+            Err(error) => return Err(follower.follow_error(error)),
         }
 
         let left = end.saturating_duration_since(Instant::now());
@@ -236,7 +236,7 @@ impl<A: Api> Follower<'_, A> {
         Ok(found.remove(revision))
     }
 
-    fn unfollowed(&self, source: Error) -> Error {
+    fn follow_error(&self, source: Error) -> Error {
         Error::DeploymentUnfollowed {
             name: self.name.to_string(),
             revision: self.started.revision.clone(),

@@ -11,6 +11,7 @@
 //! | `service` | a service as it is |
 //! | `revision` | the running revision with other images |
 //! | `update` | what differs; registers it and updates the service |
+//! | `writer` | changes images while other writers do the same |
 //! | `deployments` | the deployments of a service, and which one is ours |
 //! | `follow`, `state` | follows a deployment |
 //! | `failures` | tasks that failed, with their last lines of output |
@@ -29,6 +30,7 @@ mod scale;
 mod service;
 mod state;
 mod update;
+mod writer;
 
 pub use failures::FailedTask;
 pub use follow::{DeploymentOutcome, FollowWait, follow};

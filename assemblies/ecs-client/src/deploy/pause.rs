@@ -28,7 +28,8 @@ pub async fn answer(
     let Some(deployment) = service.current_deployment() else {
         return Ok(None);
     };
-    let Some(state) = describe_deployment(api, deployment).await? else {
+    let state = describe_deployment(api, deployment).await?;
+    let Some(state) = state.filter(|state| !state.is_final()) else {
         return Ok(None);
     };
 

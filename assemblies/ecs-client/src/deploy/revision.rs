@@ -48,7 +48,7 @@ impl RawRevision {
     }
 
     /// Returns the definition as a type, if it can be read.
-    pub(crate) fn typed(&self) -> Option<TaskDefinition> {
+    pub(crate) fn to_definition(&self) -> Option<TaskDefinition> {
         let mut document = self.document.clone();
         if self.tags.is_array() {
             document["tags"] = self.tags.clone();

@@ -23,7 +23,7 @@ impl ServiceState {
         self.text("taskDefinition")
     }
 
-    /// Returns the ARN of the service deployment in progress, if there is one.
+    /// Returns the ARN of the last service deployment; it may have ended.
     pub fn current_deployment(&self) -> Option<&str> {
         self.document["currentServiceDeployment"].as_str()
     }
@@ -44,9 +44,8 @@ impl ServiceState {
     /// Returns the state of the newest deployment.
     pub(crate) fn rollout(&self) -> Rollout {
         match self.primary().map(|primary| &primary["rolloutState"]) {
-            Some(state) if state == "IN_PROGRESS" => Rollout::InProgress,
             Some(state) if state == "FAILED" => Rollout::Failed,
-            _ => Rollout::Completed,
+            _ => Rollout::Other,
         }
     }
 
@@ -87,9 +86,9 @@ impl ServiceState {
 /// The state of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rollout {
-    InProgress,
     Failed,
-    Completed,
+    /// In progress or completed.
+    Other,
 }
 
 /// Returns a service.

@@ -91,6 +91,14 @@ impl DeploymentState {
         }
     }
 
+    /// Returns whether the deployment has ended.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self.status.as_str(),
+            "SUCCESSFUL" | "STOPPED" | "ROLLBACK_SUCCESSFUL" | "ROLLBACK_FAILED"
+        )
+    }
+
     /// Returns whether ECS goes back to the revision before.
     pub fn is_rollback(&self) -> bool {
         self.status.starts_with("ROLLBACK_")

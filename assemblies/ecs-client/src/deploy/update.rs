@@ -2,10 +2,6 @@
 //!
 //! UpdateService is called with the new revision only. Everything else of the service, the number of tasks included,
 //! belongs to the tool that made it.
-//!
-//! UpdateService has no condition, so two writers can replace each other's revision. For other images this is repaired:
-//! each writer looks at the deployments after its update, and if it replaced one that it had not seen, it deploys again
-//! with both changes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,6 +12,8 @@ use task_definition::TaskDefinition;
 use super::deployments::{find_own, list};
 use super::revision::{Images, RawRevision};
 use super::service::{Rollout, ServiceState, describe_service};
+use super::state::describe_deployment;
+use super::writer::ImageWriter;
 use super::{DeployEvent, ServiceName};
 use crate::api::{Api, Call, Operation};
 use crate::error::Error;
@@ -105,7 +103,7 @@ impl Plan {
     }
 
     /// Returns the revision to deploy; `None` if it runs already.
-    pub fn wanted(&self) -> Option<&Value> {
+    pub fn wanted_revision(&self) -> Option<&Value> {
         match &self.target {
             Target::Running => None,
             Target::Existing { document, .. } => Some(document),
@@ -127,14 +125,8 @@ impl Plan {
             return self.resume(api, name, interval, &mut on_event).await;
         }
         if let Change::Images(images) = &self.change {
-            let mut writer = ImageWriter {
-                api,
-                name,
-                interval,
-                wanted: images.clone(),
-                known: self.known,
-            };
-            return writer.write(self.running, &mut on_event).await;
+            let writer = ImageWriter::new(api, name, self.running, images.clone(), self.known);
+            return writer.write(interval, &mut on_event).await;
         }
 
         let mut known = self.known;
@@ -157,124 +149,28 @@ impl Plan {
         on_event: &mut impl FnMut(DeployEvent<'_>),
     ) -> Result<Update, Error> {
         let revision = self.state.revision().to_owned();
-        match (self.state.rollout(), self.state.current_deployment()) {
-            (Rollout::Completed, None) => Ok(Update::Unchanged { revision }),
-            (Rollout::InProgress, None) => {
-                // The field may be missing for a moment; the deployment is the newest one.
-                let newest = list(api, name).await?.into_iter().next();
-                Ok(match newest {
-                    Some(newest) => started(newest.arn, revision),
-                    None => Update::Unchanged { revision },
-                })
-            }
-            (Rollout::Completed | Rollout::InProgress, Some(deployment)) => {
+        if self.state.rollout() == Rollout::Failed {
+            let mut known = self.known;
+            on_event(DeployEvent::FailedBefore);
+            update(api, name, &revision, Force::Yes, on_event).await?;
+            let own = find_own(api, name, &revision, &mut known, interval).await?;
+            return Ok(started(own.arn, revision));
+        }
+
+        // ECS names the last deployment even if it has ended.
+        let current = match self.state.current_deployment() {
+            Some(arn) => describe_deployment(api, arn)
+                .await?
+                .map(|state| (arn, state)),
+            None => None,
+        };
+        match current {
+            Some((deployment, state)) if !state.is_final() => {
                 on_event(DeployEvent::InProgress { deployment });
                 Ok(started(deployment.to_owned(), revision))
             }
-            (Rollout::Failed, _) => {
-                let mut known = self.known;
-                on_event(DeployEvent::FailedBefore);
-                update(api, name, &revision, Force::Yes, on_event).await?;
-                let own = find_own(api, name, &revision, &mut known, interval).await?;
-                Ok(started(own.arn, revision))
-            }
+            _ => Ok(Update::Unchanged { revision }),
         }
-    }
-}
-
-/// Changes images, and repairs what it replaces.
-struct ImageWriter<'a, A> {
-    api: &'a A,
-    name: &'a ServiceName,
-    interval: Duration,
-    /// Our images, and those of deployments that ours replaced.
-    wanted: Images,
-    known: BTreeSet<String>,
-}
-
-impl<A: Api> ImageWriter<'_, A> {
-    async fn write(
-        &mut self,
-        running: RawRevision,
-        on_event: &mut impl FnMut(DeployEvent<'_>),
-    ) -> Result<Update, Error> {
-        // What the next revision is made from, and what must run for it to be used.
-        let mut base = running;
-        let mut expected = base.arn().to_owned();
-        let mut images = base.images();
-        let mut own: Option<StartedDeployment> = None;
-
-        for _ in 0..MAX_ROUNDS {
-            if expected == base.arn() && base.has(&self.wanted) {
-                let revision = expected;
-                return Ok(own.map_or(Update::Unchanged { revision }, Update::Started));
-            }
-
-            let request = base.with_images(&self.existing(&base))?;
-            let revision = register(self.api, request, on_event).await?;
-            let state = describe_service(self.api, self.name).await?;
-            if state.revision() != expected {
-                // Another writer was faster; nothing is replaced yet.
-                on_event(DeployEvent::Changed {
-                    revision: state.revision(),
-                });
-                base = RawRevision::read(self.api, state.revision()).await?;
-                if own.is_some() {
-                    // Images that were changed after ours are newer.
-                    let now = base.images();
-                    self.wanted
-                        .retain(|name, _| now.get(name) == images.get(name));
-                }
-                base.arn().clone_into(&mut expected);
-                images = base.images();
-                continue;
-            }
-
-            update(self.api, self.name, &revision, Force::No, on_event).await?;
-            let (api, name) = (self.api, self.name);
-            let found = find_own(api, name, &revision, &mut self.known, self.interval).await?;
-            let before = images;
-            images = base.images();
-            images.extend(self.existing(&base));
-            expected.clone_from(&revision);
-            own = Some(StartedDeployment {
-                deployment: found.arn,
-                revision,
-            });
-
-            match found.replaced {
-                Some(replaced) if replaced != base.arn() => {
-                    on_event(DeployEvent::Replaced {
-                        revision: &replaced,
-                    });
-                    base = RawRevision::read(self.api, &replaced).await?;
-                    for (name, image) in base.images() {
-                        if before.get(&name) != Some(&image) {
-                            self.wanted.entry(name).or_insert(image);
-                        }
-                    }
-                }
-                _ => {
-                    return Ok(
-                        own.map_or(Update::Unchanged { revision: expected }, Update::Started)
-                    );
-                }
-            }
-        }
-
-        Err(Error::Contended {
-            name: self.name.to_string(),
-        })
-    }
-
-    /// Returns the wanted images of containers that a revision has; another writer may have removed one.
-    fn existing(&self, base: &RawRevision) -> Images {
-        let known = base.images();
-        let wanted = self.wanted.iter();
-        wanted
-            .filter(|(name, _)| known.contains_key(*name))
-            .map(|(name, image)| (name.clone(), image.clone()))
-            .collect()
     }
 }
 
@@ -301,7 +197,7 @@ async fn definition_target(
     definition: &TaskDefinition,
     running: &RawRevision,
 ) -> Result<Target, Error> {
-    if let Some(typed) = running.typed()
+    if let Some(typed) = running.to_definition()
         && compare(&typed, definition) == Comparison::Same
     {
         return Ok(Target::Running);
@@ -329,7 +225,7 @@ fn to_json(definition: &TaskDefinition) -> Result<Value, Error> {
     })
 }
 
-async fn register(
+pub(super) async fn register(
     api: &impl Api,
     request: Value,
     on_event: &mut impl FnMut(DeployEvent<'_>),
@@ -347,12 +243,12 @@ async fn register(
 
 /// Whether ECS starts new tasks for a revision that the service has already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Force {
+pub(super) enum Force {
     Yes,
     No,
 }
 
-async fn update(
+pub(super) async fn update(
     api: &impl Api,
     name: &ServiceName,
     revision: &str,
@@ -376,6 +272,3 @@ fn started(deployment: String, revision: String) -> Update {
         revision,
     })
 }
-
-/// Each round is lost to another writer at most once.
-const MAX_ROUNDS: usize = 20;

@@ -11,6 +11,7 @@
 //! clients are not used: they read responses into types, which lose fields that are newer than the client.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -40,7 +41,7 @@ use response::RawResponse;
 #[derive(Debug, Clone)]
 pub(crate) struct Transport {
     http: SharedHttpClient,
-    session: Session,
+    session: Arc<Session>,
 }
 
 impl Transport {
@@ -49,7 +50,10 @@ impl Transport {
         let http = http.ok_or_else(|| {
             Error::InvalidRequest("the SDK was built without an HTTPS client".to_owned())
         })?;
-        Ok(Self { http, session })
+        Ok(Self {
+            http,
+            session: Arc::new(session),
+        })
     }
 
     /// Returns the URL of the endpoint of an API.

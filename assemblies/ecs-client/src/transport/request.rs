@@ -40,7 +40,7 @@ pub(super) async fn build(
     endpoint: &Endpoint,
     session: &Session,
 ) -> Result<HttpRequest, Error> {
-    let unsigned = unsigned(call, endpoint).map_err(|error| invalid(call, &error))?;
+    let unsigned = unsigned_request(call, endpoint).map_err(|error| invalid(call, &error))?;
     let credentials = session.provider.provide_credentials().await;
     let credentials = credentials.map_err(|error| session.origin.explain(&error))?;
 
@@ -59,7 +59,10 @@ fn invalid(call: &Call, error: &dyn std::fmt::Display) -> Error {
     Error::InvalidRequest(format!("cannot write the request of {operation}: {error}"))
 }
 
-fn unsigned(call: &Call, endpoint: &Endpoint) -> Result<http::Request<String>, http::Error> {
+fn unsigned_request(
+    call: &Call,
+    endpoint: &Endpoint,
+) -> Result<http::Request<String>, http::Error> {
     let operation = call.operation.as_str();
     let request = http::Request::post(format!("{}/", endpoint.url)).header(
         "user-agent",

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use crate::fake::{Fake, TASK, name};
 
+type Edit = fn(&mut serde_json::Value);
+
 const STREAM: &str = "web/app/0123456789abcdef0123456789abcdef";
 
 fn task() -> TaskName {
@@ -73,7 +75,7 @@ async fn a_command_needs_a_running_container_that_can_be_reached() {
         true
     );
 
-    let cases: [(fn(&mut serde_json::Value), &str); 4] = [
+    let cases: [(Edit, &str); 4] = [
         (
             |task| task["enableExecuteCommand"] = false.into(),
             "--enable-execute-command",
@@ -85,7 +87,7 @@ async fn a_command_needs_a_running_container_that_can_be_reached() {
         (
             |task| {
                 task["containers"][0]["managedAgents"][0] =
-                    json!({ "name": "ExecuteCommandAgent", "lastStatus": "STOPPED" })
+                    json!({ "name": "ExecuteCommandAgent", "lastStatus": "STOPPED" });
             },
             "/var/lib/amazon/ssm",
         ),

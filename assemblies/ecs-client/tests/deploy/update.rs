@@ -6,7 +6,7 @@ use task_definition::TaskDefinition;
 
 use crate::fake::{Fake, definition, images};
 
-fn typed(change: impl FnOnce(&mut Value)) -> Change {
+fn definition_with(change: impl FnOnce(&mut Value)) -> Change {
     let mut value = definition();
     value
         .as_object_mut()
@@ -25,7 +25,7 @@ fn typed(change: impl FnOnce(&mut Value)) -> Change {
 async fn updates_the_revision_and_nothing_else() {
     let fake = Fake::new();
     let outcome = fake
-        .deploy(typed(|it| it["memory"] = "1024".into()))
+        .deploy(definition_with(|it| it["memory"] = "1024".into()))
         .await
         .unwrap();
     assert_eq!(outcome, Some(DeploymentOutcome::Succeeded));
@@ -41,7 +41,7 @@ async fn updates_the_revision_and_nothing_else() {
 #[tokio::test]
 async fn a_revision_that_runs_needs_no_change() {
     let fake = Fake::new();
-    assert_eq!(fake.deploy(typed(|_| {})).await.unwrap(), None);
+    assert_eq!(fake.deploy(definition_with(|_| {})).await.unwrap(), None);
     assert!(fake.count() <= 10, "{} calls", fake.count());
     let same = Change::Images(images(&[("app", "app:1")]));
     assert_eq!(fake.deploy(same).await.unwrap(), None);
@@ -52,7 +52,7 @@ async fn a_revision_that_runs_needs_no_change() {
 #[tokio::test]
 async fn an_equal_registered_revision_is_used() {
     let fake = Fake::new();
-    let change = || typed(|it| it["memory"] = "1024".into());
+    let change = || definition_with(|it| it["memory"] = "1024".into());
     fake.change(|state| {
         let mut equal = definition();
         equal["memory"] = "1024".into();
@@ -72,7 +72,7 @@ async fn a_failed_deployment_of_the_same_revision_is_begun_again() {
     let fake = Fake::with(|state| state.deployments[0].status = "STOPPED");
     let mut has_failed = false;
     let outcome = fake
-        .deploy_with(typed(|_| {}), |event| {
+        .deploy_with(definition_with(|_| {}), |event| {
             has_failed |= event == DeployEvent::FailedBefore;
         })
         .await;
@@ -93,7 +93,7 @@ async fn other_controllers_are_refused_before_anything_is_changed() {
         let fake = Fake::with(|state| {
             state.service["deploymentController"] = json!({ "type": controller });
         });
-        let change = typed(|it| it["memory"] = "1024".into());
+        let change = definition_with(|it| it["memory"] = "1024".into());
         let error = fake.deploy(change).await.unwrap_err().to_string();
         assert!(
             error.contains(controller) && error.contains(text),
@@ -107,7 +107,11 @@ async fn other_controllers_are_refused_before_anything_is_changed() {
 async fn deleted_services_are_refused() {
     for status in ["INACTIVE", "DRAINING"] {
         let fake = Fake::with(|state| state.service["status"] = status.into());
-        let error = fake.deploy(typed(|_| {})).await.unwrap_err().to_string();
+        let error = fake
+            .deploy(definition_with(|_| {}))
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("main/web"), "{error}");
     }
 }

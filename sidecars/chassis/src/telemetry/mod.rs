@@ -6,6 +6,7 @@
 mod log;
 mod monitored_exporter;
 mod otlp;
+mod otlp_client;
 
 use std::{
     sync::{

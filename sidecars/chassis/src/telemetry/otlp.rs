@@ -6,7 +6,7 @@
 use std::{env, time::Duration};
 
 use opentelemetry::{KeyValue, global, trace::TracerProvider as _};
-use opentelemetry_otlp::{MetricExporter, SpanExporter};
+use opentelemetry_otlp::{MetricExporter, SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
     metrics::{SdkMeterProvider, periodic_reader_with_async_runtime::PeriodicReader},
@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     log::{self, Output},
     monitored_exporter::MonitoredExporter,
+    otlp_client::OtlpClient,
 };
 use crate::BoxError;
 
@@ -126,7 +127,11 @@ impl TelemetryHandle {
 }
 
 fn tracer_provider(resource: Resource) -> Result<SdkTracerProvider, BoxError> {
-    let exporter = SpanExporter::builder().with_http().build()?;
+    let client = OtlpClient::from_variables("TRACES", |variable| env::var(variable).ok());
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(client)
+        .build()?;
     let processor =
         BatchSpanProcessor::builder(MonitoredExporter::new(exporter, "traces"), Tokio).build();
     Ok(SdkTracerProvider::builder()
@@ -136,7 +141,11 @@ fn tracer_provider(resource: Resource) -> Result<SdkTracerProvider, BoxError> {
 }
 
 fn meter_provider(resource: Resource) -> Result<SdkMeterProvider, BoxError> {
-    let exporter = MetricExporter::builder().with_http().build()?;
+    let client = OtlpClient::from_variables("METRICS", |variable| env::var(variable).ok());
+    let exporter = MetricExporter::builder()
+        .with_http()
+        .with_http_client(client)
+        .build()?;
     let reader =
         PeriodicReader::builder(MonitoredExporter::new(exporter, "metrics"), Tokio).build();
     Ok(SdkMeterProvider::builder()

@@ -11,7 +11,7 @@ use crate::ui::Ui;
 
 /// Prints the changes of a plan, or nothing if it has none.
 pub(crate) fn print_plan(plan: &Plan, ui: &Ui) {
-    let Some(wanted) = plan.wanted() else {
+    let Some(wanted) = plan.wanted_revision() else {
         return;
     };
     let running = plan.service().revision();

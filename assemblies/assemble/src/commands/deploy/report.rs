@@ -1,5 +1,6 @@
 //! Prints what happens during a deployment, and how it ended.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ecs_client::{
@@ -15,11 +16,17 @@ use crate::ui::Ui;
 pub(super) struct Reporter<'a> {
     service: &'a ServiceName,
     ui: &'a Ui,
+    /// The cause of the last retry, which is printed once.
+    last_retry: String,
 }
 
 impl<'a> Reporter<'a> {
     pub(super) fn new(service: &'a ServiceName, ui: &'a Ui) -> Self {
-        Self { service, ui }
+        Self {
+            service,
+            ui,
+            last_retry: String::new(),
+        }
     }
 
     pub(super) fn print(&mut self, event: DeployEvent<'_>) {
@@ -50,7 +57,11 @@ impl<'a> Reporter<'a> {
                 self.ui.message(failed_task(task).trim_end());
                 return;
             }
-            DeployEvent::Retry { reason } => format!("  {reason}; trying again"),
+            DeployEvent::Retry { reason } if reason == self.last_retry => return,
+            DeployEvent::Retry { reason } => {
+                reason.clone_into(&mut self.last_retry);
+                format!("  {reason}; trying again")
+            }
             DeployEvent::NoDetails { reason } => format!("  cannot read more: {reason}"),
             _ => return,
         };
@@ -79,7 +90,8 @@ fn state_lines(
         |part: fn(&DeploymentState) -> (&Option<String>, &RevisionTasks, &RevisionTasks)| {
             before.is_none_or(|before| part(before) != part(now))
         };
-    if is_new(|state| (&state.stage, &state.target, &state.sources)) {
+    // The tasks of a rollback are those of the revision before.
+    if !is_rollback && is_new(|state| (&state.stage, &state.target, &state.sources)) {
         lines.push(progress_line(now));
     }
 
@@ -113,13 +125,16 @@ pub(crate) fn progress_line(state: &DeploymentState) -> String {
         tasks.running, tasks.requested
     );
     if tasks.pending > 0 {
-        line += &format!(", {} starting", tasks.pending);
+        let _ = write!(line, ", {} starting", tasks.pending);
     }
-    if let Some(traffic) = tasks.traffic {
-        line += &format!(", {traffic} % of the traffic");
+    // A rolling deployment shifts no traffic.
+    if let Some(traffic) = tasks.traffic
+        && state.strategy != "ROLLING"
+    {
+        let _ = write!(line, ", {traffic} % of the traffic");
     }
     if state.sources.running > 0 {
-        line += &format!("; before: {} running", state.sources.running);
+        let _ = write!(line, "; before: {} running", state.sources.running);
     }
     line
 }
@@ -161,7 +176,7 @@ fn failed_task(failed: &FailedTask) -> String {
     }
     let container = failed.container.as_deref().unwrap_or_default();
     for line in &failed.lines {
-        text += &format!("{container} | {line}\n");
+        let _ = writeln!(text, "{container} | {line}");
     }
     text
 }

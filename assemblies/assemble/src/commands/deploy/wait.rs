@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::time::Duration;
 
-use ecs_client::{DeployEvent, FollowWait, Plan, ServiceName, Update, follow};
+use ecs_client::{DeployEvent, FollowWait, Plan, ServiceName, StartedDeployment, Update, follow};
 
 use super::WaitArguments;
 use super::report::{self, Reporter};
@@ -123,7 +123,7 @@ pub(crate) async fn apply(
         }
         Update::Started(started) => started,
     };
-    waiting.phase.set(Phase::Following);
+
     if waiting.arguments.no_wait {
         ui.data(&format!("{}\n", started.revision));
         ui.message(&format!(
@@ -131,12 +131,24 @@ pub(crate) async fn apply(
         ));
         return Ok(0);
     }
+    wait(&started, connection, service, &waiting, on_event, ui).await
+}
 
+/// Waits until the deployment has ended, or for a signal.
+async fn wait(
+    started: &StartedDeployment,
+    connection: &Connection,
+    service: &ServiceName,
+    waiting: &Waiting,
+    on_event: impl FnMut(DeployEvent<'_>),
+    ui: &Ui,
+) -> Result<u8, CliError> {
+    waiting.phase.set(Phase::Following);
     let wait = FollowWait {
         timeout: waiting.arguments.timeout,
         interval: POLL_INTERVAL,
     };
-    let work = follow(connection, service, &started, wait, on_event);
+    let work = follow(connection, service, started, wait, on_event);
     match waiting.interruptible(work, ui).await? {
         Ok(outcome) => report::finish(&outcome, service, &started.revision, ui),
         Err(code) => {

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use assembly::Plan;
 use diagnostics::placeholder::PLACEHOLDER;
-use diagnostics::source::{self, Source};
+use diagnostics::source::Source;
 use diagnostics::{Finding, Severity};
 use ecs_client::{ExpectedAccount, account_of_roles};
-use ecs_rules::inputs::{Document, DocumentKind, check_input_with, has_documents, read_input};
+use ecs_rules::inputs::{Document, DocumentKind, check_input_with, read_input};
 use serde_json::Value;
 use task_definition::TaskDefinition;
 
 use super::service::wanted_service;
 use crate::arguments::ValueArguments;
+use crate::documents;
 use crate::error::CliError;
 use crate::project::Project;
 
@@ -42,7 +43,10 @@ impl Target {
         let file = Path::new(what);
         if file.is_file() {
             let source = project.source(file)?;
-            if is_document(&source) {
+            if let Some(failure) = documents::foreign(&source) {
+                return Err(failure);
+            }
+            if documents::is_document(&source) {
                 return Self::from_document(&source, what, project);
             }
         }
@@ -85,6 +89,12 @@ impl Target {
 
     fn from_document(source: &Source, what: &str, project: &Project) -> Result<Self, CliError> {
         let input = read_input(source);
+        if let Some(kind) = input.converted_from {
+            return Err(CliError::Usage(format!(
+                "`{what}` is {kind}, from which AWS takes no task definition: images, roles and the network are not in \
+                 it; `check` and `up` read it, and `assemble new assembly NAME` creates a manifest that can be registered"
+            )));
+        }
         let findings = check_input_with(&input, &[], &project.catalog()?.image_facts());
         let is_error = |finding: &Finding| finding.severity == Severity::Error;
         if findings.iter().any(is_error) {
@@ -141,6 +151,12 @@ fn only_definition(documents: &[Document], what: &str) -> Result<TaskDefinition,
         )));
     }
 
+    if document.is_derived() {
+        return Err(CliError::Usage(format!(
+            "`{what}` is a service of ECS Express Mode, which makes its own task definition; create it with \
+             `aws ecs create-express-gateway-service`; `check` and `up` read it"
+        )));
+    }
     let unknown: Vec<_> = document.unknown_values().take(MAX_NAMES).collect();
     if !unknown.is_empty() {
         return Err(CliError::Usage(format!(
@@ -158,14 +174,6 @@ fn role_account(definition: &TaskDefinition) -> Option<String> {
 fn placeholders(findings: &[Finding]) -> Vec<Finding> {
     let is_placeholder = |finding: &&Finding| finding.rule == PLACEHOLDER.id;
     findings.iter().filter(is_placeholder).cloned().collect()
-}
-
-fn is_document(source: &Source) -> bool {
-    // Manifests are YAML; a file that cannot be parsed is reported by its reader.
-    let is_json = Path::new(&source.name)
-        .extension()
-        .is_some_and(|end| end == "json");
-    source::parse(source).map_or(is_json, |node| has_documents(&node))
 }
 
 /// The environment of the committed documents, which commands read without `--values`.

@@ -97,6 +97,8 @@ impl Connector<'_> {
             .await
             .map_err(failed)?;
         let stream = connector.call(url).await.map_err(failed)?;
+        // Boxed, so that a program has the code of a connection once, not for each route.
+        let stream: Box<dyn Stream> = Box::new(stream);
 
         let (sender, connection) = http1::handshake(stream)
             .await
@@ -110,6 +112,11 @@ impl Connector<'_> {
         Ok(sender)
     }
 }
+
+/// A connection of any route.
+trait Stream: Read + Write + Unpin + Send {}
+
+impl<S: Read + Write + Unpin + Send> Stream for S {}
 
 fn tunnel<C>(proxy: &Intercept, connector: C) -> Tunnel<C> {
     let tunnel = Tunnel::new(proxy.uri().clone(), connector);

@@ -152,6 +152,11 @@ fn set_flags(
         .env_remove("RUSTFLAGS")
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
 
+    // By default the `cc` crate splits flags at white space, which paths may contain.
+    if has_white_space(&prefixes) {
+        command.env("CC_SHELL_ESCAPED_FLAGS", "1");
+    }
+
     // The `cc` crate takes the first of these variables that is set, so the user's flags are added.
     let underscored = target.triple().replace('-', "_");
     for name in ["CFLAGS", "CXXFLAGS"] {
@@ -163,13 +168,32 @@ fn set_flags(
             // A panic of Rust does not pass through C, so that the tables to unwind C are never read.
             flags += " -fno-asynchronous-unwind-tables";
         }
-        for (from, to) in &prefixes {
-            let _ = write!(flags, " -ffile-prefix-map={}={to}", from.display());
-        }
+        flags += &prefix_flags(&prefixes);
         command.env(for_target, flags.trim_start());
     }
 
     command.envs(toolchain.cross_variables(target));
+}
+
+/// Returns the flags of C compilers that replace paths, each after a space.
+fn prefix_flags(prefixes: &[(PathBuf, &str)]) -> String {
+    let is_quoted = has_white_space(prefixes);
+    let mut flags = String::new();
+    for (from, to) in prefixes {
+        let flag = format!("-ffile-prefix-map={}={to}", from.display());
+        let _ = if is_quoted {
+            // As shells read it.
+            write!(flags, " '{}'", flag.replace('\'', r"'\''"))
+        } else {
+            write!(flags, " {flag}")
+        };
+    }
+    flags
+}
+
+fn has_white_space(prefixes: &[(PathBuf, &str)]) -> bool {
+    let mut paths = prefixes.iter().map(|(from, _)| from.to_string_lossy());
+    paths.any(|path| path.contains(char::is_whitespace))
 }
 
 /// Returns the paths that a compiler may write into a program, and their replacements. The last one that
@@ -238,4 +262,26 @@ fn packages<'w>(workspace: &'w Workspace, messages: &[&Message]) -> Vec<&'w Pack
     packages.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
 
     packages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_c_are_quoted_only_if_a_path_has_spaces() {
+        let flags = |folder: &str| {
+            let prefixes = [
+                (PathBuf::from("/home/ann"), "/cargo"),
+                (folder.into(), "/src"),
+            ];
+            prefix_flags(&prefixes)
+        };
+
+        let plain = " -ffile-prefix-map=/home/ann=/cargo -ffile-prefix-map=/it's=/src";
+        assert_eq!(flags("/it's"), plain);
+        let quoted =
+            r" '-ffile-prefix-map=/home/ann=/cargo' '-ffile-prefix-map=/it'\''s here=/src'";
+        assert_eq!(flags("/it's here"), quoted);
+    }
 }

@@ -98,7 +98,7 @@ impl Toolchain {
 
     /// Returns the linker options that make programs for a target smaller, in the file and in memory.
     pub(super) fn link_options(&self, target: Target) -> &'static [&'static str] {
-        // Both need rustc's own linker, which it uses on x86-64.
+        // They need rustc's own linker, which it uses on x86-64.
         if target != Target::Amd64 || self.host != target.triple() {
             return &[];
         }
@@ -106,9 +106,13 @@ impl Toolchain {
         // Relative relocations as a bitmap: 40 kB of a compressed program. The start code of a static program must know
         // the format (glibc 2.36).
         if self.glibc.is_some_and(|minor| minor >= 36) {
-            &[GROUP_SECTIONS, "-Clink-arg=-Wl,-z,pack-relative-relocs"]
+            &[
+                GROUP_SECTIONS,
+                MERGE_STRINGS,
+                "-Clink-arg=-Wl,-z,pack-relative-relocs",
+            ]
         } else {
-            &[GROUP_SECTIONS]
+            &[GROUP_SECTIONS, MERGE_STRINGS]
         }
     }
 
@@ -185,6 +189,9 @@ fn is_on_path(program: &str) -> bool {
 
 /// Places functions that run only after errors (`.text.unlikely`) together, away from the pages that are used.
 const GROUP_SECTIONS: &str = "-Clink-arg=-Wl,-z,keep-text-section-prefix";
+
+/// Stores strings that are the end of others once. The linker optimises nothing else with it.
+const MERGE_STRINGS: &str = "-Clink-arg=-Wl,-O2";
 
 #[cfg(test)]
 mod tests {
