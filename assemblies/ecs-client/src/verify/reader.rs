@@ -1,7 +1,6 @@
 //! Sends the calls, a bounded number at a time, and keeps what AWS answered.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
@@ -162,7 +161,7 @@ impl Answer {
 
 /// Waits for all futures at the same time.
 pub(super) async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut pending: Vec<(Pin<Box<F>>, Option<F::Output>)> = futures
+    let mut pending: Vec<_> = futures
         .into_iter()
         .map(|future| (Box::pin(future), None))
         .collect();
