@@ -123,12 +123,12 @@ impl Network {
         // The rest needs the subnets: which route table is theirs, and which addresses they have.
         let wanted = destinations(request);
         let endpoints = Endpoint::find(self.endpoints.value(), &wanted, &request.region);
+        for subnets in self.subnets_by_table() {
+            let outcome = self.routes(subnets[0], request, &wanted, &endpoints);
+            checks.push(check(format!("{} routes", subnets.join(", ")), outcome));
+        }
         for subnet in items(self.subnets.value()) {
             let id = text(subnet, "subnetId");
-            checks.push(check(
-                format!("{id} routes"),
-                self.routes(id, request, &wanted, &endpoints),
-            ));
             checks.push(check(
                 format!("{id} network ACL"),
                 self.acl(id, request, &wanted, &endpoints),
@@ -200,6 +200,22 @@ impl Network {
             .map(|subnet| text(subnet, "availabilityZone"))
             .collect();
         CheckOutcome::ok(join(zones.iter().copied()))
+    }
+
+    /// Returns the subnets with the same route table together: a missing route is one failure.
+    fn subnets_by_table(&self) -> Vec<Vec<&str>> {
+        let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+        for subnet in items(self.subnets.value()) {
+            let id = text(subnet, "subnetId");
+            let table = table_of(self.tables.value(), id);
+            let table = table.map_or("", |table| text(table, "routeTableId"));
+
+            match groups.iter_mut().find(|(other, _)| *other == table) {
+                Some((_, subnets)) => subnets.push(id),
+                None => groups.push((table, vec![id])),
+            }
+        }
+        groups.into_iter().map(|(_, subnets)| subnets).collect()
     }
 
     /// Checks that destinations without a VPC endpoint are reached through the default route.

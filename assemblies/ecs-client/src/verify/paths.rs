@@ -38,11 +38,11 @@ impl Destination {
         match self {
             Self::Api("ecr.api") => "Amazon ECR (API)",
             Self::Api("ecr.dkr") => "Amazon ECR (registry)",
-            Self::Api("s3") => "Amazon S3, which has the layers of images",
+            Self::Api("s3") => "Amazon S3 (layers of images)",
             Self::Api("secretsmanager") => "Secrets Manager",
             Self::Api("ssm") => "Parameter Store",
             Self::Api("logs") => "CloudWatch Logs",
-            Self::Api("ssmmessages") => "Systems Manager, for ECS Exec",
+            Self::Api("ssmmessages") => "Systems Manager (ECS Exec)",
             Self::Api(name) => name,
             Self::Host(host) => host,
         }

@@ -186,7 +186,7 @@ impl Secrets {
             Some(Answer::Missing(message)) => {
                 return CheckOutcome::fail(
                     message.clone(),
-                    "create the secret, or correct the ARN: it ends with six letters that AWS chose",
+                    "create the secret, or correct the ARN: it ends with six characters that AWS chose",
                 );
             }
             None => return CheckOutcome::skip("not read"),

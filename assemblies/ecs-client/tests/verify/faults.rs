@@ -201,7 +201,7 @@ async fn faults_of_a_network_without_a_way_out() {
             it["endpoints"][4]["privateDnsEnabled"] = "false".into();
         }),
         (
-            "endpoint for Amazon S3, which has the layers of images",
+            "endpoint for Amazon S3 (layers of images)",
             "rtb-private",
             |it| {
                 remove_default_route(it);
@@ -215,7 +215,7 @@ async fn faults_of_a_network_without_a_way_out() {
     let account = Account::with(remove_default_route);
     let found = failures(&account, &request()).await;
     assert!(found.is_empty(), "{found:?}");
-    // Both subnets lack the same endpoint.
+    // Both subnets have the same table, which lacks a way to one API.
     let account = Account::with(|it| {
         remove_default_route(it);
         it["endpoints"].as_array_mut().unwrap().pop();
@@ -223,6 +223,6 @@ async fn faults_of_a_network_without_a_way_out() {
 
     let found = failures(&account, &request()).await;
     let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["subnet-1 routes", "subnet-2 routes"]);
+    assert_eq!(names, ["subnet-1, subnet-2 routes"]);
     assert!(found[0].1.contains("Parameter Store"), "{found:?}");
 }

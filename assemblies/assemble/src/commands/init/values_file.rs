@@ -59,7 +59,7 @@ impl ValuesFile {
                         old
                     }
                 });
-                self.text = lines.map(|line| format!("{line}\n")).collect();
+                self.text = lines.flat_map(|line| [line, "\n"]).collect();
             }
             None => {
                 if !self.text.is_empty() && !self.text.ends_with('\n') {
