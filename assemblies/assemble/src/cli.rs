@@ -60,6 +60,12 @@ pub(crate) enum Verb {
     /// Show what `register` would change.
     #[cfg(feature = "aws")]
     Diff(commands::diff::Arguments),
+    /// Fill in the values of an environment from an AWS account.
+    #[cfg(feature = "aws")]
+    Init(commands::init::Arguments),
+    /// Check that the account has what a deployment needs.
+    #[cfg(feature = "aws")]
+    Verify(commands::verify::Arguments),
     /// Register an assembly's task definition with ECS.
     #[cfg(feature = "aws")]
     Register(commands::register::Arguments),

@@ -17,6 +17,8 @@
 //! - [`register`] and [`latest`] pass the JSON document itself, as [`TaskDefinition::to_json`] writes it, so no field
 //!   is lost in a conversion to other types.
 //! - [`run`] starts tasks and waits until they stop.
+//! - [`verify`](fn@verify) checks that an account has what a task needs: network, images, secrets, roles, quotas.
+//! - [`places`](fn@places) lists clusters, VPCs and subnets.
 //! - [`Plan`] compares a [`Change`] with what a service runs and deploys it; [`follow`] waits for the end.
 //! - [`LogReader`] reads the output of containers, [`container_target`] finds one to run a command in.
 //! - [`images_in_use`] lists the images of recent task definitions and services.
@@ -40,6 +42,7 @@ mod login;
 mod output;
 mod partition;
 mod permissions;
+mod places;
 mod profile;
 mod recorder;
 mod register;
@@ -47,6 +50,7 @@ mod run;
 mod signed;
 mod target;
 mod transport;
+mod verify;
 
 pub use account::{
     AccountMismatch, Caller, ExpectedAccount, account_of_roles, caller, check_account, parse_arn,
@@ -65,6 +69,7 @@ pub use in_use::images_in_use;
 pub use login::Login;
 pub use output::{LogLine, LogReader};
 pub use permissions::{AwsVerb, PERMISSIONS, Permission, Resources, Scope};
+pub use places::{Places, Subnet, SubnetKind, Vpc, places};
 pub use recorder::{Offline, Recorder};
 pub use register::{
     Comparison, DescribedDefinition, Revision, compare, describe, difference, latest, register,
@@ -75,3 +80,7 @@ pub use run::{
 };
 pub use signed::RequestSigner;
 pub use target::{ContainerTarget, Session, container_target, running_task};
+pub use verify::{
+    Check, CheckGroup, CheckOutcome, Place, PublicEndpoint, RoleKind, RoleStatement, VerifyReport,
+    VerifyRequest, verify,
+};

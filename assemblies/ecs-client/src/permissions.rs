@@ -19,6 +19,8 @@ pub enum AwsVerb {
     Exec,
     /// `assemble forward`
     Forward,
+    /// `assemble init aws`
+    Init,
     /// `assemble logs`
     Logs,
     /// `assemble register`
@@ -31,6 +33,8 @@ pub enum AwsVerb {
     Scale,
     /// `assemble status`
     Status,
+    /// `assemble verify`
+    Verify,
     /// `assemble why`
     Why,
     /// `assemble images push` to Amazon ECR
@@ -81,21 +85,22 @@ pub enum Scope {
     SessionTargets,
     /// The repositories of the images.
     Repositories,
+    /// The secrets of the containers.
+    Secrets,
 }
 
 use AwsVerb::{
-    Continue, Deploy, Diff, Exec, Forward, ImagesPrune, ImagesPush, Lock, Logs, Register, Rollback,
-    Run, Scale, Status, Why,
+    Continue, Deploy, Diff, Exec, Forward, ImagesPrune, ImagesPush, Init, Lock, Logs, Register,
+    Rollback, Run, Scale, Status, Verify, Why,
 };
 
 /// The permissions of all verbs.
 ///
-/// Source: "Actions, resources, and condition keys for Amazon Elastic Container Service", "… for Amazon CloudWatch
-/// Logs", "… for Amazon Elastic Container Registry", "… for Application Auto Scaling" and "… for AWS Systems Manager" in
-/// the Service Authorization Reference. GetCallerIdentity needs no permission (STS API reference). The registry protocol
-/// of ECR needs the permissions of the API operations that do the same (ECR user guide, "IAM permissions for pushing an
-/// image"); mounting a layer that of reading it ("Blob mounting"), and listing referrers BatchGetImage
-/// (ListImageReferrers in the API reference).
+/// Source: "Actions, resources, and condition keys for Amazon Elastic Container Service", and the same pages for the
+/// other services, in the Service Authorization Reference. GetCallerIdentity needs no permission (STS API reference). The
+/// registry protocol of ECR needs the permissions of the API operations that do the same (ECR user guide, "IAM
+/// permissions for pushing an image"); mounting a layer that of reading it ("Blob mounting"), and listing referrers
+/// BatchGetImage (ListImageReferrers in the API reference).
 pub const PERMISSIONS: &[Permission] = &[
     Permission {
         action: "ecs:DescribeTaskDefinition",
@@ -162,7 +167,7 @@ pub const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         action: "ecs:DescribeServices",
-        verbs: &[Continue, Deploy, Diff, Logs, Rollback, Status],
+        verbs: &[Continue, Deploy, Diff, Logs, Rollback, Status, Verify],
         scope: Scope::Services,
         reason: "reads the service",
     },
@@ -276,7 +281,7 @@ pub const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         action: "ecr:BatchGetImage",
-        verbs: &[ImagesPush, ImagesPrune, Lock],
+        verbs: &[ImagesPush, ImagesPrune, Lock, Verify],
         scope: Scope::Repositories,
         reason: "reads manifests, by tag and digest, and what describes them",
     },
@@ -334,6 +339,132 @@ pub const PERMISSIONS: &[Permission] = &[
         scope: Scope::Repositories,
         reason: "deletes images",
     },
+    Permission {
+        action: "ecs:DescribeClusters",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the cluster",
+    },
+    Permission {
+        action: "ecs:ListClusters",
+        verbs: &[Init],
+        scope: Scope::All,
+        reason: "finds the clusters",
+    },
+    Permission {
+        action: "ec2:DescribeVpcs",
+        verbs: &[Init],
+        scope: Scope::All,
+        reason: "finds the VPCs",
+    },
+    Permission {
+        action: "ec2:DescribeSubnets",
+        verbs: &[Init, Verify],
+        scope: Scope::All,
+        reason: "reads the subnets of the tasks",
+    },
+    Permission {
+        action: "ec2:DescribeRouteTables",
+        verbs: &[Init, Verify],
+        scope: Scope::All,
+        reason: "reads the routes of the subnets",
+    },
+    Permission {
+        action: "ec2:DescribeNatGateways",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the NAT gateways that routes lead to",
+    },
+    Permission {
+        action: "ec2:DescribeNetworkAcls",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the network ACLs of the subnets",
+    },
+    Permission {
+        action: "ec2:DescribeVpcEndpoints",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the VPC endpoints",
+    },
+    Permission {
+        action: "ec2:DescribeVpcAttribute",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads whether the VPC has DNS",
+    },
+    Permission {
+        action: "ec2:DescribeSecurityGroups",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the rules of tasks, load balancer and VPC endpoints",
+    },
+    Permission {
+        action: "secretsmanager:DescribeSecret",
+        verbs: &[Verify],
+        scope: Scope::Secrets,
+        reason: "finds the secrets and their versions",
+    },
+    Permission {
+        action: "secretsmanager:GetSecretValue",
+        verbs: &[Verify],
+        scope: Scope::Secrets,
+        reason: "reads the keys of a JSON secret, if the definition names one; values are not kept",
+    },
+    Permission {
+        action: "ssm:DescribeParameters",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "finds the parameters",
+    },
+    Permission {
+        action: "iam:GetRole",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the roles and who may assume them",
+    },
+    Permission {
+        action: "iam:SimulatePrincipalPolicy",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "computes what the roles and the caller may do",
+    },
+    Permission {
+        action: "logs:DescribeLogGroups",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "finds the log groups",
+    },
+    Permission {
+        action: "elasticloadbalancing:DescribeTargetGroups",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the target group",
+    },
+    Permission {
+        action: "elasticloadbalancing:DescribeLoadBalancers",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the load balancer",
+    },
+    Permission {
+        action: "elasticloadbalancing:DescribeListeners",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the listeners",
+    },
+    Permission {
+        action: "acm:DescribeCertificate",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the certificates of the load balancer",
+    },
+    Permission {
+        action: "servicequotas:ListServiceQuotas",
+        verbs: &[Verify],
+        scope: Scope::All,
+        reason: "reads the quotas of Fargate and ECS",
+    },
 ];
 
 /// The resources of a policy; what is unknown is `*`.
@@ -353,6 +484,8 @@ pub struct Resources {
     pub log_groups: Option<Vec<String>>,
     /// The repositories of Amazon ECR with the images; `None` if the definition is unknown.
     pub repositories: Option<Vec<String>>,
+    /// The ARNs of the secrets; `None` if the definition is unknown.
+    pub secrets: Option<Vec<String>>,
 }
 
 impl AwsVerb {
@@ -410,6 +543,10 @@ impl Resources {
             Scope::Roles => self.roles.clone().unwrap_or_else(|| {
                 vec![format!("arn:{}:iam::{account}:role/*", partition(region))]
             }),
+            Scope::Secrets => self
+                .secrets
+                .clone()
+                .unwrap_or_else(|| vec![format!("{}:secret:*", start("secretsmanager"))]),
             Scope::LogStreams => self.log_arns(&start("logs"), ":log-stream:*"),
             Scope::LogGroups => self.log_arns(&start("logs"), ":*"),
             Scope::Services => vec![format!("{}:service/{cluster}/*", start("ecs"))],
@@ -489,6 +626,7 @@ mod tests {
             roles: Some(Vec::new()),
             log_groups: Some(vec!["/ecs/web".to_owned()]),
             repositories: None,
+            secrets: None,
         };
 
         let policy = AwsVerb::Run.policy(&resources);

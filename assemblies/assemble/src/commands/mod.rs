@@ -31,6 +31,8 @@ pub(crate) mod diff;
 #[cfg(feature = "aws")]
 pub(crate) mod forward;
 #[cfg(feature = "aws")]
+pub(crate) mod init;
+#[cfg(feature = "aws")]
 pub(crate) mod permissions;
 #[cfg(feature = "aws")]
 pub(crate) mod register;
@@ -44,6 +46,8 @@ pub(crate) mod run;
 pub(crate) mod scale;
 #[cfg(feature = "aws")]
 pub(crate) mod status;
+#[cfg(feature = "aws")]
+pub(crate) mod verify;
 
 #[cfg(feature = "lock")]
 pub(crate) mod images;
@@ -90,6 +94,10 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         Verb::Diff(arguments) => diff::run(&arguments, &project()?, ui),
         #[cfg(feature = "aws")]
         Verb::Register(arguments) => register::run(&arguments, &project()?, ui),
+        #[cfg(feature = "aws")]
+        Verb::Init(arguments) => init::run(&arguments, &project()?, ui),
+        #[cfg(feature = "aws")]
+        Verb::Verify(arguments) => verify::run(&arguments, &project()?, ui),
         #[cfg(feature = "aws")]
         Verb::Run(arguments) => Ok(run::run(&arguments, &project()?, ui)),
         #[cfg(feature = "aws")]

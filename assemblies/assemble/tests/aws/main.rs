@@ -12,6 +12,7 @@ mod common;
 mod deploy;
 #[path = "../../../ecs-client/tests/support/mod.rs"]
 mod fake;
+mod init;
 mod reach;
 mod register;
 mod run;
@@ -20,4 +21,5 @@ mod service;
 mod service_fake;
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;
 mod why;

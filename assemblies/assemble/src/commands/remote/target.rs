@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use assembly::Plan;
 use diagnostics::placeholder::PLACEHOLDER;
 use diagnostics::source::Source;
 use diagnostics::{Finding, Severity};
@@ -28,6 +29,8 @@ pub(crate) struct Target {
     pub(crate) placeholders: Vec<Finding>,
     /// What an assembly says about its service, as DescribeServices returns it; `null` if it says nothing.
     pub(crate) service: Value,
+    /// The plan of an assembly.
+    pub(crate) plan: Option<Box<Plan>>,
 }
 
 impl Target {
@@ -79,6 +82,7 @@ impl Target {
             has_example_values: environments.iter().any(|name| name == EXAMPLE),
             placeholders: placeholders(plan.warnings()),
             service: wanted_service(&plan, get),
+            plan: Some(Box::new(plan)),
             definition,
         })
     }
@@ -114,6 +118,7 @@ impl Target {
             has_example_values: false,
             placeholders: placeholders(&findings),
             service: Value::Null,
+            plan: None,
             definition,
         })
     }
