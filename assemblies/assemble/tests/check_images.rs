@@ -69,9 +69,14 @@ fn definition(container: Value) -> String {
         "arm64" => "ARM64",
         _ => "X86_64",
     };
+    // V12 reports a volume that nobody mounts.
+    let volumes = match app.get("mountPoints") {
+        Some(_) => json!([{ "name": "data" }]),
+        None => json!([]),
+    };
     json!({
         "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256",
-        "memory": "512", "volumes": [{ "name": "data" }],
+        "memory": "512", "volumes": volumes,
         "runtimePlatform": { "cpuArchitecture": architecture, "operatingSystemFamily": "LINUX" },
         "containerDefinitions": [app]
     })
