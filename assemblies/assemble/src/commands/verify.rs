@@ -70,8 +70,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
                 None => from_values,
             };
             let request = request(arguments, &target, location, connection)?;
-            // The futures of all checks together are large.
-            Ok(Box::pin(ecs_client::verify(connection, &request)).await?)
+            Ok(ecs_client::verify(connection, &request).await?)
         })?;
 
     ui.data(&match arguments.format {

@@ -65,7 +65,7 @@ fn account(clusters: &'static [&'static str]) -> FakeEcs {
 fn xml(operation: &str, list: &str, items: &[&str]) -> Response {
     let items: String = items
         .iter()
-        .map(|item| format!("<item>{item}</item>"))
+        .flat_map(|item| ["<item>", *item, "</item>"])
         .collect();
     (
         200,

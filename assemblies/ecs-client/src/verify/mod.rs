@@ -53,6 +53,11 @@ use reader::Reader;
 ///
 /// Returns an error only if AWS cannot be reached or rejects the credentials; everything else is in the report.
 pub async fn verify(api: &impl Api, request: &VerifyRequest) -> Result<VerifyReport, Error> {
+    // The futures of all calls together have 80 kB, too many for the stack of a caller.
+    Box::pin(run(api, request)).await
+}
+
+async fn run(api: &impl Api, request: &VerifyRequest) -> Result<VerifyReport, Error> {
     let reader = Reader::new(api);
     let (network, images, secrets, balancer, roles, logs, cluster, quotas) = tokio::join!(
         network::Network::collect(&reader, request),

@@ -48,14 +48,14 @@ async fn faults_of_subnets_and_routes() {
             it["subnets"].as_array_mut().unwrap().pop();
         }),
         ("subnets", "vpc-2", |it| {
-            it["subnets"][1]["vpcId"] = "vpc-2".into()
+            it["subnets"][1]["vpcId"] = "vpc-2".into();
         }),
         ("subnets", "no free address", |it| {
             it["subnets"][0]["availableIpAddressCount"] = "0".into();
         }),
         // Only this subnet has the fault.
         ("subnet-2 routes", "no default route", |it| {
-            own_table(it, json!([]))
+            own_table(it, json!([]));
         }),
         ("subnet-2 routes", "internet gateway", |it| {
             own_table(
@@ -72,10 +72,10 @@ async fn faults_of_subnets_and_routes() {
         }),
         // The NAT gateway of both subnets.
         ("nat-1 reaches the internet", "there is no nat-1", |it| {
-            it["gateways"] = json!([])
+            it["gateways"] = json!([]);
         }),
         ("nat-1 reaches the internet", "failed", |it| {
-            it["gateways"][0]["state"] = "failed".into()
+            it["gateways"][0]["state"] = "failed".into();
         }),
         ("nat-1 reaches the internet", "private NAT gateway", |it| {
             it["gateways"][0]["connectivityType"] = "private".into();
@@ -132,7 +132,7 @@ fn own_acl(state: &mut Value, entries: Value) {
 async fn faults_of_endpoints_and_security_groups() {
     let faults: &[Fault] = &[
         ("DNS of the VPC", "enableDnsSupport", |it| {
-            it["dns"]["enableDnsSupport"] = "false".into()
+            it["dns"]["enableDnsSupport"] = "false".into();
         }),
         ("DNS of the VPC", "enableDnsHostnames", |it| {
             it["dns"]["enableDnsHostnames"] = "false".into();
@@ -148,7 +148,7 @@ async fn faults_of_endpoints_and_security_groups() {
         }),
         // From the tasks out.
         ("egress of the tasks", "port 443", |it| {
-            it["groups"][0]["ipPermissionsEgress"] = json!([])
+            it["groups"][0]["ipPermissionsEgress"] = json!([]);
         }),
         ("egress of the tasks", "Amazon ECR", |it| {
             it["groups"][0]["ipPermissionsEgress"] = json!([

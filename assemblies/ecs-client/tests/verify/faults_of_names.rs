@@ -17,7 +17,7 @@ async fn faults_of_images() {
             it["repositories"].as_array_mut().unwrap().remove(0);
         }),
         (app, "no tag 1", |it| {
-            it["repositories"][0]["images"] = json!([])
+            it["repositories"][0]["images"] = json!([]);
         }),
         // An index without the platform of the task.
         (app, "the image is for linux/arm64", |it| {
@@ -51,23 +51,23 @@ async fn faults_of_secrets_and_parameters() {
             it["secrets"].as_array_mut().unwrap().pop();
         }),
         (TLS, "scheduled for deletion", |it| {
-            it["secrets"][1]["DeletedDate"] = 1.into()
+            it["secrets"][1]["DeletedDate"] = 1.into();
         }),
         (TLS, "no version AWSCURRENT", |it| {
-            it["secrets"][1]["VersionIdsToStages"] = json!({})
+            it["secrets"][1]["VersionIdsToStages"] = json!({});
         }),
         // The secret has a key of the customer.
         (TLS, "may not decrypt with k-1", |it| {
             it["denies"] = json!([["role/execution", "kms:Decrypt"]]);
         }),
         (password, "no key password", |it| {
-            it["secrets"][0]["value"] = "{\"user\":\"u\"}".into()
+            it["secrets"][0]["value"] = "{\"user\":\"u\"}".into();
         }),
         (password, "no JSON object", |it| {
-            it["secrets"][0]["value"] = "hidden".into()
+            it["secrets"][0]["value"] = "hidden".into();
         }),
         ("/app/mode", "no parameter /app/mode", |it| {
-            it["parameters"] = json!([])
+            it["parameters"] = json!([]);
         }),
     ];
 
@@ -79,16 +79,16 @@ async fn faults_of_secrets_and_parameters() {
 async fn faults_of_the_target_group() {
     let faults: &[Fault] = &[
         ("target group", "there is no", |it| {
-            it["target_groups"] = json!([])
+            it["target_groups"] = json!([]);
         }),
         ("target type", "instance", |it| {
-            it["target_groups"][0]["TargetType"] = "instance".into()
+            it["target_groups"][0]["TargetType"] = "instance".into();
         }),
         ("protocol", "its protocol is HTTP", |it| {
-            it["target_groups"][0]["Protocol"] = "HTTP".into()
+            it["target_groups"][0]["Protocol"] = "HTTP".into();
         }),
         ("VPC of the target group", "vpc-2", |it| {
-            it["target_groups"][0]["VpcId"] = "vpc-2".into()
+            it["target_groups"][0]["VpcId"] = "vpc-2".into();
         }),
         ("health check", "disabled", |it| {
             it["target_groups"][0]["HealthCheckEnabled"] = "false".into();
@@ -103,7 +103,7 @@ async fn faults_of_the_target_group() {
             it["target_groups"][0]["HealthCheckPath"] = "health".into();
         }),
         ("attached", "no listener", |it| {
-            it["target_groups"][0]["LoadBalancerArns"] = Value::Null
+            it["target_groups"][0]["LoadBalancerArns"] = Value::Null;
         }),
     ];
 
@@ -114,7 +114,7 @@ async fn faults_of_the_target_group() {
 async fn faults_of_the_caller_and_the_roles() {
     let faults: &[Fault] = &[
         ("account", "111122223333", |it| {
-            it["caller"]["Account"] = "111122223333".into()
+            it["caller"]["Account"] = "111122223333".into();
         }),
         ("execution role execution", "there is no", |it| {
             it["roles"].as_array_mut().unwrap().remove(0);
@@ -212,23 +212,23 @@ async fn faults_of_logs_certificates_and_quotas() {
             it["certificates"][0]["Status"] = "PENDING_VALIDATION".into();
         }),
         ("c-1", "expired 2 days ago", |it| {
-            it["certificates"][0]["NotAfter"] = (NOW - 2 * DAY).into()
+            it["certificates"][0]["NotAfter"] = (NOW - 2 * DAY).into();
         }),
         ("c-1", "expires in 3 days", |it| {
-            it["certificates"][0]["NotAfter"] = (NOW + 3 * DAY).into()
+            it["certificates"][0]["NotAfter"] = (NOW + 3 * DAY).into();
         }),
         ("names", "api.example.com", |it| {
             it["certificates"][0]["SubjectAlternativeNames"] = json!(["example.com"]);
         }),
         ("main", "INACTIVE", |it| {
-            it["clusters"][0]["status"] = "INACTIVE".into()
+            it["clusters"][0]["status"] = "INACTIVE".into();
         }),
         ("main", "no such cluster", |it| it["clusters"] = json!([])),
         ("vCPUs of Fargate", "needs 4", |it| {
-            it["quotas"]["fargate"][0]["Value"] = 2.0.into()
+            it["quotas"]["fargate"][0]["Value"] = 2.0.into();
         }),
         ("tasks of a service", "needs 4", |it| {
-            it["quotas"]["ecs"][0]["Value"] = 3.0.into()
+            it["quotas"]["ecs"][0]["Value"] = 3.0.into();
         }),
     ];
 
