@@ -21,12 +21,15 @@ impl Running {
         if from_task != self.protected_until {
             task.protected_until = from_task;
             self.protected_until = from_task;
-        } else if task.protected_until.map(whole_seconds) != self.protected_until {
-            self.protected_until = task.protected_until.map(whole_seconds);
-            // Not under the lock: it writes a file.
-            drop(state);
-            // Without the file the endpoint returns the old state; the protection is in force all the same.
-            let _ = self.process.set_protection(self.protected_until);
+            return;
+        }
+
+        let until = task.protected_until.map(whole_seconds);
+        // Not under the lock: it writes a file.
+        drop(state);
+        // A write that fails is tried again the next time.
+        if until != self.protected_until && self.process.set_protection(until).is_ok() {
+            self.protected_until = until;
         }
     }
 }
