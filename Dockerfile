@@ -26,6 +26,8 @@ FROM scratch
 COPY --from=build /image/ /
 # On Fargate an empty volume takes owner and mode of the image's folder only if the image declares it as a volume.
 VOLUME ["/run/assemble", "/tmp"]
+# glibc returns blocks of this size to the kernel when they are freed (mallopt(3), M_MMAP_THRESHOLD).
+ENV MALLOC_MMAP_THRESHOLD_=131072
 USER 65532:65532
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/entrypoint"]

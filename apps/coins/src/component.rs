@@ -4,7 +4,6 @@ use std::io::Write;
 
 use chassis::{BoxError, Component, Port, Process, Verb};
 
-use crate::photo::PhotoLimits;
 use crate::{Config, Options, count, serve};
 
 /// The coins component.
@@ -38,6 +37,7 @@ impl Component for Coins {
         let listener = chassis::bind("listen", config.listen)?;
         tracing::info!(address = %listener.local_addr()?, "listening");
         config.limits.drain_timeout = process.common.drain_timeout;
+        config.memory_bytes = process.container_memory.unwrap_or(config.memory_bytes);
         Ok(serve(config, listener, process.shutdown, process.readiness).await?)
     }
 
@@ -56,10 +56,7 @@ impl Component for Coins {
 
 /// Prints one line for each file: the count or the error. Returns 1 if any file has an error.
 fn count_files(files: &[String], config: &Config) -> Result<u8, BoxError> {
-    let limits = PhotoLimits {
-        max_pixels: config.max_pixels,
-        max_side_pixels: config.max_side_pixels,
-    };
+    let limits = config.photo_limits();
     let mut code = 0;
 
     for file in files {

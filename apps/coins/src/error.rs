@@ -21,12 +21,34 @@ pub enum Error {
         found: String,
     },
     /// The picture has more pixels than the limit.
-    #[error("the image is {width} x {height} pixels, which is over the limit; send a smaller one")]
+    #[error(
+        "the image is {width} x {height} pixels, and the limit is {max_pixels} pixels with at most \
+         {max_side_pixels} a side; send a smaller one"
+    )]
     TooLarge {
         /// The width in its header.
         width: u32,
         /// The height in its header.
         height: u32,
+        /// The maximum number of pixels.
+        max_pixels: u64,
+        /// The maximum width and height.
+        max_side_pixels: u32,
+    },
+    /// Decoding the picture takes more memory than the limit.
+    #[error(
+        "decoding the image of {width} x {height} pixels takes {} MiB of memory, and the limit is {} MiB; \
+         send a smaller one, or a JPEG that is not progressive", .bytes.div_ceil(MIB), .limit / MIB
+    )]
+    NeedsMemory {
+        /// The width in its header.
+        width: u32,
+        /// The height in its header.
+        height: u32,
+        /// The memory it takes, in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
     },
     /// The picture cannot be decoded.
     #[error("the image cannot be decoded ({reason}); export it again")]
@@ -38,3 +60,5 @@ pub enum Error {
     #[error(transparent)]
     Settings(#[from] SettingsError),
 }
+
+const MIB: u64 = 1 << 20;

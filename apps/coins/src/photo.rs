@@ -1,6 +1,8 @@
 //! Decodes a JPEG, PNG or WebP into an upright picture of working size. Limits are checked before
 //! any pixel is decoded.
 
+mod memory;
+
 use std::io::Cursor;
 
 use image::metadata::Orientation;
@@ -8,6 +10,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use crate::Error;
 use crate::raster::Raster;
+use memory::{DecodingCost, METADATA_BYTES};
 
 /// A decoded photo.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct PhotoLimits {
     pub max_pixels: u64,
     /// Maximum width and height in pixels.
     pub max_side_pixels: u32,
+    /// Maximum memory for decoding, in bytes.
+    pub max_memory_bytes: u64,
 }
 
 impl Default for PhotoLimits {
@@ -38,6 +43,7 @@ impl Default for PhotoLimits {
         Self {
             max_pixels: 50_000_000,
             max_side_pixels: 16_384,
+            max_memory_bytes: 368 << 20,
         }
     }
 }
@@ -48,23 +54,41 @@ pub const WORKING_SIDE: usize = 1200;
 /// Supported media types.
 pub const ACCEPTED: [&str; 3] = ["image/jpeg", "image/png", "image/webp"];
 
+/// Returns the memory that decoding a photo takes, in bytes, from its header; checks the limits.
+///
+/// A file of a few kilobytes can take hundreds of megabytes: a progressive JPEG is collected as a whole, with up to six
+/// bytes per pixel, before its first pixel is decoded.
+pub fn decoding_bytes(bytes: &[u8], limits: PhotoLimits) -> Result<u64, Error> {
+    let cost = DecodingCost::from_header(bytes, format(bytes)?)?;
+    check_size((cost.width, cost.height), limits)?;
+    if cost.bytes > limits.max_memory_bytes {
+        return Err(Error::NeedsMemory {
+            width: cost.width,
+            height: cost.height,
+            bytes: cost.bytes,
+            limit: limits.max_memory_bytes,
+        });
+    }
+    Ok(cost.bytes)
+}
+
 /// Decodes a photo.
 pub fn decode(bytes: &[u8], limits: PhotoLimits) -> Result<Photo, Error> {
     let format = format(bytes)?;
+    decoding_bytes(bytes, limits)?;
+
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    // Eight bytes per pixel are the size of 16-bit RGBA, the largest pixel format.
+    // The pixels are counted above; this limits what the decoders allocate besides.
     let mut allowed = image::Limits::default();
     allowed.max_image_width = None;
     allowed.max_image_height = None;
-    allowed.max_alloc = Some(limits.max_pixels.saturating_mul(8).saturating_add(SLACK));
+    allowed.max_alloc = Some(METADATA_BYTES);
     reader.limits(allowed);
 
     let mut decoder = reader.into_decoder().map_err(decode_error)?;
+    // Again, because a damaged header may read differently there.
     let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > limits.max_pixels || width.max(height) > limits.max_side_pixels {
-        return Err(Error::TooLarge { width, height });
-    }
+    check_size((width, height), limits)?;
 
     // Before decoding, which would return a picture with a grey lower part.
     if format == ImageFormat::Jpeg && is_cut_off(bytes) {
@@ -95,6 +119,19 @@ pub fn decode(bytes: &[u8], limits: PhotoLimits) -> Result<Photo, Error> {
         working,
         scale,
     })
+}
+
+fn check_size((width, height): (u32, u32), limits: PhotoLimits) -> Result<(), Error> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > limits.max_pixels || width.max(height) > limits.max_side_pixels {
+        return Err(Error::TooLarge {
+            width,
+            height,
+            max_pixels: limits.max_pixels,
+            max_side_pixels: limits.max_side_pixels,
+        });
+    }
+    Ok(())
 }
 
 fn apply_orientation(raster: Raster, orientation: Orientation) -> Raster {
@@ -163,10 +200,8 @@ fn decode_error(error: ImageError) -> Error {
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Error::Truncated
         }
-        // The decoder reports no dimensions here.
-        ImageError::Limits(_) => Error::TooLarge {
-            width: 0,
-            height: 0,
+        ImageError::Limits(_) => Error::Damaged {
+            reason: format!("its metadata has more than {METADATA_BYTES} bytes"),
         },
         other if other.to_string().contains("unexpected end") => Error::Truncated,
         other => Error::Damaged {
@@ -174,9 +209,6 @@ fn decode_error(error: ImageError) -> Error {
         },
     }
 }
-
-// For headers, palettes and tables, so that small pictures never hit the limit.
-const SLACK: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -249,25 +281,43 @@ mod tests {
         let narrow = PhotoLimits {
             max_pixels: 99,
             max_side_pixels: 1000,
+            ..PhotoLimits::default()
         };
 
         assert!(matches!(
             decode(&png(10, 10), narrow),
             Err(Error::TooLarge {
                 width: 10,
-                height: 10
+                height: 10,
+                max_pixels: 99,
+                ..
             })
         ));
 
         let short = PhotoLimits {
             max_pixels: 1000,
             max_side_pixels: 9,
+            ..PhotoLimits::default()
         };
 
         assert!(matches!(
             decode(&png(10, 10), short),
             Err(Error::TooLarge { .. })
         ));
+    }
+
+    #[test]
+    fn rejects_pictures_that_need_more_memory() {
+        let limits = PhotoLimits {
+            max_memory_bytes: 80 << 20,
+            ..PhotoLimits::default()
+        };
+        assert!(decode(&jpeg(200, 100), limits).is_ok());
+        let error = decode(&png(2000, 2000), limits).unwrap_err();
+        assert!(matches!(error, Error::NeedsMemory { .. }));
+        // Two sizes: what it needs, and the limit.
+        assert!(error.to_string().contains("91 MiB"), "{error}");
+        assert!(error.to_string().contains("80 MiB"), "{error}");
     }
 
     #[test]

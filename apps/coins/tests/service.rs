@@ -223,26 +223,86 @@ async fn a_full_queue_answers_503_with_retry_after() {
     })
     .await;
 
-    // The only slot is taken by a request with an incomplete body.
+    // All at once, for one slot: the first one takes it, and counting takes longer than receiving.
+    let photo = photo();
+    let post = || service.post("/v1/coins", JPEG, &photo);
+    let answers = tokio::join!(post(), post(), post(), post(), post(), post());
+    let answers: [TestResponse; 6] = answers.into();
+
+    assert!(answers.iter().any(|answer| answer.status == 200));
+    let refused = answers.iter().find(|answer| answer.status != 200).unwrap();
+    assert_eq!(refused.error(), (503, "busy".to_owned()));
+    assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn requests_with_incomplete_bodies_take_no_place_in_the_queue() {
+    let service = TestService::start(Config::default()).await;
+    let mut slow = Vec::new();
+    for media_type in [JPEG, VIDEO].iter().cycle().take(200) {
+        let mut stream = TcpStream::connect(service.address).await.unwrap();
+        let head = format!(
+            "POST /v1/coins HTTP/1.1\r\nhost: coins\r\n{media_type}content-length: 300000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(b"\xff\xd8").await.unwrap();
+        slow.push(stream);
+    }
+
+    let answer = service.post("/v1/coins", JPEG, &photo()).await;
+    assert_eq!(answer.status, 200);
+    drop(slow);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn ends_a_body_that_arrives_too_slowly() {
+    let service = TestService::start(Config {
+        min_body_bytes_per_second: 1000,
+        body_timeout: "10m".parse().unwrap(),
+        ..Config::default()
+    })
+    .await;
     let mut slow = TcpStream::connect(service.address).await.unwrap();
-    slow.write_all(b"POST /v1/coins HTTP/1.1\r\nhost: coins\r\ncontent-length: 9\r\n\r\nab")
+    slow.write_all(b"POST /v1/coins HTTP/1.1\r\nhost: coins\r\ncontent-length: 9\r\nconnection: close\r\n\r\nab")
         .await
         .unwrap();
 
-    let mut answer = service.post("/v1/coins", JPEG, b"hello").await;
-    // The slow request may not have its slot yet.
-    for _ in 0..1000 {
-        if answer.status == 503 {
-            break;
-        }
-        tokio::task::yield_now().await;
-        answer = service.post("/v1/coins", JPEG, b"hello").await;
-    }
+    let answer = TestResponse::read(slow).await;
+    assert_eq!(answer.error(), (408, "too_slow".to_owned()));
+    service.stop().await;
+}
 
-    assert_eq!(answer.error(), (503, "busy".to_owned()));
-    assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
-    // Completes the nine bytes, so that the service can drain.
-    slow.write_all(b"cdefghi").await.unwrap();
+#[tokio::test]
+async fn large_photos_are_counted_one_after_the_other() {
+    let photo = photo();
+    let service = TestService::start(Config {
+        workers: 4,
+        // Enough for one photo of 800,000 pixels, besides the bodies and the program.
+        memory_bytes: 160 << 20,
+        ..Config::default()
+    })
+    .await;
+    let post = || service.post("/v1/coins", JPEG, &photo);
+    let (a, b, c, d) = tokio::join!(post(), post(), post(), post());
+    for answer in [a, b, c, d] {
+        assert_eq!(answer.status, 200);
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn refuses_a_photo_that_needs_more_memory_than_there_is() {
+    let service = TestService::start(Config {
+        memory_bytes: 100 << 20,
+        ..Config::default()
+    })
+    .await;
+    let answer = service.post("/v1/coins", JPEG, &photo()).await;
+    assert_eq!(answer.error(), (413, "image_too_large".to_owned()));
+    let message = answer.json()["error"]["message"].to_string();
+    assert!(message.contains("the limit is 33 MiB"), "{message}");
     service.stop().await;
 }
 

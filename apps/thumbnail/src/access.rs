@@ -50,7 +50,7 @@ impl Access {
     ) -> Result<Box<dyn RangeSource>, Error> {
         let redirects = self.redirects;
         let options = FetchOptions {
-            budget: self.budget,
+            budget: self.budget.clone(),
             deadline,
             redirects,
         };

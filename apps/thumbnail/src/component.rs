@@ -59,6 +59,7 @@ impl Component for Thumbnail {
         let listener = chassis::bind("listen", config.listen)?;
         tracing::info!(address = %listener.local_addr()?, libav = libav::version()?, "serving");
         config.limits.drain_timeout = process.common.drain_timeout;
+        config.memory_bytes = process.container_memory.unwrap_or(config.memory_bytes);
         config.proxy = process.proxy;
         config.aws = Aws::from_variables(|name| std::env::var(name).ok());
         Ok(serve(config, listener, process.shutdown, process.readiness).await?)

@@ -5,29 +5,30 @@
 //! GET  /v1/thumbnail?src=https://…         a video at a URL that `sources` allows
 //! ```
 //!
-//! A request first takes a slot (workers + queue), or is rejected with 503 before its body is read.
-//! Then it receives its body and waits for a worker. The decoder releases slot and worker
-//! when it ends, even if the client has disconnected.
+//! A request takes a slot (workers + queue) when its body is complete, or is rejected with 503. Then it waits for a
+//! worker and for memory. The decoder releases them when it ends, even if the client has disconnected.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use chassis::http::{Body, full, problem, trace_request};
+use bytes::Bytes;
+use chassis::http::{Body, ReceiveError, full, problem, trace_request};
+use chassis::memory::{MemoryBudget, Reservation};
 use chassis::{Readiness, Settings, SettingsError, Shutdown};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 
 use crate::access::Access;
 use crate::location::Location;
 use crate::query::{Query, Sources};
 use crate::report::Report;
 use crate::settings::Config;
-use crate::source::spool::{SpoolBudget, spool};
+use crate::source::spool::{SpoolBudget, SpoolError, spool};
 use crate::source::{RangeSource, Traffic};
 use crate::worker::picture_in_background;
-use crate::{Error, ErrorKind, Picture, libav, telemetry};
+use crate::{Error, ErrorKind, Format, Picture, libav, telemetry};
 
 /// Serves pictures until the shutdown, then drains for at most `limits.drain_timeout`.
 ///
@@ -65,6 +66,11 @@ struct Service {
     sources: Sources,
     slots: Arc<Semaphore>,
     workers: Arc<Semaphore>,
+    bodies: SpoolBudget,
+    /// The memory for the processes that decode.
+    decoding: MemoryBudget,
+    /// The memory for pictures in responses, which clients may be slow to read.
+    pictures: MemoryBudget,
 }
 
 impl Service {
@@ -76,12 +82,20 @@ impl Service {
             config.workers
         };
 
+        let bodies = config.spool_budget();
+        let mut access = config.access()?.for_clients(config.source_addresses());
+        // Videos that are fetched share memory and files with those that are received.
+        access.budget.bodies = bodies.bodies.clone();
+        access.budget.files = bodies.files.clone();
         Ok(Self {
             // Clients choose the URLs, so redirects and private addresses are restricted.
-            access: config.access()?.for_clients(config.source_addresses()),
+            access,
             sources: Sources::new(&config.sources)?,
             slots: Arc::new(Semaphore::new(workers + config.max_queued_requests)),
             workers: Arc::new(Semaphore::new(workers)),
+            bodies,
+            decoding: MemoryBudget::new(config.decoding_memory() as usize),
+            pictures: MemoryBudget::new(config.picture_memory() as usize),
             config,
         })
     }
@@ -123,89 +137,118 @@ impl Service {
     async fn thumbnail(&self, request: Request<Body>) -> Response<Body> {
         let start = Instant::now();
         let traffic = Arc::new(Traffic::default());
-        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
-            return busy();
-        };
-
-        match self.picture(request, slot, traffic.clone()).await {
-            Ok(picture) => {
-                telemetry::count(None, start.elapsed());
-                let report = Report::new(start, &traffic);
-                success(picture, report)
+        match self.picture(request, traffic.clone()).await {
+            Ok(picture) => self.success(picture, start, &traffic),
+            Err(Rejection::Busy) => busy(),
+            Err(Rejection::Body(error)) => {
+                tracing::debug!(%error, "video not received");
+                error.response()
             }
-            Err(error) => {
-                telemetry::count(Some(error.kind()), start.elapsed());
-                tracing::debug!(
-                    kind = error.kind().name(),
-                    error = error.chain(),
-                    "request failed"
-                );
-                problem(error.kind().status(), error.kind().name(), &error.chain())
-            }
+            Err(Rejection::Video(error)) => failure(&error, start),
         }
     }
 
     async fn picture(
         &self,
         request: Request<Body>,
-        slot: OwnedSemaphorePermit,
         traffic: Arc<Traffic>,
-    ) -> Result<Picture, Error> {
+    ) -> Result<Picture, Rejection> {
         let query = Query::parse(request.uri().query().unwrap_or_default())?;
         let video = match (request.method(), &query.source) {
-            (&Method::POST, None) => Video::Body(self.receive(request, traffic.clone()).await?),
+            (&Method::POST, None) => {
+                let (head, body) = request.into_parts();
+                let spooling = spool(body, &head.extensions, &self.bodies, traffic.clone());
+                Video::Body(spooling.await?)
+            }
             (&Method::POST, Some(_)) => {
-                return Err(Error::new(
-                    ErrorKind::Usage,
-                    "`src` is not allowed with POST; send the video as the body",
-                ));
+                let message = "`src` is not allowed with POST; send the video as the body";
+                return Err(Error::new(ErrorKind::Usage, message).into());
             }
             (_, Some(source)) => Video::Remote(self.sources.allow(source)?),
-            (_, None) => return Err(Error::new(ErrorKind::Usage, "`src` is missing")),
+            (_, None) => return Err(Error::new(ErrorKind::Usage, "`src` is missing").into()),
         };
 
+        // Not before the body is complete: connections that send nothing would take all slots.
+        let slot = self.slots.clone().try_acquire_owned();
+        let slot = slot.map_err(|_| Rejection::Busy)?;
         let picture_request = query.request(&self.config)?;
-        let timeout_error = |_| Error::new(ErrorKind::Timeout, "timed out waiting for a worker");
-        let waiting = self.workers.clone().acquire_owned();
-        // Waiting counts towards the deadline, so a queued request cannot take longer than `timeout`.
-        let worker = timeout_at(picture_request.deadline.into(), waiting)
-            .await
-            .map_err(timeout_error)?
-            .map_err(|_| Error::new(ErrorKind::WorkerLost, "the service is stopping"))?;
+        let deadline = picture_request.deadline;
+        let (worker, memory) = self.wait_for_worker(deadline).await?;
         let source = match video {
             Video::Body(source) => source,
             Video::Remote(location) => {
-                let opening = self
-                    .access
-                    .open(&location, picture_request.deadline, traffic);
-                let timeout_error =
-                    |_| Error::new(ErrorKind::Timeout, "timed out opening the video");
-                timeout_at(picture_request.deadline.into(), opening)
+                let opening = self.access.open(&location, deadline, traffic);
+                timeout_at(deadline.into(), opening)
                     .await
-                    .map_err(timeout_error)??
+                    .map_err(|_| Error::new(ErrorKind::Timeout, "timed out opening the video"))??
             }
         };
 
-        // Both permits are released when the decoder has ended.
+        // All are released when the decoder has ended.
+        let held = (slot, worker, memory);
         let limits = self.config.process_limits();
-        picture_in_background(source, picture_request, limits, (slot, worker)).await
+        Ok(picture_in_background(source, picture_request, limits, held).await?)
     }
 
-    async fn receive(
+    /// Waits for a worker and the memory of its process.
+    ///
+    /// Waiting counts towards the deadline, so a queued request cannot take longer than `timeout`.
+    async fn wait_for_worker(
         &self,
-        request: Request<Body>,
-        traffic: Arc<Traffic>,
-    ) -> Result<Box<dyn RangeSource>, Error> {
-        let budget = SpoolBudget {
-            max_bytes: self.config.max_body_bytes,
-            max_memory_bytes: self.config.max_memory_body_bytes,
+        deadline: Instant,
+    ) -> Result<(OwnedSemaphorePermit, Reservation), Error> {
+        let waiting = async {
+            let worker = self.workers.clone().acquire_owned().await.ok()?;
+            let bytes = self.config.process_limits().max_memory_bytes;
+            // In the order of the requests; the limit of a process is not above the budget.
+            let memory = self.decoding.reserve(bytes as usize).await?;
+            Some((worker, memory))
         };
-        let receiving = spool(request.into_body(), budget, traffic);
-        let timeout_error = |_| Error::new(ErrorKind::Timeout, "timed out receiving the video");
-
-        timeout(self.config.body_timeout.duration(), receiving)
+        timeout_at(deadline.into(), waiting)
             .await
-            .map_err(timeout_error)?
+            .map_err(|_| Error::new(ErrorKind::Timeout, "timed out waiting for a worker"))?
+            .ok_or_else(|| Error::new(ErrorKind::WorkerLost, "the service is stopping"))
+    }
+
+    fn success(&self, picture: Picture, start: Instant, traffic: &Traffic) -> Response<Body> {
+        let size = picture.bytes.len();
+        let limit = self.pictures.limit();
+        if size > limit {
+            let message = format!(
+                "the picture has {size} bytes, and the limit is {limit}; choose a smaller width or JPEG"
+            );
+            return failure(&Error::new(ErrorKind::Unsupported, message), start);
+        }
+
+        let Some(reserved) = self.pictures.try_reserve(size) else {
+            return busy();
+        };
+        telemetry::count(None, start.elapsed());
+        let report = Report::new(start, traffic).with_picture(picture.info, size);
+        success(picture.format, reserved.hold(picture.bytes), &report)
+    }
+}
+
+/// Why there is no picture.
+enum Rejection {
+    /// The queue is full.
+    Busy,
+    Body(ReceiveError),
+    Video(Error),
+}
+
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        Self::Video(error)
+    }
+}
+
+impl From<SpoolError> for Rejection {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::Receive(error) => Self::Body(error),
+            SpoolError::Video(error) => Self::Video(error),
+        }
     }
 }
 
@@ -214,17 +257,23 @@ enum Video {
     Remote(Location),
 }
 
-fn success(picture: Picture, report: Report) -> Response<Body> {
-    let content_type = HeaderValue::from_static(picture.format.content_type());
-    let report = report.with_picture(picture.info, picture.bytes.len());
-    let mut response = Response::new(full(picture.bytes));
+fn success(format: Format, picture: Bytes, report: &Report) -> Response<Body> {
+    let mut response = Response::new(full(picture));
     let headers = response.headers_mut();
+    let content_type = HeaderValue::from_static(format.content_type());
     headers.insert(header::CONTENT_TYPE, content_type);
     // JSON may contain non-ASCII characters, which a header cannot; then the report is omitted.
     if let Ok(value) = HeaderValue::from_str(&report.to_json()) {
         headers.insert(REPORT, value);
     }
     response
+}
+
+fn failure(error: &Error, start: Instant) -> Response<Body> {
+    let kind = error.kind();
+    telemetry::count(Some(kind), start.elapsed());
+    tracing::debug!(kind = kind.name(), error = error.chain(), "request failed");
+    problem(kind.status(), kind.name(), &error.chain())
 }
 
 fn busy() -> Response<Body> {

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use chassis::http::Limits;
 use chassis::http::client::{AddressPolicy, ProxySettings};
+use chassis::http::{BodyLimits, BodyPool, Limits};
+use chassis::memory::MemoryBudget;
 use chassis::{HumanDuration, Problem, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,8 @@ pub struct Config {
     pub max_memory_body_bytes: u64,
     /// Maximum time to receive a request body.
     pub body_timeout: HumanDuration,
+    /// Minimum rate at which a request body must arrive, in any 5 s; 0 is none.
+    pub min_body_bytes_per_second: usize,
     /// Prefixes of the URLs that clients may request with `src`:
     /// `https://media.example.com/videos/` or `s3://bucket/videos/`. Empty: none.
     pub sources: Vec<String>,
@@ -80,6 +83,9 @@ pub struct Config {
     /// Region and credentials of S3; no setting: the process reads the variables of the AWS SDKs.
     #[serde(skip)]
     pub aws: Aws,
+    /// Memory of the process in bytes; no setting: the limit of the container, or else its least size.
+    #[serde(skip, default = "least_memory")]
+    pub memory_bytes: u64,
 }
 
 impl Default for Config {
@@ -102,6 +108,7 @@ impl Default for Config {
             max_body_bytes: 256 * MIB,
             max_memory_body_bytes: 8 * MIB,
             body_timeout: HumanDuration::from_secs(120),
+            min_body_bytes_per_second: 1024,
             sources: Vec::new(),
             insecure_private_sources: false,
             insecure_proxied_sources: false,
@@ -110,6 +117,7 @@ impl Default for Config {
             limits: Limits::default(),
             proxy: ProxySettings::none(),
             aws: Aws::default(),
+            memory_bytes: least_memory(),
         }
     }
 }
@@ -195,7 +203,38 @@ impl Config {
     /// Returns the limits of the process that decodes.
     pub(crate) fn process_limits(&self) -> ProcessLimits {
         ProcessLimits {
-            max_memory_bytes: self.max_decoder_memory_bytes,
+            max_memory_bytes: self.max_decoder_memory_bytes.min(self.decoding_memory()),
+        }
+    }
+
+    /// Returns the memory for videos that are received, in bytes; more go to temporary files.
+    fn body_memory(&self) -> u64 {
+        self.memory_bytes / 64
+    }
+
+    /// Returns the memory for pictures in responses, in bytes.
+    pub(crate) fn picture_memory(&self) -> u64 {
+        self.memory_bytes / 64 * 3
+    }
+
+    /// Returns the memory for the processes that decode, in bytes.
+    pub(crate) fn decoding_memory(&self) -> u64 {
+        let others = self.body_memory() + self.picture_memory() + PROCESS_BYTES;
+        self.memory_bytes.saturating_sub(others)
+    }
+
+    /// Returns the limits of request bodies, and what they share.
+    pub(crate) fn spool_budget(&self) -> SpoolBudget {
+        let limits = BodyLimits {
+            timeout: self.body_timeout.duration(),
+            min_bytes_per_second: self.min_body_bytes_per_second,
+        };
+        let memory = MemoryBudget::new(self.body_memory() as usize);
+        SpoolBudget {
+            max_bytes: self.max_body_bytes,
+            max_memory_bytes: self.max_memory_body_bytes,
+            bodies: BodyPool::new(limits, memory),
+            files: MemoryBudget::new(MAX_FILE_BYTES),
         }
     }
 
@@ -208,7 +247,7 @@ impl Config {
             aws: self.aws.clone(),
             budget: SpoolBudget {
                 max_bytes: self.max_fetch_bytes,
-                max_memory_bytes: self.max_memory_body_bytes,
+                ..self.spool_budget()
             },
             // The default for `run`; the service replaces it in `for_clients`.
             redirects: Redirects::Follow,
@@ -239,6 +278,15 @@ impl Config {
 /// The maximum for `width` and `height`.
 pub(crate) const MAX_SIDE: u32 = 8192;
 const MIB: u64 = 1024 * 1024;
+/// The program, its threads, what two decoding processes share with it, and the buffers of its connections.
+const PROCESS_BYTES: u64 = 32 * MIB;
+/// The space for the temporary files of all requests: less than half of the 20 GiB that a Fargate task has.
+const MAX_FILE_BYTES: usize = 8 << 30;
+
+/// The least memory of a container, `size` in `component.yaml`.
+fn least_memory() -> u64 {
+    512 * MIB
+}
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use clap::Parser;
 mod arguments;
 mod cli;
 mod commands;
+mod documents;
 mod error;
 #[cfg(feature = "lock")]
 mod images;

@@ -207,6 +207,24 @@ impl Project {
         Ok(Some(values.with_environment(&name.to_string_lossy())))
     }
 
+    /// Reads the values of all environments, except those that cannot be read, which the commands that use them report.
+    pub(crate) fn environments(&self) -> Vec<Values> {
+        let folder = self.root.join("assemblies/values");
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                name.strip_suffix(".yaml").map(str::to_owned)
+            })
+            .collect();
+        // The order of a folder is not defined.
+        names.sort();
+        names
+            .iter()
+            .filter_map(|name| self.environment(name).ok().flatten())
+            .collect()
+    }
+
     /// Reads the price table: the given one, else the project's, else the built-in one.
     pub(crate) fn prices(&self, arguments: &PriceArguments) -> Result<Prices, CliError> {
         let own = self.root.join(format!("assemblies/{PRICES}.yaml"));

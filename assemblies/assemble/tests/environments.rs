@@ -150,11 +150,48 @@ fn compares_two_environments() {
         assert!(text.contains(words), "{words}\n{text}");
     }
 
+    // Both are in the account of the base, where their roles would collide.
+    assert!(err(&output).contains("warning[M46]"), "{}", err(&output));
+
     let same = compare("staging");
     // Equal environments: exit code 0 and no output.
     assert_eq!((same.status.code(), out(&same).as_str()), (Some(0), ""));
     let single = assemble(&project, &["compare", "shop", "--environment", "staging"]);
     assert_eq!(single.status.code(), Some(2));
+}
+
+#[test]
+fn reports_environments_of_one_account_with_the_same_names() {
+    let project = project();
+    let place = |account: &str| {
+        let base = BASE.replace("111122223333", account);
+        format!("{base}stage: x\nmost: 3\n")
+    };
+    let check = || assemble(&project, &["check", "--values", "base"]);
+    fs::remove_file(project.path().join("assemblies/values/example.yaml")).expect("removed");
+    fs::remove_file(project.path().join("assemblies/values/base.yaml")).expect("removed");
+    let set = |name: &str, account: &str| {
+        let text = place(account).replace("stage: x", &format!("stage: {name}"));
+        write(
+            project.path(),
+            &format!("assemblies/values/{name}.yaml"),
+            &text,
+        );
+    };
+    set("base", "000000000000");
+
+    set("staging", "111122223333");
+    set("production", "111122223333");
+    assert!(out(&check()).contains("[M46]"), "{}", out(&check()));
+
+    set("production", "444455556666");
+    assert!(!out(&check()).contains("[M46]"), "{}", out(&check()));
+
+    // The stage in the name keeps them apart.
+    set("production", "111122223333");
+    let manifest = SHOP.replacen("name: shop", "name: shop-${stage}", 1);
+    write(project.path(), "assemblies/shop.yaml", &manifest);
+    assert!(!out(&check()).contains("[M46]"), "{}", out(&check()));
 }
 
 #[test]

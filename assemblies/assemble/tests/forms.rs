@@ -1,8 +1,38 @@
 //! `check` accepts task definitions, services and requests in every supported form.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 mod support;
 
-use support::Project;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use support::{CommandOutput, Project};
+
+/// Runs the command with a text on its standard input.
+fn pipe(project: &Project, arguments: &[&str], text: &str) -> CommandOutput {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_assemble"))
+        .args(arguments)
+        .current_dir(project.root())
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    CommandOutput {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
 
 const STACK: &str = "Resources:
   Task:
@@ -80,14 +110,95 @@ fn a_manifest_is_not_taken_for_a_task_definition() {
 fn a_file_of_another_tool_is_named() {
     let files = [
         (
-            "compose.yaml",
-            "services: { web: { image: 'web:1', ports: ['80:80'] } }\n",
-            "a Compose file",
+            "site.yml",
+            "name: web\ntype: Static Site\nfiles: []\n",
+            "an AWS Copilot manifest of a static site",
         ),
         (
-            "copilot.yml",
-            "name: web\ntype: Backend Service\nimage: { port: 80 }\n",
-            "an AWS Copilot manifest",
+            "environment.yml",
+            "name: test\ntype: Environment\n",
+            "an AWS Copilot environment manifest",
+        ),
+        (
+            "typo.yml",
+            "name: a\ntype: Backend Servce\nimage: { build: Dockerfile }\n",
+            "an AWS Copilot manifest with a type that Copilot does not have",
+        ),
+        (
+            "pipeline.yml",
+            "name: p\nversion: 1\nsource: { provider: GitHub }\nstages: [{ name: test }]\n",
+            "an AWS Copilot pipeline manifest",
+        ),
+        (
+            "apprunner.yaml",
+            "version: 1.0\nruntime: python3\nrun: { command: python app.py }\n",
+            "an App Runner configuration",
+        ),
+        (
+            "chart.yaml",
+            "apiVersion: v2\nname: web\nversion: 1.0.0\n",
+            "a Helm chart",
+        ),
+        (
+            "pods.yaml",
+            "apiVersion: v1\nkind: Pod\n---\napiVersion: v1\nkind: Service\n",
+            "a Kubernetes manifest",
+        ),
+        (
+            "bake.json",
+            r#"{ "group": { "default": { "targets": ["web"] } }, "target": { "web": { "context": "." } } }"#,
+            "a bake file",
+        ),
+        (
+            "bake.hcl",
+            "target \"web\" {\n  context = \".\"\n}\n",
+            "a bake file",
+        ),
+        (
+            "main.tf",
+            "resource \"aws_ecs_service\" \"web\" {\n}\n",
+            "a Terraform configuration",
+        ),
+        ("Dockerfile", "FROM alpine:3\nRUN true\n", "a Dockerfile"),
+        (
+            "Procfile",
+            "web: bundle exec rails server\nworker: rake jobs\n",
+            "a Procfile",
+        ),
+        (
+            "containerapp.yaml",
+            "type: Microsoft.App/containerApps\nproperties: {}\n",
+            "an Azure resource",
+        ),
+        (
+            "arm.json",
+            r#"{ "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#", "resources": [] }"#,
+            "an Azure resource",
+        ),
+        (
+            "run.yaml",
+            "apiVersion: serving.knative.dev/v1\nkind: Service\n",
+            "Google Cloud Run",
+        ),
+        (
+            "app.yaml",
+            "runtime: python312\nhandlers: []\n",
+            "an App Engine configuration",
+        ),
+        (
+            "cloudbuild.yaml",
+            "steps: [{ name: gcr.io/cloud-builders/docker }]\n",
+            "a Cloud Build configuration",
+        ),
+        (
+            "cdk.json",
+            r#"{ "app": "npx ts-node bin/a.ts", "context": { "a": true } }"#,
+            "a CDK configuration",
+        ),
+        (
+            "Dockerrun.aws.json",
+            r#"{ "AWSEBDockerrunVersion": 2, "containerDefinitions": [] }"#,
+            "a Dockerrun file",
         ),
         (
             "serverless.yml",
@@ -133,6 +244,10 @@ fn a_file_of_another_tool_is_named() {
         );
         assert!(output.err.contains(kind), "{}", output.err);
         assert!(!output.err.contains("no findings"), "{}", output.err);
+
+        let piped = pipe(&project, &["check", "-"], text);
+        assert_eq!(piped.code, Some(2), "{name}: {}", piped.err);
+        assert!(piped.err.contains(kind), "{name}: {}", piped.err);
     }
 }
 
@@ -153,13 +268,144 @@ fn a_directory_is_searched_for_documents() {
 }
 
 #[test]
+fn compose_files_and_copilot_manifests_are_checked() {
+    let project = Project::empty();
+    let compose = "services:\n  web:\n    image: web:1\n    env_file: .env\n    privileged: true\n";
+    project.write("compose.yaml", compose);
+    let manifest = "name: api\ntype: Backend Service\nimage: { location: 'api:1' }\nmemory: 1500\n";
+    project.write("manifest.yml", manifest);
+    let output = project.assemble(&["check", "--format", "json", "compose.yaml", "manifest.yml"]);
+    assert_eq!(output.code, Some(1), "{}", output.err);
+
+    let json = output.json();
+    let found: Vec<_> = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| {
+            format!(
+                "{} {} {}",
+                finding["file"], finding["line"], finding["rule"]
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        ["\"compose.yaml\" 5 \"X01\"", "\"manifest.yml\" 4 \"T06\""]
+    );
+    assert_eq!(json["notEvaluated"][0]["line"], 4);
+    assert!(
+        output
+            .err
+            .contains("compose.yaml:4: `env_file` of `web` is not evaluated")
+    );
+
+    let piped = pipe(&project, &["check", "-"], compose);
+    assert!(
+        piped.out.contains("error[X01]"),
+        "{}{}",
+        piped.out,
+        piped.err
+    );
+}
+
+#[test]
+fn verbs_that_change_or_register_refuse_other_forms_by_their_kind() {
+    let project = Project::new();
+    project.write("compose.yaml", "services: { web: { image: 'web:1' } }\n");
+    project.write("list.json", r#"[{ "name": "a", "image": "a:1" }]"#);
+    project.write(
+        "policy.json",
+        r#"{ "Version": "2012-10-17", "Statement": [] }"#,
+    );
+    project.write("stack.yaml", STACK);
+    for (file, kind) in [
+        ("compose.yaml", "is a Compose file"),
+        ("list.json", "is a list of containers"),
+        ("stack.yaml", "is a CloudFormation template"),
+        ("policy.json", "is an IAM policy"),
+    ] {
+        for arguments in [
+            &["import", file][..],
+            &["inject", "web", "--into", file],
+            &["size", file],
+            &["graph", file],
+        ] {
+            let output = project.assemble(arguments);
+            assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.err);
+            assert!(output.err.contains(kind), "{arguments:?}: {}", output.err);
+        }
+    }
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_compose_file_is_not_registered() {
+    let project = Project::new();
+    project.write("compose.yaml", "services: { web: { image: 'web:1' } }\n");
+    for verb in ["register", "diff"] {
+        let output = project.assemble(&[verb, "compose.yaml", "--dry-run"]);
+        assert_eq!(output.code, Some(2), "{}", output.err);
+        assert!(output.err.contains("is a Compose file"), "{}", output.err);
+        assert!(
+            output.err.contains("assemble new assembly"),
+            "{}",
+            output.err
+        );
+    }
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_service_of_express_mode_is_not_registered() {
+    let project = Project::new();
+    let text = r#"{ "serviceName": "web", "infrastructureRoleArn": "arn:aws:iam::111122223333:role/a",
+      "primaryContainer": { "image": "web:1" } }"#;
+    project.write("express.json", text);
+    let output = project.assemble(&["register", "express.json", "--dry-run"]);
+    assert_eq!((output.code, &*output.out), (Some(2), ""), "{}", output.err);
+    assert!(output.err.contains("Express Mode"), "{}", output.err);
+}
+
+#[test]
+fn a_definition_for_ec2_is_checked_for_fargate() {
+    let project = Project::empty();
+    let text = r#"{ "family": "web", "requiresCompatibilities": ["EC2"], "networkMode": "bridge",
+  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 700, "links": ["db"] }] }"#;
+    project.write("task.json", text);
+    let plain = project.assemble(&["check", "task.json"]);
+    assert_eq!(plain.code, Some(0), "{}", plain.out);
+
+    let output = project.assemble(&["check", "--for", "fargate", "task.json"]);
+    assert_eq!(output.code, Some(1), "{}", output.err);
+    for expected in [
+        "the definition is for EC2",
+        "error[T04]",
+        "256 / 1024",
+        "error[X01]",
+    ] {
+        assert!(output.out.contains(expected), "{expected}: {}", output.out);
+    }
+
+    // What can be changed without a decision is changed.
+    project.assemble(&["check", "--for", "fargate", "--fix", "task.json"]);
+    let fixed = project.read("task.json");
+    assert!(
+        fixed.contains(r#""requiresCompatibilities": ["FARGATE"]"#),
+        "{fixed}"
+    );
+    assert!(!fixed.contains("links"), "{fixed}");
+}
+
+#[test]
 fn what_is_not_evaluated_is_named() {
     let project = Project::new();
-    let text = "Resources:\n  Web: { Type: AWS::ECS::ExpressGatewayService, Properties: { ServiceName: web } }\n";
-    project.write("express.yaml", text);
-    let output = project.assemble(&["check", "express.yaml"]);
+    let text =
+        "Resources:\n  Pool: { Type: AWS::ECS::CapacityProvider, Properties: { Name: pool } }\n";
+    project.write("pool.yaml", text);
+    let output = project.assemble(&["check", "pool.yaml"]);
 
     assert_eq!(output.code, Some(0), "{}", output.err);
-    let note = "express.yaml:2: `Web` of type AWS::ECS::ExpressGatewayService is not evaluated";
+    let note = "pool.yaml:2: `Pool` of type AWS::ECS::CapacityProvider is not evaluated";
     assert!(output.err.contains(note), "{}", output.err);
 }

@@ -109,6 +109,7 @@ fn a_component_becomes_an_image_that_runs_in_an_empty_root() {
     let first = digest(&build(&project, &[]));
     let config = config(&project).config;
     assert_eq!(config.cmd, ["serve"]);
+    assert_eq!(config.env, ["MALLOC_MMAP_THRESHOLD_=131072"]);
     let label = |name: &str| config.labels[&format!("org.opencontainers.image.{name}")].clone();
     assert_eq!(label("version"), "1.2.3");
     assert_eq!(label("licenses"), "MIT");

@@ -177,3 +177,56 @@ const TASK: &str = r#"{
       "environment": [{ "name": "LISTEN", "value": "0.0.0.0:80" }] }
   ]
 }"#;
+
+#[test]
+fn keeps_the_order_and_layout_of_the_file() {
+    let folder = TempDir::new().expect("a folder");
+    let text = "# The shop, deployed by hand.
+containerDefinitions:
+- image: shop:1      # pinned by the release
+  portMappings: [{containerPort: 8080}]
+  name: web
+  memory: 256
+family: shop
+requiresCompatibilities: [FARGATE]
+networkMode: awsvpc
+cpu: '512'
+memory: '1024'
+executionRoleArn: arn:aws:iam::222233334444:role/shop
+";
+    let (path, name) = file(&folder, "task.yaml", text);
+    let endpoint = "endpoint=https://otlp.example";
+    let arguments = ["inject", "telemetry-forwarder", "--into", &name];
+    let more = ["--set", endpoint, "--write"];
+    let written = assemble(&[&arguments[..], &more].concat());
+    assert_eq!(written.status.code(), Some(0), "{}", err(&written));
+
+    let injected = fs::read_to_string(&path).expect("a file");
+    assert!(definition(&path).container("telemetry-forwarder").is_some());
+    let head = "# The shop, deployed by hand.\ncontainerDefinitions:\n- image: shop:1      # pinned by the release\n  portMappings: [{containerPort: 8080}]\n  name: web\n  memory: 256\n";
+    assert!(injected.starts_with(head), "{injected}");
+    assert!(
+        injected.contains("\nfamily: shop\nrequiresCompatibilities: [FARGATE]\n"),
+        "{injected}"
+    );
+
+    // The preview of a removal has only removed lines.
+    let removal = assemble(&[&arguments[..], &["--remove", "--write"]].concat());
+    assert_eq!(removal.status.code(), Some(0), "{}", err(&removal));
+    let restored = fs::read_to_string(&path).expect("a file");
+    assert!(restored.starts_with(head), "{restored}");
+}
+
+#[test]
+fn says_that_a_folder_has_no_components() {
+    let folder = TempDir::new().expect("a folder");
+    let (_, name) = file(&folder, "task.json", TASK);
+    let output = Command::new(env!("CARGO_BIN_EXE_assemble"))
+        .args(["inject", "tls-proxy", "--into", &name])
+        .current_dir(folder.path())
+        .output()
+        .expect("the command runs");
+
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+    assert!(err(&output).contains("--project"), "{}", err(&output));
+}

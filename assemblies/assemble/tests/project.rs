@@ -342,3 +342,26 @@ settings:
     greeting: '${greeting}' }
 service: {}
 ";
+
+#[test]
+fn names_rendered_folders_that_belong_to_no_assembly() {
+    let project = Project::new();
+    project.assemble(&["render", "--all"]);
+    let renamed = SHOP.replacen("name: shop", "name: market", 1);
+    project.write("assemblies/shop.yaml", &renamed);
+
+    let output = project.assemble(&["render", "--all"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let expected = "assemblies/rendered/shop/ belongs to no assembly";
+    assert!(err(&output).contains(expected), "{}", err(&output));
+
+    // A folder is the user's to remove.
+    let folder = project.0.path().join("assemblies/rendered/shop");
+    fs::remove_dir_all(folder).expect("removed");
+    let output = project.assemble(&["render", "--all"]);
+    assert!(
+        !err(&output).contains("belongs to no assembly"),
+        "{}",
+        err(&output)
+    );
+}

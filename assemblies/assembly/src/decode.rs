@@ -14,9 +14,12 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use self::schema::{kind, nullable, variants};
 use crate::component::{ByteSize, byte_size};
 use crate::rules;
 use crate::text::suggest;
+
+mod schema;
 
 /// Returns the JSON Schema of a type.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {
@@ -42,15 +45,40 @@ pub(crate) fn read<T: JsonSchema + DeserializeOwned + 'static>(
     source: &Source,
     node: &Node,
 ) -> (Option<T>, Vec<Finding>) {
+    read_with(source, node, |_| {})
+}
+
+/// Decodes a file like [`read`], with empty text for the required fields of the file that are missing or invalid.
+pub(crate) fn read_partial<T: JsonSchema + DeserializeOwned + 'static>(
+    source: &Source,
+    node: &Node,
+) -> (Option<T>, Vec<Finding>) {
+    let schema = cached_schema_of::<T>();
+    let required = schema.get("required").and_then(Value::as_array);
+    read_with(source, node, |value| {
+        for name in required.into_iter().flatten().filter_map(Value::as_str) {
+            if let Value::Object(fields) = &mut *value {
+                fields.entry(name).or_insert_with(|| Value::from(""));
+            }
+        }
+    })
+}
+
+fn read_with<T: JsonSchema + DeserializeOwned + 'static>(
+    source: &Source,
+    node: &Node,
+    complete: impl FnOnce(&mut Value),
+) -> (Option<T>, Vec<Finding>) {
     let schema = cached_schema_of::<T>();
     let mut reader = Reader {
         source,
         root: &schema,
         findings: Vec::new(),
     };
-    let Some(valid) = reader.value(node, &schema, "") else {
+    let Some(mut valid) = reader.value(node, &schema, "") else {
         return (None, reader.findings);
     };
+    complete(&mut valid);
 
     match serde_json::from_value(valid) {
         Ok(value) => (Some(value), reader.findings),
@@ -337,38 +365,6 @@ fn parse_amount(text: &str) -> Option<u32> {
         reason = "it is whole and in range"
     )]
     fits.then_some(amount as u32)
-}
-
-/// Returns the type of a schema, without `null`.
-fn kind(schema: &Value) -> Option<&str> {
-    match schema.get("type")? {
-        Value::Array(kinds) => kinds
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|kind| *kind != "null"),
-        kind => kind.as_str(),
-    }
-}
-
-fn nullable(schema: &Value) -> bool {
-    schema
-        .get("type")
-        .and_then(Value::as_array)
-        .is_some_and(|kinds| kinds.iter().any(|k| k == "null"))
-}
-
-/// Returns the variants of an enum schema. schemars writes a list, or one `const` each if they have docs.
-fn variants(schema: &Value) -> Option<Vec<&str>> {
-    if let Some(list) = schema.get("enum").and_then(Value::as_array) {
-        return Some(list.iter().filter_map(Value::as_str).collect());
-    }
-    let choices = schema.get("oneOf")?.as_array()?;
-    Some(
-        choices
-            .iter()
-            .filter_map(|choice| choice.get("const")?.as_str())
-            .collect(),
-    )
 }
 
 fn join(path: &str, name: &str) -> String {

@@ -1,6 +1,6 @@
 //! Collects the findings of all stages and applies the rule configuration to them.
 
-use diagnostics::{Finding, LevelOverride, Outcome, RuleConfig};
+use diagnostics::{Finding, LevelOverride, Location, Outcome, RuleConfig, Severity};
 
 use crate::rules;
 use crate::text::sort_by_location;
@@ -30,6 +30,21 @@ impl DiagnosticContext {
     pub fn report(&mut self, findings: Vec<Finding>) -> bool {
         self.apply_config(findings, |finding| rules::is_suppressible(finding.rule));
         !self.outcome.has_errors()
+    }
+
+    /// Returns whether a stage has reported an error.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.outcome.has_errors()
+    }
+
+    /// Returns whether a finding cannot follow from the errors so far: it is about a value that is written in a file,
+    /// and no error is about the same text.
+    pub(crate) fn is_independent(&self, finding: &Finding) -> bool {
+        let errors = self.outcome.findings.iter();
+        matches!(finding.location, Location::Text { .. })
+            && !errors
+                .filter(|error| error.severity == Severity::Error)
+                .any(|error| error.location == finding.location)
     }
 
     /// Adds the findings that prevented a stage from producing a result. They cannot be suppressed.

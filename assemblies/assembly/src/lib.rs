@@ -17,11 +17,12 @@
 //! [`rule_config`] reads the suppressions with their reasons.
 
 use diagnostics::source::Source;
-use diagnostics::{Finding, Outcome, RuleConfig};
+use diagnostics::{Finding, Outcome, RuleConfig, Severity};
 use ecs_rules::ImageFacts;
 
 pub mod component;
 pub mod diagnostic_context;
+pub mod environments;
 pub mod graph;
 pub mod import;
 pub mod inject;
@@ -54,7 +55,7 @@ pub use rules::{Rule, rule, rules};
 pub use sizing::Sizing;
 pub use values::Values;
 
-/// Plans a manifest: runs every stage and returns the plan, or the findings of the stage that failed.
+/// Plans a manifest: runs every stage and returns the plan, or the findings of all stages.
 pub fn plan(source: &Source, catalog: &Catalog, values: &Values) -> Result<Plan, Vec<Finding>> {
     plan_under(source, catalog, values, &RuleConfig::default()).map_err(|outcome| outcome.findings)
 }
@@ -92,14 +93,13 @@ pub fn plan_with_images(
 
     // A manifest may define or override values; later stages see the merged set.
     let values = manifest.values().clone();
+    // Each stage continues with what the stages before could read, so that all findings are reported together.
     let assembly = resolve::resolve(manifest, catalog, &values, &mut diagnostics);
-    match assembly.and_then(|assembly| wire::wire(assembly, &mut diagnostics)) {
-        Some(wiring) => plan::plan(wiring, diagnostics, images),
-        None => Err(diagnostics.finish()),
-    }
+    let wiring = wire::wire(assembly, &mut diagnostics);
+    plan::plan(wiring, diagnostics, images)
 }
 
-/// Returns a manifest's wiring, or the findings that prevent it.
+/// Returns a manifest's wiring, or the errors that prevent it.
 pub(crate) fn wiring(
     source: &Source,
     catalog: &Catalog,
@@ -108,11 +108,17 @@ pub(crate) fn wiring(
     let mut diagnostics = DiagnosticContext::new(&RuleConfig::default());
     let (manifest, findings) = manifest::read(source, values);
     diagnostics.report(findings);
-    let assembly =
-        manifest.and_then(|manifest| resolve::resolve(manifest, catalog, values, &mut diagnostics));
-    // An earlier stage that failed has reported its findings, so the outcome has at least one.
-    let wiring = assembly.and_then(|assembly| wire::wire(assembly, &mut diagnostics));
-    wiring.ok_or_else(|| diagnostics.finish().findings)
+    let wiring = manifest.map(|manifest| {
+        let assembly = resolve::resolve(manifest, catalog, values, &mut diagnostics);
+        wire::wire(assembly, &mut diagnostics)
+    });
+    // A manifest that could not be read has a finding, so the outcome has at least one.
+    let wiring = wiring.filter(|_| !diagnostics.has_errors());
+    wiring.ok_or_else(|| {
+        let mut findings = diagnostics.finish().findings;
+        findings.retain(|finding| finding.severity == Severity::Error);
+        findings
+    })
 }
 
 /// Compiles and runs the README's example under `cargo test`.

@@ -11,6 +11,7 @@ use crate::diagnostic_context::DiagnosticContext;
 use crate::resolve::{AssemblyMember, Link, ResolvedAssembly, RunMode};
 use crate::rules;
 
+mod fixed;
 mod order;
 
 /// An assembly with every address assigned and every dependency known.
@@ -42,13 +43,14 @@ pub struct PublicPort {
 }
 
 /// Assigns ports, sets the addresses of upstreams and telemetry, and derives the start order.
-pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut DiagnosticContext) -> Option<Wiring> {
+///
+/// A member whose address is invalid gets the default one, so that later stages can report further findings.
+pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut DiagnosticContext) -> Wiring {
     // Addresses must be final before other members get them as upstreams.
     let mut containers = vec![ContainerWiring::default(); assembly.members.len()];
     let public = public(&assembly);
-    if !diagnostics.report(listen(&assembly, public.as_ref(), &mut containers)) {
-        return None;
-    }
+    diagnostics.report(listen(&assembly, public.as_ref(), &mut containers));
+    diagnostics.report(fixed::fixed_inner_addresses(&assembly, public.as_ref()));
 
     connect(&assembly, &mut containers);
     observe(&assembly, &mut containers);
@@ -59,11 +61,11 @@ pub fn wire(assembly: ResolvedAssembly, diagnostics: &mut DiagnosticContext) -> 
         ..public
     });
 
-    Some(Wiring {
+    Wiring {
         assembly,
         containers,
         public,
-    })
+    }
 }
 
 /// Returns the port of the outermost hop of a service; the only one that clients reach.

@@ -189,6 +189,17 @@ fn every_service_and_trigger_option_reaches_the_stack() {
             service("DeploymentConfiguration/MinimumHealthyPercent"),
             "50",
         ),
+        // Rebalancing starts a task before it stops another.
+        (
+            "no-load-balancer",
+            service("AvailabilityZoneRebalancing"),
+            "\"DISABLED\"",
+        ),
+        (
+            "on-spot",
+            service("AvailabilityZoneRebalancing"),
+            "\"ENABLED\"",
+        ),
         // A capacity provider strategy excludes a launch type.
         ("on-spot", service("LaunchType"), "nothing"),
         (

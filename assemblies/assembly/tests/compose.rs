@@ -113,7 +113,11 @@ fn unescape(value: &Value) -> String {
     value.as_str().expect("text").replace("$$", "$")
 }
 
+/// Returns a map; a field that the file leaves out is an empty one.
 fn object(value: &Value) -> BTreeMap<String, Value> {
+    if value.is_null() {
+        return BTreeMap::new();
+    }
     serde_json::from_value(value.clone()).expect("a map")
 }
 

@@ -20,6 +20,10 @@ fn findings(text: &str) -> Vec<Finding> {
         return lock_findings(&source);
     }
 
+    if text.contains("\nenvironments:\n  staging:") {
+        // This catalog is the one of `rules::example`, which knows the values of both environments.
+        return example::findings(text);
+    }
     let catalog = support::catalog("tests/rule-catalog");
     match plan(&source, &catalog, &support::values()) {
         Ok(plan) => plan.warnings().to_vec(),

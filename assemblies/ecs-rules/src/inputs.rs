@@ -13,21 +13,28 @@
 
 mod candidates;
 mod check;
+mod compose;
 mod convert;
+mod copilot;
+mod derived;
 mod detect;
 mod document;
 mod ecspresso;
 mod evaluate;
+mod express;
+mod fargate;
 mod for_each;
 mod foreign;
 pub mod names;
 mod read;
 mod resources;
 mod source_map;
+mod stack;
 mod template;
 mod terraform;
 
 pub use check::{check_input, check_input_with, check_inputs};
 pub use document::{Document, DocumentKind, NotEvaluated, ParsedInput};
-pub use foreign::{ForeignFile, foreign_file};
-pub use read::{has_documents, parse_input, read_input};
+pub use fargate::retarget_to_fargate;
+pub use foreign::{ForeignFile, foreign_file, foreign_text};
+pub use read::{DEFINITION_FORM, form_of, has_documents, parse_input, read_input};

@@ -26,6 +26,7 @@ mod logging;
 mod network;
 mod ports;
 mod resources;
+mod roles;
 mod secrets;
 mod shared;
 pub(crate) mod syntax;

@@ -357,9 +357,10 @@ fn detects_supported_formats_only() {
     ));
     assert!(is_supported("[{ name: app, image: app }]"));
 
-    // An assembly manifest, a Compose file and an unrelated list.
+    assert!(is_supported("services: { web: { image: app } }"));
+
+    // An assembly manifest and an unrelated list.
     assert!(!is_supported("{ name: web, app: coins }"));
-    assert!(!is_supported("services: { web: { image: app } }"));
     assert!(!is_supported("[1, 2]"));
     assert!(!is_supported(
         "{ name: web, service: { min: 1 }, app: coins, taskDefinition: { cpu: 1 } }"
@@ -404,7 +405,8 @@ fn nulls_are_absent_fields() {
       "memory": null, "memoryReservation": 512, "environment": null, "command": null,
       "healthCheck": null, "portMappings": [{ "containerPort": 80, "name": null }] }]"#;
     let definition = r#"{ "family": "web", "volumes": [{ "name": "data", "host": null }],
-      "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 8, "secrets": null }] }"#;
+      "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 8, "secrets": null,
+        "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data" }] }] }"#;
     for text in [containers, definition] {
         let found = check_input(&Source::new("case.json", text));
         assert!(found.is_empty(), "{found:?}");
@@ -579,14 +581,4 @@ fn properties_of_a_macro_are_unknown() {
 
     assert_eq!(check_input(&source), []);
     assert_eq!(read_input(&source).not_evaluated.len(), 2);
-}
-
-#[test]
-fn a_request_of_express_mode_is_not_judged_as_a_service() {
-    let text = r#"{ "serviceName": "web", "infrastructureRoleArn": "arn:aws:iam::111122223333:role/a",
-      "primaryContainer": { "image": "web:1", "containerPort": 80 }, "cpu": "256" }"#;
-    let source = Source::new("express.json", text);
-
-    assert_eq!(check_input(&source), []);
-    assert_eq!(read_input(&source).not_evaluated.len(), 1);
 }

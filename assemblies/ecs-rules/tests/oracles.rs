@@ -17,6 +17,8 @@ use python::run_with_input;
 fn botocore_and_cfn_lint_accept_every_passing_case() {
     let definitions: BTreeMap<_, _> = rules()
         .iter()
+        // The examples of rules about a whole template are templates, not definitions.
+        .filter(|rule| !rule.passing.contains("\"Resources\""))
         .map(|rule| {
             (
                 rule.id,
@@ -27,6 +29,7 @@ fn botocore_and_cfn_lint_accept_every_passing_case() {
         })
         .collect();
 
+    let count = definitions.len();
     let input = serde_json::to_string(&definitions).unwrap();
     let program = include_str!("other_tools.py");
     let Some(messages) = run_with_input("the passing cases", "cfnlint", program, &input) else {
@@ -35,7 +38,7 @@ fn botocore_and_cfn_lint_accept_every_passing_case() {
     let messages: BTreeMap<String, BTreeMap<String, Vec<String>>> =
         serde_json::from_value(messages).unwrap();
 
-    assert_eq!(messages.len(), rules().len());
+    assert_eq!(messages.len(), count);
     for (rule, by_tool) in messages {
         assert_eq!(by_tool["botocore"], [""; 0], "{rule}");
         if !UNKNOWN_TO_CFN_LINT.contains(&rule.as_str()) {

@@ -75,9 +75,18 @@ fn accepts_host_features_on_ec2() {
         r#""volumes": [{ "name": "d", "host": { "sourcePath": "/d" } },
             { "name": "e", "dockerVolumeConfiguration": { "scope": "task", "driver": "local" } }]"#,
     ] {
+        // Each volume is mounted at its name.
+        let mount =
+            |name: &str| format!(r#"{{ "sourceVolume": "{name}", "containerPath": "/{name}" }}"#);
+        let mounts = if fields.contains("volumes") {
+            format!("{}, {}", mount("d"), mount("e"))
+        } else {
+            String::new()
+        };
         let text = format!(
             r#"{{ "family": "agent", {fields}, "containerDefinitions": [
               {{ "name": "agent", "image": "agent:1", "memory": 128, "privileged": true,
+                 "mountPoints": [{mounts}],
                  "linuxParameters": {{ "capabilities": {{ "add": ["NET_ADMIN"] }}, "sharedMemorySize": 64 }} }}] }}"#
         );
         assert_eq!(ids(&text), [""; 0], "{fields}");

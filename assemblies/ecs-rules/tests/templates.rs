@@ -240,3 +240,75 @@ Resources:
       DeploymentConfiguration:
         DeploymentCircuitBreaker: { Enable: true, Rollback: true }
 ";
+
+/// A template with a target group, a listener and a service, with changes of its parts.
+fn balancer_template(group: &str, service: &str, more: &str) -> String {
+    format!(
+        "Resources:
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      RequiresCompatibilities: [FARGATE]
+      NetworkMode: awsvpc
+      Cpu: '256'
+      Memory: '512'
+      ContainerDefinitions:
+        - {{ Name: app, Image: 'app:1', PortMappings: [{{ ContainerPort: 8080 }}] }}
+  Group:
+    Type: AWS::ElasticLoadBalancingV2::TargetGroup
+    Properties: {{ {group} }}
+  Listener:
+    Type: AWS::ElasticLoadBalancingV2::Listener
+    Properties:
+      LoadBalancerArn: !ImportValue balancer
+      DefaultActions: [{{ Type: forward, TargetGroupArn: !Ref Group }}]
+  Service:
+    Type: AWS::ECS::Service
+    {service}
+    Properties:
+      TaskDefinition: !Ref Task
+      LaunchType: FARGATE
+      DeploymentConfiguration: {{ DeploymentCircuitBreaker: {{ Enable: true, Rollback: true }} }}
+      NetworkConfiguration: {{ AwsvpcConfiguration: {{ Subnets: [subnet-1] }} }}
+      LoadBalancers: [{{ TargetGroupArn: !Ref Group, ContainerName: app, ContainerPort: 8080 }}]
+{more}"
+    )
+}
+
+#[test]
+fn a_service_waits_for_the_listener_of_its_target_group() {
+    let rules = |text: String| -> Vec<&'static str> {
+        let found = check_input(&Source::new("stack.yaml", text));
+        found.iter().map(|finding| finding.rule).collect()
+    };
+    let other = "  Other:
+    Type: AWS::SNS::Topic
+    DependsOn: Listener
+";
+    for (group, service, more, expected) in [
+        ("TargetType: ip", "DependsOn: Listener", "", &[][..]),
+        ("TargetType: ip", "DependsOn: [Listener]", "", &[]),
+        ("TargetType: ip", "DependsOn: Other", other, &[]),
+        ("TargetType: ip", "DependsOn: Task", "", &["Q26"]),
+        ("TargetType: ip", "Metadata: {}", "", &["Q26"]),
+        ("TargetType: ip", "Metadata: {}", other, &["Q26"]),
+        ("Port: 80", "DependsOn: Listener", "", &["Q27"]),
+        ("TargetType: instance", "DependsOn: Listener", "", &["Q27"]),
+        ("TargetType: !Ref Kind", "DependsOn: Listener", "", &[]),
+    ] {
+        assert_eq!(
+            rules(balancer_template(group, service, more)),
+            expected,
+            "{group}, {service}"
+        );
+    }
+}
+
+#[test]
+fn a_target_group_of_another_stack_is_not_judged() {
+    let text = balancer_template("TargetType: ip", "Metadata: {}", "").replace(
+        "TargetGroupArn: !Ref Group, Cont",
+        "TargetGroupArn: !ImportValue group, Cont",
+    );
+    assert!(check_input(&Source::new("stack.yaml", text)).is_empty());
+}

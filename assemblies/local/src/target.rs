@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use assembly::component::{ComponentFile, Local};
 use assembly::resolve::AssemblyMember;
 use assembly::{Catalog, Plan};
-use diagnostics::Severity;
-use task_definition::{ContainerDefinition, ImageReference, LocatedDefinition, TaskDefinition};
+use task_definition::{ContainerDefinition, ImageReference, TaskDefinition};
 use task_runner::metadata::Origin;
 
 use crate::{Error, Messages};
@@ -66,19 +65,14 @@ impl Target {
         }
     }
 
-    /// Takes a task definition from a file. Broken rules are reported but do not prevent the run.
+    /// Takes a task definition from a file, and the number of broken rules, which do not prevent the run.
     pub fn from_definition(
-        located: LocatedDefinition,
+        definition: TaskDefinition,
+        errors: usize,
         file: &str,
         catalog: &Catalog,
         ui: &dyn Messages,
     ) -> Result<Self, Error> {
-        let findings = ecs_rules::check_with(&located, &catalog.image_facts());
-        let errors = findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .count();
-
         if errors > 0 {
             let plural = if errors == 1 { "" } else { "s" };
             ui.message(&format!(
@@ -86,7 +80,6 @@ impl Target {
             ));
         }
 
-        let definition = located.definition;
         check_runnable(&definition, file)?;
         let component = |container: &ContainerDefinition| {
             if let Some((_, component)) = catalog.find_bundled(container) {

@@ -15,6 +15,7 @@
 //! - [`read_partial_node`] reads what is valid despite such findings, for the rules (`partial.rs`).
 //! - [`normalise`] fills in the defaults of ECS; [`diff`] compares two definitions.
 //! - [`apply_fixes`] applies fixes to a definition, also inside a `describe-task-definition` response.
+//! - [`edit_text`] changes a text into another definition and keeps its layout.
 //! - [`ImageReference`] splits an image reference into repository, tag and digest.
 //! - [`stop_reasons`] is a table of the reasons why tasks stop, with cause and next step.
 //! - [`find_placeholder`] recognizes values that are not filled in.
@@ -34,6 +35,8 @@
 
 mod container;
 mod diff;
+mod edits;
+mod express;
 pub mod fargate_sizes;
 mod image;
 mod normal;
@@ -49,6 +52,8 @@ mod volume;
 
 pub use container::*;
 pub use diff::{Change, diff};
+pub use edits::edit_text;
+pub use express::*;
 pub use image::ImageReference;
 pub use normal::normalise;
 pub use partial::{PartialRecord, UnreadValue, read_partial_record};

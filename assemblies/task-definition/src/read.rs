@@ -100,34 +100,32 @@ fn reject_template(source: &Source, node: &Node) -> Result<(), Vec<Finding>> {
     }
 }
 
-/// Reads a task definition from JSON, with locations that the caller supplies.
+/// Reads the valid part of a task definition from JSON, with locations that the caller supplies.
 ///
-/// Validates it like [`read`]; findings point to the supplied locations. Text that the locations mark as interpolated
+/// Validates it like [`read_partial_node`]; findings point to the supplied locations. Text that the locations mark as interpolated
 /// gets the type of its field.
 pub fn read_value(
     mut value: Value,
     locations: &LocationMap,
-) -> Result<TaskDefinition, Vec<Finding>> {
+) -> Result<PartialRecord<TaskDefinition>, Vec<Finding>> {
     convert_interpolated(&mut value, locations);
     let source = Source::new("task-definition.json", "");
     let node = Node::from_json(&value);
-    let with_location = |mut finding: Finding| {
-        if let Some(pointer) = finding.pointer.as_deref() {
-            finding.location = locations.get(pointer);
-        }
-        finding
+    let with_locations = |findings: Vec<Finding>| -> Vec<Finding> {
+        let located = findings.into_iter().map(|mut finding| {
+            if let Some(pointer) = finding.pointer.as_deref() {
+                finding.location = locations.get(pointer);
+            }
+            finding
+        });
+        located.collect()
     };
 
     let what = "the task definition";
-    validate(
-        &source,
-        &node,
-        TaskDefinition::SCHEMA,
-        what,
-        &RESPONSE_ONLY_FIELDS,
-    )
-    .and_then(|()| deserialize(&source, &node, &value))
-    .map_err(|findings| findings.into_iter().map(with_location).collect())
+    let mut partial =
+        read_partial_record(&source, &node, what, &RESPONSE_ONLY_FIELDS).map_err(with_locations)?;
+    partial.findings = with_locations(partial.findings);
+    Ok(partial)
 }
 
 /// Converts interpolated text, such as `"45"` for `${patience}`, to the type of its field. Text that does not fit is

@@ -143,7 +143,7 @@ fn interpolated_text_gets_the_type_of_its_field() {
         locations.mark_interpolated(format!("/containerDefinitions/0/{field}"));
     }
 
-    let definition = read_value(value, &locations).unwrap();
+    let definition = read_value(value, &locations).unwrap().record;
     let container = &definition.container_definitions[0];
     assert_eq!(container.stop_timeout, Some(45));
     assert_eq!(container.readonly_root_filesystem, Some(true));
@@ -168,7 +168,7 @@ fn text_that_is_not_interpolated_or_does_not_fit_is_a_wrong_type() {
         locations.mark_interpolated(format!("/containerDefinitions/0/{field}"));
     }
 
-    let findings = read_value(value, &locations).unwrap_err();
+    let findings = read_value(value, &locations).unwrap().findings;
     assert_eq!(ids(&findings), ["C06", "C06", "D05"]);
 }
 

@@ -51,6 +51,9 @@ impl Component for AuthFilter {
         let listener = chassis::bind("listen", config.listen)?;
         tracing::info!(address = %listener.local_addr()?, upstream = config.upstream, "listening");
         config.limits.drain_timeout = process.common.drain_timeout;
+        if let Some(memory) = process.container_memory {
+            config.limits = config.limits.within(memory);
+        }
         config.proxy = process.proxy;
         Ok(serve(config, listener, process.shutdown, process.readiness).await?)
     }

@@ -31,6 +31,9 @@ pub struct FailureSettings {
     /// Number of trusted proxies outside of this task that append to `x-forwarded-for`, such as 1
     /// for a load balancer.
     pub trusted_hops: usize,
+    /// Whether the proxy in this task sets `x-forwarded-for`; set it to false if that proxy forwards TCP
+    /// connections, as tls-proxy does in mode `tcp`: then the header is the client's own.
+    pub forwarded_by_task: bool,
 }
 
 impl Default for FailureSettings {
@@ -39,6 +42,7 @@ impl Default for FailureSettings {
             limit: 0,
             window: HumanDuration::from_secs(60),
             trusted_hops: 0,
+            forwarded_by_task: true,
         }
     }
 }
@@ -71,7 +75,7 @@ impl FailureLimiter {
             return Ok(None);
         }
 
-        let client = client(request, self.settings.trusted_hops).map(network);
+        let client = client(request, &self.settings).map(network);
         let Some(address) = client else {
             return Ok(None);
         };
@@ -109,7 +113,7 @@ impl FailureLimiter {
 
     /// Returns the client's address according to the trusted proxies.
     pub(crate) fn client(&self, request: &Parts) -> Option<IpAddr> {
-        client(request, self.settings.trusted_hops)
+        client(request, &self.settings)
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<IpAddr, FailureCount>> {
@@ -125,9 +129,9 @@ impl fmt::Debug for FailureLimiter {
     }
 }
 
-/// Returns the address in front of the trusted proxies: the one in this task and `hops` before it.
+/// Returns the address in front of the trusted proxies: the one in this task and `trusted_hops` before it.
 /// The list is read from the end, because a client can write arbitrary entries at the beginning.
-fn client(request: &Parts, hops: usize) -> Option<IpAddr> {
+fn client(request: &Parts, settings: &FailureSettings) -> Option<IpAddr> {
     let peer = request
         .extensions
         .get::<Peer>()?
@@ -135,8 +139,10 @@ fn client(request: &Parts, hops: usize) -> Option<IpAddr> {
         .ip()
         .to_canonical();
 
-    // The proxy in this task appended the last entry; without that proxy the peer is the first hop.
-    let skipped = match (is_from_this_task(request), hops) {
+    // The proxy in this task appended the last entry; without that proxy the peer is the first hop. A proxy that
+    // forwards TCP appends nothing, and a load balancer in front of it is the first hop.
+    let is_appended = settings.forwarded_by_task && is_from_this_task(request);
+    let skipped = match (is_appended, settings.trusted_hops) {
         (true, hops) => hops,
         (false, 0) => return Some(peer),
         (false, hops) => hops - 1,
@@ -214,8 +220,28 @@ mod tests {
             ("203.0.113.9:1", &["6.6.6.6"], 0, "203.0.113.9"),
             ("10.0.0.2:1", &["6.6.6.6, 203.0.113.9"], 1, "203.0.113.9"),
         ] {
-            let client = client(&request(peer, forwarded), hops).unwrap();
+            let settings = FailureSettings {
+                trusted_hops: hops,
+                ..FailureSettings::default()
+            };
+            let client = client(&request(peer, forwarded), &settings).unwrap();
             assert_eq!(client.to_string(), is, "{peer} {forwarded:?} {hops}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_forwards_tcp_does_not_vouch_for_the_header() {
+        for (forwarded, hops, is) in [
+            (&["6.6.6.6"][..], 0, "127.0.0.1"),
+            (&["6.6.6.6, 203.0.113.9"], 1, "203.0.113.9"),
+        ] {
+            let settings = FailureSettings {
+                trusted_hops: hops,
+                forwarded_by_task: false,
+                ..FailureSettings::default()
+            };
+            let client = client(&request("127.0.0.1:1", forwarded), &settings).unwrap();
+            assert_eq!(client.to_string(), is, "{forwarded:?} {hops}");
         }
     }
 

@@ -108,6 +108,8 @@ pub struct Process {
     pub common: Common,
     /// The proxies of the environment, for a component that reaches servers outside the task.
     pub proxy: ProxySettings,
+    /// The memory limit of the container in bytes, if there is one.
+    pub container_memory: Option<u64>,
 }
 
 /// The settings every component has, read with the component's prefix.

@@ -72,6 +72,7 @@ mod error;
 pub mod http;
 mod human_duration;
 mod listen;
+pub mod memory;
 mod readiness;
 mod run;
 mod secret;

@@ -18,6 +18,7 @@ use crate::{
     admin::{self, ProbeKind},
     arguments::{self, Command},
     http::client::ProxySettings,
+    memory::container_memory,
     settings::{load_checked, load_common},
     signals::Signals,
     telemetry::{self, Output},
@@ -248,6 +249,7 @@ impl Lifecycle {
             readiness: self.readiness.clone(),
             common: self.common.clone(),
             proxy: ProxySettings::from_environment(),
+            container_memory: container_memory(),
         }
     }
 

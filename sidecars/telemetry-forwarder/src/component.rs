@@ -64,6 +64,7 @@ impl Component for TelemetryForwarder {
         config.proxy = process.proxy;
         // Set by the ECS agent in every container on Fargate platform version 1.4.0 and later.
         config.metadata_uri = env::var("ECS_CONTAINER_METADATA_URI_V4").ok();
+        config.memory_bytes = process.container_memory.unwrap_or(config.memory_bytes);
         Ok(serve(config, listeners, process.shutdown, process.readiness).await?)
     }
 

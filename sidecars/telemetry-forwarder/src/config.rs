@@ -38,6 +38,8 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// Maximum time to receive a request body.
     pub body_timeout: HumanDuration,
+    /// Minimum rate at which a request body must arrive, in any 5 s; 0 is none.
+    pub min_body_bytes_per_second: usize,
     /// Maximum size of the queue, in bytes; when it is full, requests are refused and can be retried.
     pub max_queue_bytes: usize,
     /// Maximum size of a batch, in bytes before compression.
@@ -56,6 +58,9 @@ pub struct Config {
     /// Base URL of the ECS task metadata endpoint; no setting: the ECS agent passes it to each container.
     #[serde(skip)]
     pub metadata_uri: Option<String>,
+    /// Memory of the process in bytes; no setting: the limit of the container, or else its least size.
+    #[serde(skip, default = "least_memory")]
+    pub memory_bytes: u64,
 }
 
 /// Compression of a request body.
@@ -107,6 +112,15 @@ impl Config {
             (.., Some(_)) => Err("contains a query"),
             (true, Some(_), None) => Ok(Endpoint::Http(uri)),
         }
+    }
+
+    /// Returns the memory for requests, from their first byte until they are sent on, in bytes.
+    pub(crate) fn request_memory(&self) -> usize {
+        // A batch of each signal is compressed while it is sent.
+        let sending = 3 * self.max_batch_bytes as u64;
+        let free = self.memory_bytes.saturating_sub(PROCESS_BYTES + sending);
+        // With batches that large something must remain.
+        free.max(self.memory_bytes / 4) as usize
     }
 
     /// Parses `headers`; an error is the position of the invalid part, counted from 1.
@@ -165,6 +179,7 @@ impl Default for Config {
             resource: BTreeMap::new(),
             max_body_bytes: 16 << 20,
             body_timeout: HumanDuration::from_secs(30),
+            min_body_bytes_per_second: 1024,
             max_queue_bytes: 32 << 20,
             max_batch_bytes: 4 << 20,
             max_batch_items: 8192,
@@ -173,6 +188,7 @@ impl Default for Config {
             limits: Limits::default(),
             proxy: ProxySettings::none(),
             metadata_uri: None,
+            memory_bytes: least_memory(),
         }
     }
 }
@@ -221,6 +237,14 @@ impl Settings for Config {
         problems
     }
 }
+
+/// The least memory of a container, `size` in `component.yaml`.
+fn least_memory() -> u64 {
+    64 << 20
+}
+
+/// The program, its threads, and the buffers of its connections.
+const PROCESS_BYTES: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::http::serve as serve_http;
+use chassis::http::{BodyLimits, BodyPool, serve as serve_http};
+use chassis::memory::MemoryBudget;
 use chassis::{HumanDuration, Latch, Readiness, Settings, SettingsError, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
@@ -15,7 +16,7 @@ use crate::counters::{Counters, ItemOutcome};
 use crate::enrichment::Enrichment;
 use crate::otlp::Signal;
 use crate::queue::{BatchLimits, Queue};
-use crate::receive::{Budget, Intake, RequestLimits, handle};
+use crate::receive::{Intake, RequestLimits, handle};
 use crate::send::{Destination, EndpointError, Worker};
 
 /// The sockets of the forwarder, which all accept both protocols; [`serve`] also takes one listener.
@@ -191,11 +192,17 @@ async fn receive(
 }
 
 fn request_limits(config: &Config) -> RequestLimits {
+    let memory = MemoryBudget::new(config.request_memory());
+    let limits = BodyLimits {
+        timeout: config.body_timeout.duration(),
+        min_bytes_per_second: config.min_body_bytes_per_second,
+    };
     RequestLimits {
         max_body_bytes: config.max_body_bytes,
         body_timeout: config.body_timeout.duration(),
-        // Holds one request of the maximum size, compressed and decompressed.
-        budget: Budget::new(config.max_body_bytes.saturating_mul(2)),
+        bodies: BodyPool::new(limits, memory.clone()),
+        memory,
+        max_batch_bytes: config.max_batch_bytes,
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chassis::memory::Reservation;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -54,6 +55,7 @@ pub(crate) struct Batch {
     pub(crate) parts: Vec<Size>,
     /// The space to free when the batch is dropped.
     size: Size,
+    _memory: Vec<Reservation>,
     queue: Queue,
 }
 
@@ -82,6 +84,7 @@ struct Entry {
     request: Bytes,
     items: usize,
     since: Instant,
+    memory: Reservation,
 }
 
 /// The size of a request.
@@ -104,12 +107,13 @@ impl Queue {
         }
     }
 
-    /// Appends a valid request to the queue of its signal.
+    /// Appends a valid request to the queue of its signal, with the memory it holds.
     pub(crate) fn push(
         &self,
         signal: Signal,
         request: Bytes,
         items: usize,
+        memory: Reservation,
     ) -> Result<(), PushError> {
         let mut state = self.state();
         if state.closed {
@@ -134,6 +138,7 @@ impl Queue {
             request,
             items,
             since: Instant::now(),
+            memory,
         });
         // Unlocked first, so that the worker does not wake up only to wait for the lock.
         drop(state);
@@ -200,11 +205,16 @@ impl Queue {
         queue.size.subtract(size);
         drop(state);
         let parts = entries.iter().map(Entry::size).collect();
+        let (requests, memory) = entries
+            .into_iter()
+            .map(|entry| (entry.request, entry.memory))
+            .unzip();
         Batch {
-            request: concatenate(entries),
+            request: concatenate(requests),
             items: size.items,
             parts,
             size,
+            _memory: memory,
             queue: self.clone(),
         }
     }
@@ -288,14 +298,14 @@ impl Size {
 }
 
 /// Joins requests: a request consists of repeated fields only, so its concatenation is a request.
-fn concatenate(mut entries: Vec<Entry>) -> Bytes {
-    if entries.len() == 1 {
+fn concatenate(mut requests: Vec<Bytes>) -> Bytes {
+    if requests.len() == 1 {
         // A single request needs no copy.
-        return entries.pop().map(|entry| entry.request).unwrap_or_default();
+        return requests.pop().unwrap_or_default();
     }
-    let mut out = Vec::with_capacity(entries.iter().map(|entry| entry.request.len()).sum());
-    for entry in entries {
-        out.extend_from_slice(&entry.request);
+    let mut out = Vec::with_capacity(requests.iter().map(Bytes::len).sum());
+    for request in requests {
+        out.extend_from_slice(&request);
     }
     out.into()
 }
@@ -310,6 +320,10 @@ mod tests {
         timeout: Duration::from_millis(200),
     };
 
+    fn memory() -> Reservation {
+        chassis::memory::MemoryBudget::new(0).empty()
+    }
+
     fn bytes(length: usize) -> Bytes {
         vec![0; length].into()
     }
@@ -318,13 +332,13 @@ mod tests {
     async fn batches_requests_that_arrive_within_the_timeout() {
         let queue = Queue::new(1000);
         queue
-            .push(Signal::Traces, Bytes::from_static(b"ab"), 1)
+            .push(Signal::Traces, Bytes::from_static(b"ab"), 1, memory())
             .unwrap();
         queue
-            .push(Signal::Traces, Bytes::from_static(b"c"), 2)
+            .push(Signal::Traces, Bytes::from_static(b"c"), 2, memory())
             .unwrap();
         queue
-            .push(Signal::Logs, Bytes::from_static(b"d"), 4)
+            .push(Signal::Logs, Bytes::from_static(b"d"), 4, memory())
             .unwrap();
 
         let start = Instant::now();
@@ -338,7 +352,7 @@ mod tests {
     async fn returns_a_full_batch_at_once() {
         let queue = Queue::new(1000);
         for _ in 0..3 {
-            queue.push(Signal::Traces, bytes(60), 1).unwrap();
+            queue.push(Signal::Traces, bytes(60), 1, memory()).unwrap();
         }
         let start = Instant::now();
         let batch = queue.next(Signal::Traces, &LIMITS).await.unwrap();
@@ -351,7 +365,7 @@ mod tests {
     async fn limits_the_items_of_a_batch() {
         let queue = Queue::new(1000);
         for _ in 0..3 {
-            queue.push(Signal::Traces, bytes(1), 4).unwrap();
+            queue.push(Signal::Traces, bytes(1), 4, memory()).unwrap();
         }
         assert_eq!(queue.next(Signal::Traces, &LIMITS).await.unwrap().items, 8);
     }
@@ -359,8 +373,11 @@ mod tests {
     #[tokio::test]
     async fn counts_a_batch_until_it_is_dropped() {
         let queue = Queue::new(100);
-        queue.push(Signal::Traces, bytes(80), 1).unwrap();
-        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(PushError::Full));
+        queue.push(Signal::Traces, bytes(80), 1, memory()).unwrap();
+        assert_eq!(
+            queue.push(Signal::Logs, bytes(30), 1, memory()),
+            Err(PushError::Full)
+        );
 
         let limits = BatchLimits {
             timeout: Duration::ZERO,
@@ -368,18 +385,21 @@ mod tests {
         };
         let batch = queue.next(Signal::Traces, &limits).await.unwrap();
 
-        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Err(PushError::Full));
+        assert_eq!(
+            queue.push(Signal::Logs, bytes(30), 1, memory()),
+            Err(PushError::Full)
+        );
         drop(batch);
-        assert_eq!(queue.push(Signal::Logs, bytes(30), 1), Ok(()));
+        assert_eq!(queue.push(Signal::Logs, bytes(30), 1, memory()), Ok(()));
         assert_eq!(queue.items(), 1);
     }
 
     #[tokio::test]
     async fn accepts_one_request_of_any_size_when_empty() {
         let queue = Queue::new(10);
-        assert_eq!(queue.push(Signal::Traces, bytes(50), 1), Ok(()));
+        assert_eq!(queue.push(Signal::Traces, bytes(50), 1, memory()), Ok(()));
         assert_eq!(
-            queue.push(Signal::Traces, bytes(1), 1),
+            queue.push(Signal::Traces, bytes(1), 1, memory()),
             Err(PushError::Full)
         );
     }
@@ -387,10 +407,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn returns_queued_requests_at_once_when_closed_and_then_none() {
         let queue = Queue::new(1000);
-        queue.push(Signal::Logs, bytes(1), 1).unwrap();
+        queue.push(Signal::Logs, bytes(1), 1, memory()).unwrap();
         queue.close();
         assert_eq!(
-            queue.push(Signal::Logs, bytes(1), 1),
+            queue.push(Signal::Logs, bytes(1), 1, memory()),
             Err(PushError::Closed)
         );
         let start = Instant::now();
@@ -409,7 +429,7 @@ mod tests {
         });
 
         tokio::task::yield_now().await;
-        queue.push(Signal::Logs, bytes(1), 1).unwrap();
+        queue.push(Signal::Logs, bytes(1), 1, memory()).unwrap();
         tokio::time::advance(LIMITS.timeout).await;
         while queue.items() > 0 {
             tokio::task::yield_now().await;

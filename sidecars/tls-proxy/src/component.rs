@@ -46,6 +46,9 @@ impl Component for TlsProxy {
         let upstream = process.readiness.latch("upstream");
         let mut hangup = HangupSignal::install()?;
         config.limits.drain_timeout = process.common.drain_timeout;
+        if let Some(memory) = process.container_memory {
+            config.limits = config.limits.within(memory);
+        }
 
         let proxy = Proxy::new(&config)?;
         let redirect = config

@@ -1,10 +1,10 @@
 //! The HTTP service: photos and videos in, JSON or an annotated picture out.
 //!
 //! ```text
-//! request ─▶ slot in the queue ─▶ body ─▶ worker thread: count ─▶ JSON or picture
-//!                  │ none: 503         ▲
-//!                  ▼                   │ picture
-//!                                 video ─▶ thumbnail service
+//! request ─▶ whole body ─▶ slot in the queue ─▶ worker thread, memory: count ─▶ JSON or picture
+//!              ▲                  │ none: 503
+//!              │ picture
+//!            video ─▶ thumbnail service
 //! ```
 
 mod query;
@@ -12,13 +12,16 @@ mod rejection;
 mod video;
 mod workers;
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use chassis::http::{Body, Upstream, full, json, read_limited, trace_request};
+use chassis::http::{
+    Body, BodyLimits, BodyPool, ReceiveError, ReceivedBody, Upstream, full, json, trace_request,
+};
+use chassis::memory::MemoryBudget;
 use chassis::{Readiness, Settings, SettingsError, Shutdown};
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 
 use crate::picture::Format;
@@ -55,6 +58,9 @@ pub fn serve(
 
 struct Service {
     workers: Workers,
+    bodies: BodyPool,
+    /// The memory for pictures in responses, which clients may be slow to read.
+    pictures: MemoryBudget,
     thumbnail: Option<Upstream>,
     config: Config,
 }
@@ -65,8 +71,14 @@ impl Service {
         let thumbnail = thumbnail.map_err(|error| {
             SettingsError::new("thumbnail", format!("is not usable: {error}"), "")
         })?;
+        let limits = BodyLimits {
+            timeout: config.body_timeout.duration(),
+            min_bytes_per_second: config.min_body_bytes_per_second,
+        };
         Ok(Self {
             workers: Workers::new(&config),
+            bodies: BodyPool::new(limits, MemoryBudget::new(config.body_memory())),
+            pictures: MemoryBudget::new(config.picture_memory()),
             thumbnail,
             config,
         })
@@ -112,24 +124,31 @@ impl Service {
         }
 
         let kind = BodyKind::from_headers(request.headers())?;
-        // Reserved before the body is read: a full queue answers immediately.
-        let slot = self.workers.acquire_slot()?;
-        let bytes = match kind {
-            BodyKind::Picture => self.body(request.into_body()).await?,
+        let body = match kind {
+            BodyKind::Picture => {
+                let (head, body) = request.into_parts();
+                self.receive(&head.extensions, body).await?
+            }
             BodyKind::Video => match &self.thumbnail {
                 None => return Err(Rejection::NoVideos),
                 Some(upstream) => {
-                    let limit = self.config.max_body_bytes;
-                    video::picture(upstream, request, &query, limit).await?
+                    let extensions = request.extensions().clone();
+                    let picture = video::picture(upstream, request, &query).await?;
+                    let received = self.receive(&extensions, picture).await;
+                    received.map_err(Rejection::from_thumbnail)?
                 }
             },
         };
 
-        let (count, picture) = slot.count(bytes, query.currency, picture).await?;
+        // Not before the body is complete: connections that send nothing would take all slots.
+        let slot = self.workers.acquire_slot()?;
+        let (count, picture) = slot.count(body, query.currency, picture).await?;
         Ok(match picture {
             None => json(StatusCode::OK, &count),
             Some((format, bytes)) => {
-                let mut response = Response::new(full(bytes));
+                let reserved = self.pictures.try_reserve(bytes.len());
+                let reserved = reserved.ok_or(Rejection::Busy)?;
+                let mut response = Response::new(full(reserved.hold(bytes)));
                 let media_type = HeaderValue::from_static(format.media_type());
                 response.headers_mut().insert(CONTENT_TYPE, media_type);
                 response
@@ -137,12 +156,15 @@ impl Service {
         })
     }
 
-    async fn body(&self, body: Body) -> Result<Bytes, Rejection> {
-        let reading = read_limited(body, self.config.max_body_bytes);
-        match tokio::time::timeout(self.config.body_timeout.duration(), reading).await {
-            Ok(read) => Ok(read?),
-            Err(_) => Err(Rejection::TooSlow),
-        }
+    async fn receive(
+        &self,
+        extensions: &Extensions,
+        body: Body,
+    ) -> Result<ReceivedBody, ReceiveError> {
+        let limit = self.config.max_body_bytes.min(self.bodies.client_share());
+        let receiver = self.bodies.receive(extensions);
+        let mut body = pin!(body);
+        receiver.read_to_end(body.as_mut(), limit, |_| Ok(())).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reasons for which a request gets no count, and their responses.
 
-use chassis::http::{Body, ReadError, UpstreamError, problem};
+use chassis::http::{Body, ReceiveError, UpstreamError, problem};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
 
@@ -16,8 +16,7 @@ pub(super) enum Rejection {
     Unsupported(String),
     NoVideos,
     Busy,
-    TooSlow,
-    Body(ReadError),
+    Body(ReceiveError),
     Photo(Error),
     /// The thumbnail service did not respond.
     Thumbnail(UpstreamError),
@@ -26,8 +25,8 @@ pub(super) enum Rejection {
     Internal,
 }
 
-impl From<ReadError> for Rejection {
-    fn from(error: ReadError) -> Self {
+impl From<ReceiveError> for Rejection {
+    fn from(error: ReceiveError) -> Self {
         Self::Body(error)
     }
 }
@@ -39,6 +38,14 @@ impl From<Error> for Rejection {
 }
 
 impl Rejection {
+    /// Returns the rejection for a picture of the thumbnail service that cannot be received.
+    pub(super) fn from_thumbnail(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Busy => Self::Body(error),
+            error => Self::ThumbnailRejected(StatusCode::BAD_GATEWAY, error.to_string()),
+        }
+    }
+
     pub(super) fn response(self) -> Response<Body> {
         tracing::debug!(rejection = ?self, "request rejected");
         match self {
@@ -61,18 +68,7 @@ impl Rejection {
                 let message = "all workers are busy and the queue is full; try again soon";
                 with_retry_after(problem(StatusCode::SERVICE_UNAVAILABLE, "busy", message))
             }
-            Self::TooSlow => {
-                let message = "the photo did not arrive in time";
-                problem(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
-            }
-            Self::Body(error @ ReadError::TooLarge { .. }) => problem(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                &error.to_string(),
-            ),
-            Self::Body(error @ ReadError::Io(_)) => {
-                problem(StatusCode::BAD_REQUEST, "body_broken", &error.to_string())
-            }
+            Self::Body(error) => error.response(),
             Self::Photo(error) => photo(&error),
             Self::Thumbnail(error) => error.response(),
             Self::ThumbnailRejected(status, message) => thumbnail_error(status, &message),
@@ -89,7 +85,9 @@ fn photo(error: &Error) -> Response<Body> {
         Error::NotAnImage => (StatusCode::UNPROCESSABLE_ENTITY, "not_an_image"),
         Error::Truncated => (StatusCode::UNPROCESSABLE_ENTITY, "truncated_image"),
         Error::Damaged { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "damaged_image"),
-        Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "image_too_large"),
+        Error::TooLarge { .. } | Error::NeedsMemory { .. } => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "image_too_large")
+        }
         Error::Unsupported { .. } => return unsupported_media_type(error),
         // Only `serve` returns it, before there is a request.
         Error::Settings(_) => return Rejection::Internal.response(),

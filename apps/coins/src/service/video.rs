@@ -1,6 +1,5 @@
 //! Gets a picture from a video: streams the video to the thumbnail service.
 
-use bytes::Bytes;
 use chassis::http::{Body, Upstream, read_limited};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -8,13 +7,12 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use super::query::Query;
 use super::rejection::Rejection;
 
-/// Returns the picture, of at most `limit` bytes.
+/// Returns the body of the response, which is the picture.
 pub(super) async fn picture(
     upstream: &Upstream,
     request: Request<Body>,
     query: &Query,
-    limit: usize,
-) -> Result<Bytes, Rejection> {
+) -> Result<Body, Rejection> {
     let at = query.at.as_deref().unwrap_or(MIDDLE);
     let (head, body) = request.into_parts();
     let mut outgoing = Request::new(body);
@@ -40,11 +38,7 @@ pub(super) async fn picture(
         .map_err(Rejection::Thumbnail)?;
     let status = answer.status();
     if status == StatusCode::OK {
-        return read_limited(answer.into_body(), limit)
-            .await
-            .map_err(|error| {
-                Rejection::ThumbnailRejected(StatusCode::BAD_GATEWAY, error.to_string())
-            });
+        return Ok(answer.into_body());
     }
 
     let text = read_limited(answer.into_body(), MAX_ERROR_BYTES)

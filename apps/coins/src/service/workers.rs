@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use bytes::Bytes;
+use chassis::http::ReceivedBody;
+use chassis::memory::MemoryBudget;
 use chassis::telemetry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
@@ -12,7 +13,7 @@ use super::rejection::Rejection;
 use crate::answer::Count;
 use crate::classify::Models;
 use crate::money::Currency;
-use crate::photo::PhotoLimits;
+use crate::photo::{PhotoLimits, decoding_bytes};
 use crate::picture::{Format, annotate, encode};
 use crate::{Config, Options, count_with};
 
@@ -24,6 +25,8 @@ pub(super) struct Workers {
     queue: Arc<Semaphore>,
     /// One permit per photo that is counted.
     running: Arc<Semaphore>,
+    /// The memory for the photos that are decoded.
+    memory: MemoryBudget,
 }
 
 impl Workers {
@@ -31,17 +34,15 @@ impl Workers {
         let workers = config.worker_count();
         Self {
             models: Arc::new(Models::builtin()),
-            limits: PhotoLimits {
-                max_pixels: config.max_pixels,
-                max_side_pixels: config.max_side_pixels,
-            },
+            limits: config.photo_limits(),
+            memory: MemoryBudget::new(config.decoding_memory() as usize),
             queue: Arc::new(Semaphore::new(workers + config.max_queued_requests)),
             running: Arc::new(Semaphore::new(workers)),
         }
     }
 
-    /// Reserves a slot in the queue. It is reserved before the body is read, so that waiting
-    /// requests are bounded in memory too.
+    /// Reserves a slot in the queue, for a request whose body is complete: a client that sends slowly
+    /// takes none.
     pub(super) fn acquire_slot(&self) -> Result<QueueSlot<'_>, Rejection> {
         if let Ok(permit) = Arc::clone(&self.queue).try_acquire_owned() {
             return Ok(QueueSlot {
@@ -63,40 +64,50 @@ pub(super) struct QueueSlot<'a> {
 type Outcome = (Count, Option<(Format, Vec<u8>)>);
 
 impl QueueSlot<'_> {
-    /// Waits for a worker and counts; also draws a picture if a format is given.
+    /// Waits for a worker and for memory, and counts; also draws a picture if a format is given.
     pub(super) async fn count(
         &self,
-        bytes: Bytes,
+        body: ReceivedBody,
         currency: Option<Currency>,
         picture: Option<Format>,
     ) -> Result<Outcome, Rejection> {
+        let limits = self.workers.limits;
         let running = Arc::clone(&self.workers.running);
         // Waits for a worker; the slot in the queue already bounds how many wait.
         let permit = running
             .acquire_owned()
             .await
             .map_err(|_| Rejection::Internal)?;
+
+        let bytes = body.bytes.clone();
+        let cost = blocking(move || Ok(decoding_bytes(&bytes, limits)?)).await?;
+        // In the order of the requests; the limit of a photo is not above the budget.
+        let memory = self.workers.memory.reserve(cost as usize).await;
+        let memory = memory.ok_or(Rejection::Internal)?;
         let models = Arc::clone(&self.workers.models);
-        let options = Options {
-            currency,
-            limits: self.workers.limits,
-        };
+        let options = Options { currency, limits };
 
         // The blocking thread has no span, so the request's is entered there.
         let span = Span::current();
         let work = move || {
             // Held until the end of the work even if the client is gone: a blocking task cannot be
             // cancelled.
-            let _permit = permit;
-            span.in_scope(|| count_photo(&models, &bytes, options, picture))
+            let _held = (permit, memory);
+            span.in_scope(|| count_photo(&models, &body.bytes, options, picture))
         };
+        blocking(work).await
+    }
+}
 
-        match tokio::task::spawn_blocking(work).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                tracing::error!(%error, "counting failed");
-                Err(Rejection::Internal)
-            }
+/// Runs `work` on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Rejection> + Send + 'static,
+) -> Result<T, Rejection> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            tracing::error!(%error, "counting failed");
+            Err(Rejection::Internal)
         }
     }
 }

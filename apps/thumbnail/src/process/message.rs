@@ -110,7 +110,7 @@ impl FromChild {
                 }
             }
             Tag::Stage => Self::Stage(*payload.first().ok_or_else(invalid)?),
-            Tag::Picture => Self::Finished(Ok(PictureHead::read(&payload).ok_or_else(invalid)?)),
+            Tag::Picture => Self::Finished(Ok(PictureHead::read(payload).ok_or_else(invalid)?)),
             Tag::Failure => {
                 let (kind, message): (ErrorKind, String) = serde_json::from_slice(&payload)?;
                 Self::Finished(Err(Error::new(kind, message)))
@@ -145,14 +145,16 @@ impl PictureHead {
         }
     }
 
-    fn read(payload: &[u8]) -> Option<Picture> {
+    fn read(mut payload: Vec<u8>) -> Option<Picture> {
         let (length, rest) = payload.split_first_chunk()?;
-        let (head, bytes) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        let head: Self = serde_json::from_slice(head).ok()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let head: Self = serde_json::from_slice(rest.get(..length)?).ok()?;
+        // In place: a picture may take a good part of the memory.
+        payload.drain(..4 + length);
         let [pts, open, pick, scale, encode] = head.numbers.map(f64::from_bits);
 
         Some(Picture {
-            bytes: bytes.to_vec(),
+            bytes: payload,
             format: head.format,
             info: PictureInfo {
                 pts,

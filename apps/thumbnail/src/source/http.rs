@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chassis::http::client::Client;
 use chassis::http::{Body, read_limited};
-use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, Uri, header};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -18,7 +18,7 @@ use crate::s3::Signer;
 use crate::{Error, ErrorKind};
 
 /// The limits and options of a remote source.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct FetchOptions {
     pub(crate) budget: SpoolBudget,
     pub(crate) deadline: Instant,
@@ -53,7 +53,14 @@ pub(crate) async fn open(
     let response = remote.first(options.redirects).await?;
     if response.status() != StatusCode::PARTIAL_CONTENT {
         // The server does not support ranges and sends the whole file.
-        return spool(response.into_body(), options.budget, remote.traffic).await;
+        let extensions = Extensions::new();
+        let spooling = spool(
+            response.into_body(),
+            &extensions,
+            &options.budget,
+            remote.traffic,
+        );
+        return Ok(spooling.await?);
     }
 
     let size = total(response.headers()).ok_or_else(|| {

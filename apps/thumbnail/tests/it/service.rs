@@ -12,6 +12,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use thumbnail::Config;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -351,4 +352,53 @@ async fn rejects_requests_when_all_slots_are_taken() {
     // The slot is free again.
     let response = service.post("", "no video").await;
     assert_error(&response, StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_media");
+}
+
+#[tokio::test]
+async fn requests_with_incomplete_bodies_take_no_slot() {
+    let service = Service::start(Config::default()).await;
+    let mut slow = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(service.address).await.unwrap();
+        let head = "POST /v1/thumbnail HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\nab";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+
+    let response = service.post("", "no video").await;
+    assert_error(&response, StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_media");
+    drop(slow);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn ends_a_body_that_arrives_too_slowly() {
+    let service = Service::start(Config {
+        body_timeout: HumanDuration::from_secs(600),
+        ..Config::default()
+    })
+    .await;
+    let mut slow = TcpStream::connect(service.address).await.unwrap();
+    let head = "POST /v1/thumbnail HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\nab";
+    slow.write_all(head.as_bytes()).await.unwrap();
+
+    let mut status = [0; 12];
+    slow.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 408");
+    drop(slow);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn refuses_a_picture_over_the_memory_for_pictures() {
+    let Some(video) = clips::mp4() else { return };
+    let service = Service::start(Config {
+        // Leaves 12 KiB for pictures, and the decoder has its process or thread.
+        memory_bytes: 256 << 10,
+        ..Config::default()
+    })
+    .await;
+    let response = service.post("?width=0&format=png", bytes_of(video)).await;
+    assert_error(&response, StatusCode::UNPROCESSABLE_ENTITY, "unsupported");
+    service.stop().await;
 }

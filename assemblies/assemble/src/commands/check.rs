@@ -14,6 +14,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use assembly::environments::check_names;
 use assembly::rules::unused_value;
 use assembly::values::references;
 use assembly::{Catalog, Values, plan_with_images};
@@ -21,7 +22,7 @@ use clap::{Args, ValueEnum};
 use diagnostics::source::{self, Source};
 use diagnostics::{Finding, Outcome, RuleConfig};
 use ecs_rules::ImageFacts;
-use ecs_rules::inputs::{Document, ParsedInput, check_input_with, read_input};
+use ecs_rules::inputs::{Document, ParsedInput, check_input_with, read_input, retarget_to_fargate};
 
 use crate::arguments::ValueArguments;
 use crate::error::CliError;
@@ -67,9 +68,12 @@ pub(crate) struct Arguments {
     /// Print what `--fix` would change, as a unified diff, and change nothing.
     #[arg(long, visible_alias = "dry-run")]
     diff: bool,
+    /// Check task definitions and services for EC2 as if they were for this platform: the findings say what to change.
+    #[arg(long = "for", value_name = "PLATFORM", value_enum)]
+    platform: Option<Platform>,
     /// Show best- and worst-case start and stop times instead of findings; run scenario files and fail if a step
     /// does not match.
-    #[arg(long, conflicts_with_all = ["fix", "diff", "strict", "show_suppressed"])]
+    #[arg(long, conflicts_with_all = ["fix", "diff", "strict", "show_suppressed", "platform"])]
     timeline: bool,
     /// List suppressed findings with their reasons.
     #[arg(long)]
@@ -94,6 +98,13 @@ enum Format {
     Sarif,
     /// For GitHub: workflow commands that annotate the lines of a change.
     Github,
+}
+
+/// A platform to check definitions for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Platform {
+    /// AWS Fargate.
+    Fargate,
 }
 
 /// Checks and prints. Returns 1 if there is an error, or any finding with `--strict`.
@@ -141,6 +152,16 @@ impl Arguments {
         }
     }
 
+    /// Reads the documents of a source, for the chosen platform, and returns what the platform changes.
+    fn reading(&self, source: &Source) -> (ParsedInput, Vec<Finding>) {
+        let mut reading = read_input(source);
+        let changes = match self.platform {
+            Some(Platform::Fargate) => retarget_to_fargate(&mut reading),
+            None => Vec::new(),
+        };
+        (reading, changes)
+    }
+
     /// Applies the fixes, if asked to, and records the source in the report.
     fn apply_fixes(
         &self,
@@ -175,9 +196,10 @@ fn gather(
     let mut inspector = Inspector::new(arguments, project, ui)?;
     let catalog_images = catalog.image_facts();
     let mut report = Report::default();
-    let mut values = None;
+    let (mut values, mut environments) = (None, None);
     let (files, mut unreadable) = read_files(arguments, project)?;
-    let related = inputs::related_documents(files.iter().map(|(_, source)| source));
+    let sources = files.iter().map(|(_, source)| source);
+    let related = inputs::related_documents(sources, |source| arguments.reading(source).0);
 
     for (file, source) in files {
         let levels = rule_config.for_file(&file)?;
@@ -186,17 +208,21 @@ fn gather(
         let outcome = if inputs::is_document(&source) {
             let mut images = catalog_images.clone();
             inspector.add_documents(&read_input(&source), &mut images);
-            let check = |source: &Source| definition(source, &images, &levels);
+            let check =
+                |source: &Source| documents(arguments.reading(source), &[], &images, &levels);
             let source = arguments.apply_fixes(source, &file, check, &mut report, ui)?;
-            let reading = read_input(&source);
-            report.add_not_evaluated(&reading);
-            documents(&reading, &related, &images, &levels)
+            let reading = arguments.reading(&source);
+            report.add_not_evaluated(&reading.0);
+            documents(reading, &related, &images, &levels)
         } else {
             // Read only for the first manifest: plain task definitions need no values.
             let values = match &values {
                 Some(values) => values,
                 None => values.insert(project.values(&arguments.values, "example")?),
             };
+            let environments = environments.get_or_insert_with(|| project.environments());
+            let names = check_names(&source, environments);
+            report.add(levels.apply(names.into_iter().collect(), |_| true));
             manifest(&source, &catalog, values, &levels, &mut inspector)
         };
 
@@ -305,16 +331,22 @@ fn file_of(file: &Path, project: &Project) -> PathBuf {
 
 /// Checks a task definition, service or request in any form.
 pub(crate) fn definition(source: &Source, images: &ImageFacts, levels: &RuleConfig) -> Outcome {
-    documents(&read_input(source), &[], images, levels)
+    documents((read_input(source), Vec::new()), &[], images, levels)
 }
 
 fn documents(
-    reading: &ParsedInput,
+    (reading, changes): (ParsedInput, Vec<Finding>),
     related: &[Document],
     images: &ImageFacts,
     levels: &RuleConfig,
 ) -> Outcome {
-    let findings = check_input_with(reading, related, images);
+    let mut findings = check_input_with(&reading, related, images);
+    for change in changes {
+        if !findings.contains(&change) {
+            findings.push(change);
+        }
+    }
+    findings.sort_by_key(|finding| finding.location.sort_key());
     // Findings about the structure itself leave nothing to render, so they cannot be suppressed.
     let is_readable = reading.findings.is_empty();
     let mut outcome = levels.apply(findings, |finding| {

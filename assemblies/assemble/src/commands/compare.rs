@@ -1,6 +1,7 @@
 //! `assemble compare`: compares an assembly between two environments, without AWS.
 
 use assembly::Plan;
+use assembly::environments::check_names;
 use clap::Args;
 use serde_json::Value;
 use task_definition::{Change, diff, normalise};
@@ -45,13 +46,23 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     }
 
     let name = &arguments.name;
+    let environments = [before, after].map(|environment| {
+        let values = arguments.values.and(environment);
+        project.values(&values, "example")
+    });
+    let environments = environments.into_iter().collect::<Result<Vec<_>, _>>()?;
+    // In one account the two could not exist side by side.
+    let collision = check_names(&project.manifest(name)?, &environments);
+    if let Some(finding) = &collision {
+        ui.message(finding.render(ui.color()).trim_end());
+    }
     ui.message(&match changes.len() {
         0 => format!("`{name}` is the same in {before} and {after}"),
         1 => format!("`{name}`: 1 difference between {before} (-) and {after} (+)"),
         count => format!("`{name}`: {count} differences between {before} (-) and {after} (+)"),
     });
 
-    Ok(u8::from(!changes.is_empty()))
+    Ok(u8::from(!changes.is_empty() || collision.is_some()))
 }
 
 /// Returns the differences of trigger or task count, price, and task definition.
@@ -60,7 +71,7 @@ fn changes(before: &Plan, after: &Plan) -> Vec<Change> {
         serde_json::json!({
             "service": plan.service(),
             "on_demand": plan.on_demand(),
-            "price": plan.price().map(|price| format!("${:.2} a month", price.month())),
+            "price": plan.price().map(|price| format!("${:.2} a month per task", price.month())),
         })
     };
 

@@ -10,6 +10,7 @@ use task_definition::TaskDefinition;
 
 use super::check::is_task_definition;
 use crate::arguments::{PriceArguments, ValueArguments};
+use crate::documents;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
@@ -60,6 +61,7 @@ fn diagram(arguments: &Arguments, project: &Project) -> Result<Diagram, CliError
     if path.is_file() {
         // A file may be a manifest too; its content decides.
         let source = project.source(path)?;
+        documents::require_definition(&source, "graph")?;
         if is_task_definition(&source) {
             let located = task_definition::read(&source).map_err(CliError::Findings)?;
             return Ok(definition_diagram(

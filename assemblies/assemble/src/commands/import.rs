@@ -7,6 +7,7 @@ use assembly::import::{ImportError, ImportOptions, ImportedAssembly, import};
 use clap::Args;
 use diagnostics::Color;
 
+use crate::documents::require_definition;
 use crate::error::{CliError, format_findings};
 use crate::project::Project;
 use crate::ui::Ui;
@@ -34,6 +35,7 @@ pub(crate) struct Arguments {
 /// Writes all files or none. Paths are results, findings are messages.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let source = project.source(&arguments.file)?;
+    require_definition(&source, "import")?;
     let located = task_definition::read(&source).map_err(CliError::Findings)?;
     let options = ImportOptions {
         name: arguments.name.clone(),

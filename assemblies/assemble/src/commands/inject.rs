@@ -9,9 +9,10 @@ use diagnostics::source::Source;
 use diagnostics::{Color, Finding, Severity};
 use ecs_rules::{ImageFacts, check_with};
 use serde_json::Value;
-use task_definition::{Change, TaskDefinition, diff, normalise, read};
+use task_definition::{Change, TaskDefinition, diff, edit_text, normalise, read};
 
 use crate::arguments::{ValueArguments, pair};
+use crate::documents::require_definition;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::udiff;
@@ -57,6 +58,7 @@ pub(crate) struct Arguments {
 /// Prints the difference. Writes only if no rule is broken that was not broken before.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let source = project.source(&arguments.into)?;
+    require_definition(&source, "inject")?;
     let before = read(&source).map_err(CliError::Findings)?.definition;
     let injected = apply(arguments, project, &before)?;
     // The format follows the file that would be written, so that the diff compares like with like.
@@ -74,11 +76,15 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     };
 
     let target = arguments.output.as_ref().unwrap_or(&arguments.into);
-    ui.data(&udiff::diff(
-        &source.name,
-        &text(&before, target),
-        &text(after, target),
-    ));
+    // In the format of the input only the changes are written; everything else keeps its order and layout.
+    let edited = (is_yaml(target) == is_yaml(&arguments.into))
+        .then(|| edit_text(&source, &before, after))
+        .flatten();
+    let (old_text, new_text) = match edited {
+        Some(edited) => (source.text.clone(), edited),
+        None => (text(&before, target), text(after, target)),
+    };
+    ui.data(&udiff::diff(&source.name, &old_text, &new_text));
 
     let changes = diff(&normalise(&before), &normalise(after));
     for change in &changes {
@@ -91,12 +97,12 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     }
 
     let images = project.catalog()?.image_facts();
-    let existing = findings(&before, target, &images, &text);
-    report_findings(&existing, findings(after, target, &images, &text), ui)?;
+    let existing = findings(&old_text, target, &images);
+    report_findings(&existing, findings(&new_text, target, &images), ui)?;
     if changes.is_empty() && arguments.output.is_none() {
         ui.message("no change");
     } else if arguments.write || arguments.output.is_some() {
-        write(target, &text(after, target))?;
+        write(target, &new_text)?;
         ui.message(&format!("wrote {}", target.display()));
     } else {
         ui.message("nothing written; pass --write or --output FILE to write it");
@@ -159,13 +165,8 @@ fn apply(
 }
 
 /// Checks the text as it would be written, so that a finding shows its line.
-fn findings(
-    definition: &TaskDefinition,
-    path: &Path,
-    images: &ImageFacts,
-    text: &impl Fn(&TaskDefinition, &Path) -> String,
-) -> Vec<Finding> {
-    let source = Source::new(path.display().to_string(), text(definition, path));
+fn findings(text: &str, path: &Path, images: &ImageFacts) -> Vec<Finding> {
+    let source = Source::new(path.display().to_string(), text);
     read(&source).map_or_else(|findings| findings, |located| check_with(&located, images))
 }
 

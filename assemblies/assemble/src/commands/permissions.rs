@@ -29,9 +29,20 @@ pub(crate) struct Arguments {
 /// The verbs that call AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Verb {
+    Continue,
+    Deploy,
     Diff,
+    Exec,
+    Forward,
+    /// `init aws`.
+    Init,
+    Logs,
     Register,
+    Rollback,
     Run,
+    Scale,
+    Status,
+    Verify,
     Why,
     /// `images push` to Amazon ECR.
     ImagesPush,
@@ -44,9 +55,19 @@ enum Verb {
 /// Prints the policy on stdout, and the reason of each permission on stderr.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let verb = match arguments.verb {
+        Verb::Continue => AwsVerb::Continue,
+        Verb::Deploy => AwsVerb::Deploy,
         Verb::Diff => AwsVerb::Diff,
+        Verb::Exec => AwsVerb::Exec,
+        Verb::Forward => AwsVerb::Forward,
+        Verb::Init => AwsVerb::Init,
+        Verb::Logs => AwsVerb::Logs,
         Verb::Register => AwsVerb::Register,
+        Verb::Rollback => AwsVerb::Rollback,
         Verb::Run => AwsVerb::Run,
+        Verb::Scale => AwsVerb::Scale,
+        Verb::Status => AwsVerb::Status,
+        Verb::Verify => AwsVerb::Verify,
         Verb::Why => AwsVerb::Why,
         Verb::ImagesPush => AwsVerb::ImagesPush,
         Verb::ImagesPrune => AwsVerb::ImagesPrune,
@@ -93,6 +114,7 @@ fn resources(target: &Target) -> Resources {
         roles: Some(roles.into_iter().flatten().cloned().collect()),
         log_groups: Some(log_groups),
         repositories: Some(repositories(definition)),
+        secrets: Some(secrets(definition)),
     }
 }
 
@@ -110,4 +132,25 @@ fn repositories(definition: &TaskDefinition) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// Returns the ARNs of the secrets of Secrets Manager that a definition refers to, sorted.
+fn secrets(definition: &TaskDefinition) -> Vec<String> {
+    let containers = definition.container_definitions.iter();
+    let secrets = containers.flat_map(|container| {
+        let logs = container.log_configuration.iter();
+        let options = logs.flat_map(|logs| &logs.secret_options);
+        container.secrets.iter().chain(options)
+    });
+    let mut arns: Vec<String> = secrets
+        .filter(|secret| secret.value_from.contains(":secretsmanager:"))
+        // A key, a stage and a version can follow: `arn:…:secret:NAME:KEY:STAGE:VERSION`.
+        .map(|secret| {
+            let parts: Vec<_> = secret.value_from.split(':').take(7).collect();
+            parts.join(":")
+        })
+        .collect();
+    arns.sort();
+    arns.dedup();
+    arns
 }

@@ -19,6 +19,8 @@ use crate::project::Project;
 use crate::rule_config::{RuleArguments, RuleConfigLoader};
 use crate::ui::Ui;
 
+mod abandoned;
+
 /// Arguments of `render`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -94,6 +96,14 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
 
     ui.data(&table(&rows));
     ui.message(&arguments.format_total(written));
+    // Only with all assemblies it is known which folders belong to none.
+    if arguments.all && arguments.has_default_output() && plans.len() == names.len() {
+        for folder in abandoned::abandoned_folders(&plans, project) {
+            ui.message(&format!(
+                "assemblies/rendered/{folder}/ belongs to no assembly; remove it if `{folder}` was renamed or deleted"
+            ));
+        }
+    }
     ui.print_missing_values(&findings);
 
     let mut severities = findings.iter().map(|finding| finding.severity);
@@ -260,7 +270,7 @@ const HEADINGS: [&str; COLUMNS] = [
     "containers",
     "Fargate size",
     "set by",
-    "price",
+    "task price",
     "findings",
 ];
 

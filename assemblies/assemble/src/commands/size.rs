@@ -8,6 +8,7 @@ use task_definition::TaskDefinition;
 
 use super::check::is_task_definition;
 use crate::arguments::{PriceArguments, ValueArguments};
+use crate::documents;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
@@ -77,6 +78,7 @@ fn sizing(
     let file = Path::new(&arguments.what);
     if file.is_file() {
         let source = project.source(file)?;
+        documents::require_definition(&source, "size")?;
         // A file may be a manifest too; its content decides.
         if is_task_definition(&source) {
             let located = task_definition::read(&source).map_err(CliError::Findings)?;

@@ -19,6 +19,7 @@ use local::{LocalRun, Role};
 
 use super::dev_token;
 use crate::arguments::{ValueArguments, pair, parse_duration};
+use crate::documents;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
@@ -39,7 +40,8 @@ use output::Output;
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Arguments {
-    /// Assembly by name or path, or a task definition's path (JSON or YAML).
+    /// Assembly by name or path, or a file with a task definition in any form that `check` reads; `-` is the standard
+    /// input.
     #[arg(value_name = "NAME|FILE")]
     pub(crate) what: String,
     #[command(flatten)]
@@ -132,6 +134,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Returns whether the run starts this command again, which then reads the file again.
+    fn starts_processes(&self) -> bool {
+        self.detach || self.wait || self.count.is_some()
+    }
+
     fn to_options(&self, ui: &Ui) -> local::Options {
         // Without the feature, as without AWS support, the logins are those of docker.
         #[cfg(feature = "lock")]
@@ -141,7 +148,11 @@ impl Arguments {
 
         local::Options {
             role: Role::from_options(self.background.as_deref(), self.replica, self.task.clone()),
-            what: self.what.clone(),
+            // The name of the run is derived from it.
+            what: match self.what.as_str() {
+                documents::STDIN => "stdin".to_owned(),
+                what => what.to_owned(),
+            },
             env: self.env.clone(),
             env_file: self.env_file.clone(),
             program: self.program.clone(),
@@ -193,6 +204,12 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> u8 {
 fn start(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let (options, output) = (arguments.to_options(ui), Output::new(ui, arguments.json));
     let directory = local::Project::new(project.root().to_owned(), dev_token::issuer(project));
+
+    if arguments.what == documents::STDIN && arguments.starts_processes() {
+        return Err(CliError::Usage(
+            "a task from the standard input cannot run with --detach, --wait or --count; write it to a file".to_owned(),
+        ));
+    }
 
     // A background process and a replica start no further process of their kind.
     if (arguments.detach || arguments.wait) && !options.role.is_background() {

@@ -9,10 +9,17 @@
 
 mod account;
 mod common;
+mod deploy;
 #[path = "../../../ecs-client/tests/support/mod.rs"]
 mod fake;
+mod init;
+mod reach;
 mod register;
 mod run;
+mod service;
+#[path = "../../../ecs-client/tests/deploy/fake.rs"]
+mod service_fake;
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;
 mod why;

@@ -1,6 +1,7 @@
 //! Checks the value of a setting against its declaration in `component.yaml`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use diagnostics::nearest;
 use serde_json::Value;
@@ -102,6 +103,23 @@ impl SettingDeclaration {
 }
 
 impl SettingFormat {
+    /// Parses a duration as the programs do: digits and one unit, without sign, fraction or space.
+    pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let count: u64 = digits.parse().ok()?;
+        let milliseconds = match &text[digits.len()..] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        Some(Duration::from_millis(count.saturating_mul(milliseconds)))
+    }
+
     fn check(self, text: &str) -> Option<InvalidValue> {
         // Programs treat an empty text as "not set"; the program decides whether it needs the setting.
         if text.is_empty() || self.accepts(text) {
@@ -125,14 +143,7 @@ impl SettingFormat {
     fn accepts(self, text: &str) -> bool {
         match self {
             Self::Address => text.parse::<SocketAddr>().is_ok(),
-            // The grammar of the programs: digits and one unit, without sign, fraction or space.
-            Self::Duration => {
-                let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-                let unit = &text[digits.len()..];
-                digits.parse::<u64>().is_ok()
-                    && digits.bytes().all(|byte| byte.is_ascii_digit())
-                    && ["ms", "s", "m", "h"].contains(&unit)
-            }
+            Self::Duration => Self::parse_duration(text).is_some(),
             Self::Uri => text.split_once("://").is_some_and(|(scheme, rest)| {
                 // RFC 3986, section 3.1: a letter, then letters, digits and `+-.`.
                 let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())

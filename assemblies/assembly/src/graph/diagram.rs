@@ -12,7 +12,7 @@ pub struct Diagram {
     pub(super) summary: String,
     /// `1 vCPU · 2 GB · X86_64`.
     pub(super) size: String,
-    /// `$36.04 a month`, and the price's region and date.
+    /// `$36.04 a month per task`, and the price's region and date.
     pub(super) price: Option<(String, String)>,
     /// CPU units and MiB of the whole task, if the definition sets them.
     pub(super) whole: (Option<u32>, Option<u32>),
@@ -231,7 +231,7 @@ impl Diagram {
     #[must_use]
     pub fn with_price(mut self, price: &Price) -> Self {
         let source = format!("{}, {}", price.region, price.date);
-        self.price = Some((format!("${:.2} a month", price.month()), source));
+        self.price = Some((format!("${:.2} a month per task", price.month()), source));
         self
     }
 

@@ -1,9 +1,9 @@
 //! The diagram of a plan, with roles, links and price.
 
 use crate::plan::{Plan, Price};
-use crate::resolve::{AssemblyMember, Link, Role};
+use crate::resolve::{AssemblyMember, Link, Role, RunMode};
 
-use super::diagram::{Diagram, Edge, Kind, Line, Outside, Port, Reach, architecture, draft};
+use super::diagram::{Diagram, Edge, Kind, Line, Node, Outside, Port, Reach, architecture, draft};
 
 impl From<&Plan> for Diagram {
     fn from(plan: &Plan) -> Self {
@@ -23,6 +23,17 @@ impl From<&Plan> for Diagram {
                 node.ports = ports(plan, index);
                 node.no_ports_note = "no listening port";
             }
+        }
+
+        let entries = diagram
+            .outside
+            .as_ref()
+            .map_or(&[][..], |outside| &outside.entries);
+        let mut inner = diagram.nodes.iter().enumerate();
+        let is_open = |node: &Node| node.ports.iter().any(|port| port.reach == Reach::Outside);
+        if inner.any(|(index, node)| is_open(node) && !entries.contains(&index)) {
+            diagram.boundary =
+                "ports open to outside can be reached without the hops in front of them";
         }
 
         diagram
@@ -45,7 +56,7 @@ fn kind(role: Role) -> Kind {
 fn format_price(plan: &Plan, price: &Price) -> (String, String) {
     let source = format!("{}, {}", price.region, price.date);
     match plan.on_demand() {
-        None => (format!("${:.2} a month", price.month()), source),
+        None => (format!("${:.2} a month per task", price.month()), source),
         Some(_) => (format!("${:.4} an hour while it runs", price.hour), source),
     }
 }
@@ -82,18 +93,23 @@ fn ports(plan: &Plan, index: usize) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
 
     for (interface, provided) in &member.component().file().provides {
-        // Without a listen address the interface is not served, as in a one-shot task.
-        let Some(address) = listens.get(&provided.setting) else {
-            continue;
+        let (port, is_loopback) = match listens.get(&provided.setting) {
+            Some(address) => (address.port(), address.ip().is_loopback()),
+            // A program whose address cannot be set listens on all addresses.
+            None if provided.setting.is_empty() && member.run_mode() == RunMode::Service => {
+                (provided.port, false)
+            }
+            // A one-shot task serves nothing.
+            None => continue,
         };
-        let port = u32::from(address.port());
+        let port = u32::from(port);
 
         match ports.iter_mut().find(|known| known.port == port) {
             Some(known) => known.interface = format!("{}, {interface}", known.interface),
             None => ports.push(Port {
                 interface: interface.clone(),
                 port,
-                reach: if address.ip().is_loopback() {
+                reach: if is_loopback {
                     Reach::Loopback
                 } else {
                     Reach::Outside

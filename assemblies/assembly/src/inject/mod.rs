@@ -151,6 +151,9 @@ fn kind(catalog: &Catalog, name: &str) -> Result<Kind, InjectError> {
             ))),
         },
         Some(Err(findings)) => Err(InjectError::Findings(findings.to_vec())),
+        None if catalog.names().next().is_none() => Err(InjectError::Invalid(format!(
+            "there is no component `{name}`: this folder has no components; run it in the folder of a project, or pass --project DIR"
+        ))),
         None => {
             let hint = crate::text::suggest(name, catalog.names());
             Err(InjectError::Invalid(format!(

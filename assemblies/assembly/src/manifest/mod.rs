@@ -50,7 +50,7 @@ pub fn read(source: &Source, values: &Values) -> (Option<Manifest>, Vec<Finding>
     // References must be collected before interpolation has replaced them.
     let references = environment::references(&node);
     let node = interpolated;
-    let (file, more) = decode::read::<ManifestFile>(source, &node);
+    let (file, more) = decode::read_partial::<ManifestFile>(source, &node);
 
     findings.extend(more);
     if let Some(name) = node.get("name").and_then(|name| Some((name, name.text()?)))

@@ -23,6 +23,7 @@ pub(crate) mod share;
 
 pub use crate::prices::Price;
 pub(crate) use definition::FLUSH_SECONDS;
+use definition::PartialDefinition;
 
 /// A checked assembly; the only thing that can be rendered, run or deployed.
 #[derive(Debug, Clone)]
@@ -61,17 +62,23 @@ pub fn plan(
     mut diagnostics: DiagnosticContext,
     inspected: &ImageFacts,
 ) -> Result<Plan, Outcome> {
-    let derived = iam::task::statements(&wiring.assembly).and_then(|(task_role, wildcards)| {
-        let located = definition::definition(&wiring, &task_role)?;
-        Ok((task_role, wildcards, located))
-    });
-    let (task_role, wildcards, mut located) = match derived {
+    let (task_role, wildcards) =
+        iam::task::statements(&wiring.assembly).unwrap_or_else(|findings| {
+            diagnostics.report_fatal(findings);
+            (Vec::new(), Vec::new())
+        });
+    let PartialDefinition {
+        mut located,
+        unread,
+        findings,
+    } = match definition::definition(&wiring, &task_role) {
         Ok(derived) => derived,
         Err(findings) => {
             diagnostics.report_fatal(findings);
             return Err(diagnostics.finish());
         }
     };
+    diagnostics.report_fatal(findings);
 
     let mut findings = environment::check(&wiring, &located);
     findings.extend(lock::pin(&mut located, wiring.assembly.values.lock()));
@@ -80,6 +87,9 @@ pub fn plan(
     findings.extend(definition_findings);
     findings.extend(wildcards);
     findings.extend(running::check(&wiring));
+    if diagnostics.has_errors() {
+        findings.retain(|finding| is_certain(finding, &wiring, &unread, &diagnostics));
+    }
     if !diagnostics.report(findings) {
         return Err(diagnostics.finish());
     }
@@ -103,6 +113,27 @@ pub fn plan(
     };
 
     Ok(plan.with_prices(Prices::built_in()))
+}
+
+/// Returns whether a finding holds although an earlier stage has found errors: it is about a value that was read and
+/// that the user wrote, not about something derived from the parts that are invalid.
+fn is_certain(
+    finding: &Finding,
+    wiring: &Wiring,
+    unread: &[String],
+    diagnostics: &DiagnosticContext,
+) -> bool {
+    let pointer = finding.pointer.as_deref().unwrap_or_default();
+    let is_unread = unread.iter().any(|unread| {
+        let rest = pointer.strip_prefix(unread.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    // Findings about derived values are at the name of the assembly, or at that of a component.
+    let name = wiring.assembly.manifest.location("/name");
+    let mut members = wiring.assembly.members.iter();
+    let is_fallback =
+        finding.location == name || members.any(|member| member.location == finding.location);
+    !is_unread && !is_fallback && diagnostics.is_independent(finding)
 }
 
 /// Checks the task definition against the rules for any definition, except where one of `known` reports the same.
@@ -135,13 +166,13 @@ fn check_definition(
 /// Returns the task definition alone, without checking the rules.
 pub(crate) fn derive_definition(wiring: &Wiring) -> Result<TaskDefinition, Vec<Finding>> {
     let (task_role, _) = iam::task::statements(&wiring.assembly)?;
-    Ok(definition::definition(wiring, &task_role)?.definition)
+    definition::valid_definition(wiring, &task_role)
 }
 
 /// Returns the statements of the execution role and of the task role.
 pub(crate) fn roles(wiring: &Wiring) -> Result<[Vec<iam::Statement>; 2], Vec<Finding>> {
     let (task_role, _) = iam::task::statements(&wiring.assembly)?;
-    let definition = definition::definition(wiring, &task_role)?.definition;
+    let definition = definition::valid_definition(wiring, &task_role)?;
     let execution_role = iam::execution::statements(&wiring.assembly, &definition);
     Ok([execution_role, task_role])
 }

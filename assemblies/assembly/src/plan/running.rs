@@ -1,7 +1,10 @@
 //! Checks how tasks are started and scaled against the wiring: load balancer, trigger, overrides.
 
+use std::time::Duration;
+
 use diagnostics::Finding;
 
+use crate::component::SettingFormat;
 use crate::manifest::{LoadBalancer, Manifest, OnDemand, OnFailure, Service};
 use crate::resolve::{AssemblyMember, Role};
 use crate::rules;
@@ -39,6 +42,7 @@ pub(super) fn check(wiring: &Wiring) -> Vec<Finding> {
     // Resolution has checked that exactly one of the two sections is present.
     if let Some(service) = &file.service {
         check_load_balancer(wiring, service, &mut findings);
+        findings.extend(check_idle_timeout(wiring));
     }
     if let Some(on_demand) = &file.on_demand {
         findings.extend(check_trigger(wiring, manifest, on_demand));
@@ -72,6 +76,28 @@ fn check_load_balancer(wiring: &Wiring, service: &Service, findings: &mut Vec<Fi
             &manifest.file().app,
         ));
     }
+}
+
+/// Reports an outermost hop that closes idle connections while an Application Load Balancer still uses them.
+fn check_idle_timeout(wiring: &Wiring) -> Option<Finding> {
+    let public = wiring.public.as_ref()?;
+    if load_balancer(wiring) != LoadBalancer::Application {
+        return None;
+    }
+
+    let member = wiring.assembly.members.get(public.member)?;
+    let file = member.component.file();
+    let (text, location) = if let Some(setting) = member.settings.get(IDLE_TIMEOUT) {
+        (setting.text.clone(), setting.location.clone())
+    } else {
+        let default = file.settings.get(IDLE_TIMEOUT)?.default.as_ref()?;
+        (default.as_str()?.to_owned(), member.location.clone())
+    };
+
+    let timeout = SettingFormat::parse_duration(&text)?;
+    (timeout <= BALANCER_IDLE_TIMEOUT).then(|| {
+        rules::m49_short_idle_timeout::short_idle_timeout(location, &member.container, &text)
+    })
 }
 
 fn check_trigger(wiring: &Wiring, manifest: &Manifest, on_demand: &OnDemand) -> Vec<Finding> {
@@ -135,3 +161,8 @@ fn triggering_key(on_demand: &OnDemand, text: &str) -> Option<String> {
 
     matches.then_some(key)
 }
+
+/// The setting of the components for how long a connection stays open between requests.
+const IDLE_TIMEOUT: &str = "limits.idle_timeout";
+/// The idle timeout of an Application Load Balancer, unless it is changed (`idle_timeout.timeout_seconds`).
+const BALANCER_IDLE_TIMEOUT: Duration = Duration::from_mins(1);

@@ -42,23 +42,28 @@ pub(crate) struct Floor {
 /// Allocates the task's size: the user's, or else the smallest Fargate size that holds the sum of the
 /// floors.
 ///
-/// Spare resources are divided by weight; the remainder of the division goes to the app.
-pub(super) fn allocate(assembly: &ResolvedAssembly) -> Result<Allocation, Vec<Finding>> {
+/// Spare resources are divided by weight; the remainder of the division goes to the app. If no size is large enough,
+/// the sum is the size, and a finding reports it.
+pub(super) fn allocate(assembly: &ResolvedAssembly) -> (Allocation, Vec<Finding>) {
     let floors = floors(assembly);
     let requested = &assembly.manifest.file().size;
-    let Some(size) = choose_size(requested, sum(&floors)) else {
-        return Err(vec![too_large(assembly, &floors)]);
+    let chosen = choose_size(requested, sum(&floors));
+    let findings = match chosen {
+        Some(_) => Vec::new(),
+        None => vec![too_large(assembly, &floors)],
     };
+    let size = chosen.unwrap_or_else(|| sum(&floors));
     // M03 and M05 ensure that there is an app.
     let app = assembly
         .members
         .iter()
         .position(|member| member.role == Role::App);
 
-    Ok(Allocation {
+    let allocation = Allocation {
         size,
         shares: divide_size(size, &floors, app.unwrap_or(0)),
-    })
+    };
+    (allocation, findings)
 }
 
 /// Returns each member's floor, in the order of the members.

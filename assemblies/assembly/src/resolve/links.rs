@@ -53,6 +53,28 @@ pub(super) fn links(
     links
 }
 
+/// Reports sidecars for telemetry that no container uses, because another one is before them.
+pub(super) fn unused_telemetry(
+    members: &[AssemblyMember],
+    links: &[Link],
+    findings: &mut Vec<Finding>,
+) {
+    let Some(used) = links.iter().find(|link| link.requirement.is_none()) else {
+        return;
+    };
+    for (index, member) in members.iter().enumerate() {
+        let is_used = links.iter().any(|link| link.provider == index);
+        if member.role == Role::Sidecar && provides(member, OTLP) && !is_used {
+            let used = members[used.provider].name();
+            findings.push(rules::m48_unused_telemetry::unused_telemetry(
+                member.location.clone(),
+                member.name(),
+                used,
+            ));
+        }
+    }
+}
+
 fn provides(member: &AssemblyMember, interface: &str) -> bool {
     member.component.file().provides.contains_key(interface)
 }

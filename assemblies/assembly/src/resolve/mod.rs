@@ -94,13 +94,13 @@ pub struct Account {
     pub cluster: String,
 }
 
-/// Resolves a manifest against the catalog. Reports all findings of the stage together.
+/// Resolves a manifest against the catalog, as far as it is valid. Reports all findings of the stage together.
 pub fn resolve(
     manifest: Manifest,
     catalog: &Catalog,
     values: &Values,
     diagnostics: &mut DiagnosticContext,
-) -> Option<ResolvedAssembly> {
+) -> ResolvedAssembly {
     let mut findings = Vec::new();
     let mut members = members(&manifest, catalog, values, &mut findings);
     bundle::share_images(&mut members, &manifest, catalog, values, &mut findings);
@@ -111,16 +111,18 @@ pub fn resolve(
 
     // Later steps run despite findings of earlier ones, so that all are reported together.
     let links = links::links(&members, &manifest, &mut findings);
+    links::unused_telemetry(&members, &links, &mut findings);
     let router = router::router(&members, &manifest, values, &mut findings);
     let account = account(&manifest, values, &mut findings);
-    diagnostics.report(findings).then(|| ResolvedAssembly {
+    diagnostics.report(findings);
+    ResolvedAssembly {
         manifest,
         members,
         links,
         router,
         account,
         values: values.clone(),
-    })
+    }
 }
 
 impl AssemblyMember {
@@ -288,13 +290,17 @@ fn declared_components(manifest: &Manifest) -> Vec<(Role, &str, String)> {
     all.extend(list(Role::Sidecar, &file.sidecars, "sidecars"));
     all.extend(list(Role::Init, &file.init, "init"));
 
+    // Without a valid name the app has a finding already.
+    all.retain(|(_, name, _)| !name.is_empty());
+
     // Zipped with the list above, whose names are clones: this way the caller gets references.
     let names = file
         .ingress
         .iter()
         .chain([&file.app])
         .chain(&file.sidecars)
-        .chain(&file.init);
+        .chain(&file.init)
+        .filter(|name| !name.is_empty());
 
     names
         .zip(all)

@@ -24,6 +24,11 @@ fn check_scaling(manifest: &Manifest, service: &Service, findings: &mut Vec<Find
         ("resolution", service.resolution.is_some()),
     ];
 
+    if service.min == 0 && scales {
+        let location = manifest.location("/service/min");
+        findings.push(rules::m47_scaling_from_zero::scaling_from_zero(location));
+    }
+
     // With `min` above `max`, or a range without a target, M16 reports the cause instead.
     if !scales && service.min == service.max {
         for (field, _) in scaling_fields.iter().filter(|(_, is_set)| *is_set) {

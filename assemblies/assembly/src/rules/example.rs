@@ -4,6 +4,7 @@ use diagnostics::Finding;
 use diagnostics::source::Source;
 
 use crate::component::{Catalog, Component};
+use crate::environments::check_names;
 use crate::lock::{Lock, LockMode};
 use crate::plan;
 use crate::values::Values;
@@ -19,10 +20,22 @@ pub fn findings(text: &str) -> Vec<Finding> {
     if text.starts_with("lock:") {
         return lock_findings(&source);
     }
-    match plan(&source, &catalog(), &values()) {
-        Ok(plan) => plan.warnings().to_vec(),
-        Err(findings) => findings,
-    }
+    let environments = environments_of(text);
+    let values = environments.first().cloned().unwrap_or_else(values);
+    let planned = plan(&source, &catalog(), &values);
+    let mut findings = planned.map_or_else(|findings| findings, |plan| plan.warnings().to_vec());
+    findings.extend(check_names(&source, &environments));
+    findings
+}
+
+/// Returns the values of the environments of a manifest, each with its name as the value `stage`.
+fn environments_of(text: &str) -> Vec<Values> {
+    let names = ["staging", "production"].into_iter();
+    let has_environments = text.contains("\nenvironments:\n  staging:");
+    names
+        .filter(|_| has_environments)
+        .map(|name| values().with_environment(name).with("stage", name))
+        .collect()
 }
 
 /// Checks a lock file with a task of one image, which must be locked.
@@ -52,7 +65,7 @@ fn values() -> Values {
 }
 
 /// The components of the shop. A test compares the findings with those for all files of the folder.
-const COMPONENTS: [(&str, &str); 12] = [
+const COMPONENTS: [(&str, &str); 15] = [
     (
         "auth.yaml",
         include_str!("../../tests/rule-catalog/auth.yaml"),
@@ -70,12 +83,20 @@ const COMPONENTS: [(&str, &str); 12] = [
         include_str!("../../tests/rule-catalog/cart.yaml"),
     ),
     (
+        "collector.yaml",
+        include_str!("../../tests/rule-catalog/collector.yaml"),
+    ),
+    (
         "greedy.yaml",
         include_str!("../../tests/rule-catalog/greedy.yaml"),
     ),
     (
         "lavish.yaml",
         include_str!("../../tests/rule-catalog/lavish.yaml"),
+    ),
+    (
+        "legacy.yaml",
+        include_str!("../../tests/rule-catalog/legacy.yaml"),
     ),
     (
         "otel.yaml",
@@ -88,6 +109,10 @@ const COMPONENTS: [(&str, &str); 12] = [
     (
         "press.yaml",
         include_str!("../../tests/rule-catalog/press.yaml"),
+    ),
+    (
+        "shopfront.yaml",
+        include_str!("../../tests/rule-catalog/shopfront.yaml"),
     ),
     (
         "store.yaml",

@@ -54,6 +54,11 @@ ecs_rules::rule_modules! {
     pub(crate) mod m42_unknown_trigger_field;
     pub(crate) mod m43_overrides_too_long;
     pub(crate) mod m44_unknown_stack_section;
+    pub(crate) mod m45_fixed_inner_address;
+    pub(crate) mod m46_same_names;
+    pub(crate) mod m47_scaling_from_zero;
+    pub(crate) mod m48_unused_telemetry;
+    pub(crate) mod m49_short_idle_timeout;
     pub(crate) mod m50_not_locked;
     pub(crate) mod m51_stale_lock;
     pub(crate) mod m52_invalid_lock_entry;

@@ -40,6 +40,7 @@ pub(crate) fn put_policy(state: &mut State, call: &Call) -> Result<Value, ApiErr
         ));
     }
 
+    // An update keeps the ARN and the time of the policy.
     let old_field = |field: &str| old.and_then(|old| old.get(field)).cloned();
     let arn = old_field("PolicyARN").unwrap_or_else(|| {
         let owner = &state.owner;

@@ -23,6 +23,7 @@ pub(crate) fn put_action(state: &mut State, call: &Call) -> Result<Value, ApiErr
 
     let key = (resource.clone(), name.clone());
     let old = state.scaling.actions.get(&key);
+    // An update may omit the schedule.
     let schedule = body
         .get("Schedule")
         .or_else(|| old.and_then(|old| old.get("Schedule")));

@@ -22,6 +22,7 @@ pub(crate) fn register(state: &mut State, call: &Call) -> Result<Value, ApiError
         parts.next().unwrap_or_default(),
     );
 
+    // Application Auto Scaling asks ECS, too.
     if !state.services.is_active(cluster, name) {
         return Err(invalid(format!("ECS service doesn't exist: {resource}")));
     }

@@ -35,6 +35,7 @@ fn to_json(service: &Service, owner: &Owner) -> Value {
     let primary = service
         .primary()
         .and_then(|number| service.revisions.get(&number));
+    // As DescribeServices returns them.
     let newest_first = service.messages.iter().rev();
 
     let mut document = json!({

@@ -152,6 +152,7 @@ impl Service {
         targets: &[Target],
         now: SystemTime,
     ) -> Option<Event> {
+        // Before its state is borrowed.
         let failed = self.find_failed_target(number, targets, now);
         let own = self.tasks.get_mut(&number)?;
         if !matches!(own.known, Known::Running | Known::Healthy) {

@@ -19,6 +19,7 @@ use crate::state::State;
 pub(crate) async fn run(shared: Arc<Shared>, folder: Arc<Path>) {
     let runtime = Handle::current();
     let mut ticks = interval(INTERVAL);
+    // After a pause of the host one look at all services is enough.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
     let mut last = json!([]);

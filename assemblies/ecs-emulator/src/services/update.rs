@@ -44,6 +44,7 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         .then(|| settings.find_definition(state))
         .transpose()?;
 
+    // From here on nothing can fail.
     apply(state, &key, settings, call.now);
     if let Some(definition) = definition
         && (update.is_forced || is_changed || old_arn.as_deref() != Some(&definition.arn))

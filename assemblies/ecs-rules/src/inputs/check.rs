@@ -133,7 +133,7 @@ fn check_request(
 }
 
 /// Returns the same kind of request with other values.
-fn with_values(request: &Request, value: &Value) -> Option<Request> {
+pub(super) fn with_values(request: &Request, value: &Value) -> Option<Request> {
     Some(match request {
         Request::Service(_) => Request::Service(Box::new(Service::deserialize(value).ok()?)),
         Request::RunTask(_) => Request::RunTask(Box::new(RunTask::deserialize(value).ok()?)),

@@ -2,6 +2,7 @@
 
 use diagnostics::source::Node;
 
+use super::express::EXPRESS;
 use super::terraform;
 
 /// The format of a part of a text.
@@ -17,8 +18,10 @@ pub(super) enum Form {
     RunTask,
     /// A template with resources.
     Template,
-    /// A request or response of Express Mode, which is recognized but not evaluated.
+    /// A request of Express Mode.
     Express,
+    /// A document of ECS that no rule reads, and what it is.
+    NotEvaluated(&'static str),
     /// A resource in the output of `terraform show -json`.
     Terraform,
     /// One resource of a template, without the template.
@@ -62,6 +65,15 @@ fn collect(node: &Node, pointer: &str, all: &mut Vec<Part>) {
     if let Some(form) = form(node) {
         all.push(part(form, pointer));
         return;
+    }
+
+    for (key, form) in NOT_EVALUATED_WRAPPERS {
+        if node
+            .get(key)
+            .is_some_and(|inner| !inner.entries().is_empty() || !inner.items().is_empty())
+        {
+            all.push(part(form, &format!("{pointer}/{key}")));
+        }
     }
 
     // Responses of ECS and input files wrap documents in these keys. The `service` of an assembly manifest is
@@ -108,6 +120,10 @@ fn form(node: &Node) -> Option<Form> {
         .get("taskDefinition")
         .is_some_and(|name| name.text().is_some());
 
+    // A file of Elastic Beanstalk has `containerDefinitions` too, with other fields.
+    if has("AWSEBDockerrunVersion") {
+        return None;
+    }
     // The order matters: a template may also contain keys of the later formats.
     if has("Resources") || has("AWSTemplateFormatVersion") {
         Some(Form::Template)
@@ -116,6 +132,15 @@ fn form(node: &Node) -> Option<Form> {
         .and_then(supported_resource)
     {
         Some(Form::Resource(resource))
+    } else if let Some((_, what)) = NOT_EVALUATED.iter().find(|(key, _)| has(key)) {
+        Some(Form::NotEvaluated(what))
+    } else if has("infrastructureRoleArn") && has("configuration") {
+        Some(Form::NotEvaluated(GATEWAY))
+    } else if ["PrimaryContainer", "InfrastructureRoleArn"]
+        .iter()
+        .any(|key| has(key))
+    {
+        Some(Form::Properties(EXPRESS))
     } else if EXPRESS_FIELDS.iter().any(|key| has(key)) {
         Some(Form::Express)
     } else if has("containerDefinitions") || has("family") {
@@ -135,17 +160,47 @@ fn form(node: &Node) -> Option<Form> {
 
 /// Returns the type of a resource, if it is one of the checked types.
 pub(super) fn supported_resource(kind: &str) -> Option<&'static str> {
-    [TASK_DEFINITION, SERVICE]
+    [TASK_DEFINITION, SERVICE, EXPRESS]
         .into_iter()
         .find(|supported| *supported == kind)
 }
 
-/// Fields that only requests of Express Mode have at the top level, in the API and in CloudFormation.
-const EXPRESS_FIELDS: [&str; 4] = [
+/// Fields that only requests and responses of Express Mode have at the top level.
+const EXPRESS_FIELDS: [&str; 5] = [
     "primaryContainer",
     "infrastructureRoleArn",
-    "PrimaryContainer",
-    "InfrastructureRoleArn",
+    "healthCheckPath",
+    "scalingTarget",
+    "activeConfigurations",
+];
+
+const GATEWAY: &str = "a gateway of ECS";
+const DAEMON: &str = "a managed daemon of ECS";
+const CAPACITY_PROVIDER: &str = "a capacity provider";
+
+/// Fields of requests that no rule reads.
+// ECS API, CreateDaemon, AssociateGatewayWithCluster, CreateCapacityProvider
+const NOT_EVALUATED: [(&str, &str); 5] = [
+    ("daemonName", DAEMON),
+    ("daemonTaskDefinitionArn", DAEMON),
+    ("gatewayArn", GATEWAY),
+    ("autoScalingGroupProvider", CAPACITY_PROVIDER),
+    ("managedInstancesProvider", CAPACITY_PROVIDER),
+];
+
+/// Keys of responses that no rule reads.
+const NOT_EVALUATED_WRAPPERS: [(&str, Form); 5] = [
+    (
+        "daemonTaskDefinition",
+        Form::NotEvaluated("the task definition of a managed daemon"),
+    ),
+    ("daemon", Form::NotEvaluated(DAEMON)),
+    ("gateway", Form::NotEvaluated(GATEWAY)),
+    ("capacityProvider", Form::NotEvaluated(CAPACITY_PROVIDER)),
+    (
+        "capacityProviders",
+        Form::NotEvaluated("a list of capacity providers"),
+    ),
 ];
 
 /// Fields that only services have.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use task_definition::{LocatedDefinition, UnreadValue};
 
 use super::convert::UnknownValue;
-use super::source_map::SourceMap;
+use super::source_map::{Naming, SourceMap};
 use crate::launch::Request;
 
 /// The documents of a text.
@@ -19,6 +19,9 @@ pub struct ParsedInput {
     pub findings: Vec<Finding>,
     /// What no rule has checked.
     pub not_evaluated: Vec<NotEvaluated>,
+    /// The kind of file with its article, if its documents are derived from another format: `a Compose file`. What a
+    /// tool adds when it deploys such a file is unknown, so its documents cannot be registered.
+    pub converted_from: Option<&'static str>,
 }
 
 /// A part of a text that no rule checks.
@@ -37,6 +40,7 @@ impl ParsedInput {
             variants: Vec::new(),
             findings,
             not_evaluated: Vec::new(),
+            converted_from: None,
         }
     }
 
@@ -105,6 +109,18 @@ impl Document {
     /// or attributes that are not in the file.
     pub fn unknown_values(&self) -> impl Iterator<Item = &str> {
         self.unknowns.iter().map(|unknown| unknown.pointer.as_str())
+    }
+
+    /// Returns whether the document is derived from another format. What AWS or a tool adds to it is unknown, so it cannot
+    /// be registered.
+    pub fn is_derived(&self) -> bool {
+        self.source_map.naming == Naming::Derived
+    }
+
+    /// Returns the JSON pointers of unknown values that are not absent: examples take their places.
+    pub fn example_values(&self) -> impl Iterator<Item = &str> {
+        let filled = self.unknowns.iter().filter(|unknown| !unknown.optional);
+        filled.map(|unknown| unknown.pointer.as_str())
     }
 
     /// Sets the location of the whole document.

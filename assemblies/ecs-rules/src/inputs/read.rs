@@ -9,11 +9,14 @@ use task_definition::{
 
 use crate::launch::Request;
 
+use super::compose;
 use super::convert::UnknownValue;
+use super::copilot;
 use super::detect::{Form, Part, parts};
 use super::document::{Document, DocumentKind, NotEvaluated, ParsedInput};
 use super::ecspresso;
 use super::evaluate::Piece;
+use super::express;
 use super::resources::{read_resource, template};
 use super::source_map::SourceMap;
 use super::terraform;
@@ -23,8 +26,39 @@ pub(super) type Reading = (Option<Document>, Vec<Finding>);
 
 /// Returns whether a text contains a document in a supported format.
 pub fn has_documents(node: &Node) -> bool {
-    !parts(node).is_empty()
+    is_convertible(node) || !parts(node).is_empty()
 }
+
+/// Returns whether a text has a format with documents that are derived from its values.
+fn is_convertible(node: &Node) -> bool {
+    compose::is_compose(node) || copilot::is_copilot(node)
+}
+
+/// Returns the form of the documents of a text, with its article: `a CloudFormation template`.
+pub fn form_of(node: &Node) -> Option<&'static str> {
+    if compose::is_compose(node) {
+        return Some("a Compose file");
+    }
+    if copilot::is_copilot(node) {
+        return Some("an AWS Copilot manifest");
+    }
+    Some(match parts(node).first()?.form {
+        Form::Definition => DEFINITION_FORM,
+        Form::Containers => "a list of containers",
+        Form::Service => "a service",
+        Form::RunTask => "a RunTask request",
+        Form::Template => "a CloudFormation template",
+        Form::Express | Form::Properties(express::EXPRESS) | Form::Resource(express::EXPRESS) => {
+            "a service of ECS Express Mode"
+        }
+        Form::NotEvaluated(what) => what,
+        Form::Terraform => "the output of `terraform show -json`",
+        Form::Resource(_) | Form::Properties(_) => "a part of a CloudFormation template",
+    })
+}
+
+/// The form of a task definition, as registered or as ECS returns it.
+pub const DEFINITION_FORM: &str = "a task definition";
 
 /// Reads every task definition, service and RunTask request of a text, in any supported format.
 pub fn read_input(source: &Source) -> ParsedInput {
@@ -32,6 +66,13 @@ pub fn read_input(source: &Source) -> ParsedInput {
         Ok(root) => root,
         Err(findings) => return ParsedInput::from_findings(findings),
     };
+
+    if compose::is_compose(&root) {
+        return compose::read(source, &root);
+    }
+    if copilot::is_copilot(&root) {
+        return copilot::read(source, &root);
+    }
 
     let parts = parts(&root);
     // A text without any known format is read as a definition, so the findings say what is missing.
@@ -48,6 +89,7 @@ pub fn read_input(source: &Source) -> ParsedInput {
             variants: vec![document.into_iter().collect()],
             findings,
             not_evaluated: Vec::new(),
+            converted_from: None,
         };
     }
 
@@ -77,11 +119,14 @@ fn read_parts(source: &Source, root: &Node, parts: Vec<Part>) -> ParsedInput {
             continue;
         }
 
-        if part.form == Form::Express {
-            input.not_evaluated.push(NotEvaluated {
-                location: Location::from_span(source, node.span),
-                message: EXPRESS.to_owned(),
-            });
+        if let Form::NotEvaluated(what) = part.form {
+            input.not_evaluated.push(not_evaluated(source, node, what));
+            continue;
+        }
+        // A response has what was configured in a part of its own.
+        if part.form == Form::Express && node.get("activeConfigurations").is_some() {
+            let what = "a response about a service of ECS Express Mode";
+            input.not_evaluated.push(not_evaluated(source, node, what));
             continue;
         }
 
@@ -112,7 +157,11 @@ fn read_part(source: &Source, root: &Node, node: &Node, part: &Part) -> Reading 
         Form::Service => service(source, without_nulls(node.clone()), source_map),
         Form::RunTask => run_task(source, without_nulls(node.clone()), source_map),
         // `read_parts` handles these, so this arm is never the result of one.
-        Form::Template | Form::Express => (None, Vec::new()),
+        Form::Template | Form::NotEvaluated(_) => (None, Vec::new()),
+        Form::Express => {
+            let node = without_nulls(node.clone());
+            express::read(source, &node, &source_map, Vec::new())
+        }
         Form::Terraform => terraform::resource(source, root, node, &part.pointer),
         Form::Resource(kind) => {
             let pointer = format!("{}/Properties", part.pointer);
@@ -123,9 +172,14 @@ fn read_part(source: &Source, root: &Node, node: &Node, part: &Part) -> Reading 
     }
 }
 
-// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateExpressGatewayService.html
-const EXPRESS: &str = "a service of ECS Express Mode is not evaluated; the rules read task definitions, services and \
-    RunTask requests";
+fn not_evaluated(source: &Source, node: &Node, what: &str) -> NotEvaluated {
+    NotEvaluated {
+        location: Location::from_span(source, node.span),
+        message: format!(
+            "{what} is not evaluated; the rules read task definitions, services and RunTask requests"
+        ),
+    }
+}
 
 /// Adds the tags of an ECS response, which has them beside the definition.
 fn with_tags(root: &Node, node: &Node, pointer: &str) -> Node {

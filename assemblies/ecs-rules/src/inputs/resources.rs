@@ -2,15 +2,17 @@
 
 use diagnostics::source::{Key, Node, NodeValue, Source, Span};
 use diagnostics::{Finding, Location};
-use task_definition::{HasSchema, Service, TaskDefinition};
+use task_definition::{ExpressService, HasSchema, Service, TaskDefinition};
 
 use super::convert::{Conversion, Converter, UnknownValue};
 use super::detect::{TASK_DEFINITION, supported_resource};
 use super::document::{Document, NotEvaluated, ParsedInput};
 use super::evaluate::{Evaluator, Piece};
+use super::express::{self, EXPRESS};
 use super::for_each::{Resource, expand};
 use super::read::{Reading, definition, service};
 use super::source_map::{Naming, SourceMap};
+use super::stack::check_stack;
 use super::template::{Assignment, Questions, Template, assignments};
 
 /// Reads the resources of a template under every assignment.
@@ -78,8 +80,9 @@ fn resources(
     let (mut documents, mut findings) = (Vec::new(), Vec::new());
     let all = root.get("Resources").map_or(&[][..], Node::entries);
     let at = format!("{pointer}/Resources");
-    for resource in expand(all, &at, evaluator) {
-        let Some(kind) = supported_kind(&resource, evaluator) else {
+    let resources = expand(all, &at, evaluator);
+    for resource in &resources {
+        let Some(kind) = supported_kind(resource, evaluator) else {
             continue;
         };
         let (id, node) = (&resource.id, &resource.node);
@@ -107,6 +110,8 @@ fn resources(
         }
     }
 
+    findings.extend(check_stack(source, &resources, evaluator));
+    findings.extend(express::check_references(source, &resources, &documents));
     (documents, findings)
 }
 
@@ -148,10 +153,10 @@ fn properties(
     evaluator: &mut Evaluator<'_>,
 ) -> Reading {
     let is_definition = kind == TASK_DEFINITION;
-    let (schema, name_field) = if is_definition {
-        (TaskDefinition::SCHEMA, "family")
-    } else {
-        (Service::SCHEMA, "serviceName")
+    let (schema, name_field) = match kind {
+        TASK_DEFINITION => (TaskDefinition::SCHEMA, "family"),
+        EXPRESS => (ExpressService::SCHEMA, "serviceName"),
+        _ => (Service::SCHEMA, "serviceName"),
     };
 
     let mut converter = Converter {
@@ -181,6 +186,11 @@ fn properties(
         pointers,
         not_editable,
     };
+    if kind == EXPRESS {
+        let (document, more) = express::read(source, &node, &source_map, unknowns);
+        findings.extend(more);
+        return (document, findings);
+    }
     let (document, more) = if is_definition {
         definition(source, node, source_map)
     } else {

@@ -16,6 +16,9 @@ pub(super) enum Naming {
     Api,
     /// Names of CloudFormation: `ContainerDefinitions`.
     CloudFormation,
+    /// Names of another format, from which the document is derived. A value without a pointer has that of the
+    /// enclosing one.
+    Derived,
 }
 
 /// Maps the pointers and names of the API to those of a file.
@@ -68,8 +71,10 @@ impl SourceMap {
 
     /// Translates the steps below a value.
     fn steps(&self, enclosing: &str, below: &str) -> String {
-        if self.naming == Naming::Api {
-            return below.to_owned();
+        match self.naming {
+            Naming::Api => return below.to_owned(),
+            Naming::Derived => return String::new(),
+            Naming::CloudFormation => {}
         }
 
         let is_name = |step: &&str| !step.is_empty() && step.parse::<usize>().is_err();
@@ -100,7 +105,7 @@ impl SourceMap {
         // A fix is applied completely or not at all.
         let edits = edits.collect::<Option<Vec<_>>>()?;
         let title = match self.naming {
-            Naming::Api => fix.title,
+            Naming::Api | Naming::Derived => fix.title,
             Naming::CloudFormation => translate_fields(&fix.title, false),
         };
 
@@ -135,7 +140,7 @@ impl SourceMap {
         let is_name = |step: &&str| step.parse::<usize>().is_err();
         let field = pointer.rsplit('/').find(is_name).unwrap_or_default();
         match self.naming {
-            Naming::Api => value,
+            Naming::Api | Naming::Derived => value,
             Naming::CloudFormation => capitalize(field, value),
         }
     }

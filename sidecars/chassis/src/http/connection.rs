@@ -261,6 +261,8 @@ fn h2(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExecuto
         .timer(TokioTimer::new())
         .max_header_list_size(limits.max_header_bytes.try_into().unwrap_or(u32::MAX))
         .max_concurrent_streams(H2_MAX_STREAMS)
+        .initial_stream_window_size(H2_WINDOW)
+        .initial_connection_window_size(H2_WINDOW)
         .keep_alive_interval(Some(H2_PING_INTERVAL))
         .keep_alive_timeout(H2_PING_INTERVAL);
     builder
@@ -275,5 +277,8 @@ const H1_MIN_BUFFER: usize = 8192;
 /// Bounds the requests, and so the memory, of one HTTP/2 connection; the minimum that RFC 9113 section
 /// 6.5.2 recommends.
 const H2_MAX_STREAMS: u32 = 100;
+/// What a client may send before the service reads it, per connection; hyper's 1 MiB is too much for hundreds of
+/// connections in a container of 64 MiB. The initial size of RFC 9113 section 6.9.2.
+const H2_WINDOW: u32 = 65_535;
 /// Detects a peer that vanished without closing the connection.
 const H2_PING_INTERVAL: Duration = Duration::from_secs(20);

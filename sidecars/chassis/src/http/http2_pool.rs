@@ -158,6 +158,8 @@ async fn connect(connector: &Connector, permit: ConnectionPermit) -> Result<Conn
         .keep_alive_interval(Some(PING))
         .keep_alive_timeout(PING)
         .initial_max_send_streams(UNKNOWN_MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(SendError::Exchange)?;
@@ -188,6 +190,9 @@ async fn connect(connector: &Connector, permit: ConnectionPermit) -> Result<Conn
 
 /// Detects an upstream that vanished without closing the connection.
 const PING: Duration = Duration::from_secs(20);
+/// What the upstream may send before the client reads it, per request and per connection; hyper's are 2 and 5 MiB.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
 /// The limit until the upstream has sent its own; a value that no server sends.
 const UNKNOWN_MAX_STREAMS: usize = 99;
 /// After this time [`UNKNOWN_MAX_STREAMS`] applies.

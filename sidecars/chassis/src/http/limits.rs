@@ -57,6 +57,36 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Lowers the limits to what a proxy can hold in a container with this much memory.
+    ///
+    /// Bodies stream through a proxy, so each connection and request holds a bounded number of bytes, and their
+    /// number is what remains to be limited.
+    pub fn within(mut self, memory_bytes: u64) -> Self {
+        let free = memory_bytes.saturating_sub(PROCESS_BYTES);
+        let connections = free / 3 / CONNECTION_BYTES;
+        let requests = free / 3 * 2 / REQUEST_BYTES;
+        let most = |limit: usize, fitting: u64, least: u64| limit.min(fitting.max(least) as usize);
+
+        let max_requests = most(self.max_requests, requests, LEAST_REQUESTS);
+        let max_connections = most(self.max_connections, connections, LEAST_CONNECTIONS);
+        if (max_requests, max_connections) != (self.max_requests, self.max_connections) {
+            tracing::info!(
+                max_requests,
+                max_connections,
+                memory_bytes,
+                "limits lowered to the memory of the container"
+            );
+        }
+
+        self.max_requests = max_requests;
+        self.max_connections = max_connections;
+        // Less than all, so that one client cannot block the others; 0 is unlimited.
+        self.max_requests_per_client = self.max_requests_per_client.min(max_requests / 4 * 3);
+        self
+    }
+}
+
 /// The limits of an upstream.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -91,4 +121,30 @@ impl Default for UpstreamLimits {
 
 fn default_drain() -> HumanDuration {
     HumanDuration::from_secs(20)
+}
+
+/// The program, its threads, keys and caches.
+const PROCESS_BYTES: u64 = 20 << 20;
+/// A connection between requests, with TLS and HTTP/2.
+const CONNECTION_BYTES: u64 = 16 << 10;
+/// A request in flight: the HTTP/2 window of its connection and the write buffer of its upstream connection.
+const REQUEST_BYTES: u64 = 96 << 10;
+const LEAST_CONNECTIONS: u64 = 32;
+const LEAST_REQUESTS: u64 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lowers_the_limits_to_the_memory() {
+        let small = Limits::default().within(64 << 20);
+        assert_eq!((small.max_connections, small.max_requests), (938, 312));
+        assert_eq!(small.max_requests_per_client, 234);
+        let large = Limits::default().within(256 << 20);
+        assert_eq!((large.max_connections, large.max_requests), (1024, 512));
+        assert_eq!(large.max_requests_per_client, 384);
+        // Still a service, if a slow one.
+        assert_eq!(Limits::default().within(0).max_requests, 16);
+    }
 }

@@ -5,8 +5,8 @@
 //!                 (server.rs)           trace_request(…)       (upstream.rs)
 //! ```
 //!
-//! Bodies stream both ways; [`read_limited`] reads a whole one. Servers outside the task are reached
-//! with [`client`].
+//! Bodies stream both ways; [`read_limited`] reads a whole one, [`BodyPool`] those of all requests within a
+//! share of the memory. Servers outside the task are reached with [`client`].
 
 mod activity;
 mod answer;
@@ -23,6 +23,7 @@ mod metered_io;
 mod open_connections;
 mod plain_client;
 mod pool;
+mod receive;
 mod request_handler;
 mod request_slots;
 mod server;
@@ -41,6 +42,7 @@ pub use headers::strip_hop_by_hop;
 pub use limits::{Limits, UpstreamLimits};
 pub(crate) use plain_client::PlainClient;
 pub use pool::UpstreamProtocol;
+pub use receive::{BodyLimits, BodyPool, BodyReceiver, HeldMemory, ReceiveError, ReceivedBody};
 pub use server::{OpenConnection, Peer, Protocol, serve, serve_connections, serve_with};
 pub use trace::trace_request;
 pub use upstream::{ParseUpstreamError, Upstream, UpstreamError, is_loopback};

@@ -190,7 +190,9 @@ impl Pool {
         };
         let stream = self.connector.connect_tcp().await;
         let stream = stream.map_err(SendError::Connect)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(VectoredJoin(stream)))
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(MAX_BUFFER_BYTES)
+            .handshake(TokioIo::new(VectoredJoin(stream)))
             .await
             .map_err(SendError::Exchange)?;
 
@@ -277,3 +279,6 @@ pub(super) fn is_closed(error: &hyper::Error) -> bool {
     });
     error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset
 }
+/// What a connection holds of a request that the upstream does not read, or of a response's header section; hyper's
+/// 400 KiB are too much for hundreds of connections.
+const MAX_BUFFER_BYTES: usize = 64 << 10;

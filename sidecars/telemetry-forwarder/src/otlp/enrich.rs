@@ -115,32 +115,30 @@ pub fn enrich_within<'a>(
     Ok(Cow::Owned(out))
 }
 
+/// Returns a limit of what [`enrich_within`] allocates for a request, in bytes.
+pub fn max_enriched_bytes(request: &[u8], attributes: &Attributes) -> usize {
+    let fields = attributes.entries.iter().map(|entry| entry.field.len());
+    // The key and length of an envelope and its resource may each take a few bytes more.
+    let added = fields.sum::<usize>() + 16;
+    let envelopes = Records::new(request).map_while(Result::ok).count();
+    request.len() + added.saturating_mul(envelopes.max(1))
+}
+
 fn put_envelope(
     out: &mut Vec<u8>,
     envelope: &[u8],
     attributes: &Attributes,
 ) -> Result<(), WireError> {
-    let mut resources: Vec<&[u8]> = Vec::with_capacity(1);
-    let mut rest = 0;
+    let (mut resource_length, mut rest) = (0, 0);
     for record in Records::new(envelope) {
-        match record? {
-            Record {
-                number: RESOURCE,
-                value: Value::Delimited(resource),
-                ..
-            } => {
-                resources.push(resource);
-            }
-            other => rest += other.raw.len(),
+        match resource_of(record?) {
+            Ok(resource) => resource_length += resource.len(),
+            Err(other) => rest += other.raw.len(),
         }
     }
 
-    let missing = missing(&resources, attributes)?;
-    let resource_length = resources
-        .iter()
-        .map(|resource| resource.len())
-        .sum::<usize>()
-        + missing.iter().map(|field| field.len()).sum::<usize>();
+    let missing = missing(envelope, attributes)?;
+    resource_length += missing.iter().map(|field| field.len()).sum::<usize>();
     // One byte of key, then the length of the resource.
     let head = 1 + varint_length(resource_length as u64);
 
@@ -148,45 +146,66 @@ fn put_envelope(
     put_head(out, ENVELOPES, head + resource_length + rest);
     put_head(out, RESOURCE, resource_length);
     // Concatenated messages merge, so the added attributes need no re-encoding.
-    for part in resources.iter().copied().chain(missing) {
-        out.extend_from_slice(part);
-    }
-
     for record in Records::new(envelope) {
-        let record = record?;
-        if record.number != RESOURCE {
-            out.extend_from_slice(record.raw);
+        if let Ok(resource) = resource_of(record?) {
+            out.extend_from_slice(resource);
+        }
+    }
+    for field in missing {
+        out.extend_from_slice(field);
+    }
+    for record in Records::new(envelope) {
+        if let Err(other) = resource_of(record?) {
+            out.extend_from_slice(other.raw);
         }
     }
 
     Ok(())
 }
 
-fn missing<'a>(
-    resources: &[&[u8]],
-    attributes: &'a Attributes,
-) -> Result<Vec<&'a [u8]>, WireError> {
-    // A linear search: resources have a few dozen attributes at most.
-    let mut present: Vec<&[u8]> = Vec::with_capacity(16);
-    for resource in resources {
+/// Returns the resource in a record of an envelope, or else the record.
+fn resource_of(record: Record<'_>) -> Result<&[u8], Record<'_>> {
+    match record {
+        Record {
+            number: RESOURCE,
+            value: Value::Delimited(resource),
+            ..
+        } => Ok(resource),
+        other => Err(other),
+    }
+}
+
+/// Returns the attributes that no resource of the envelope has.
+///
+/// Neither the resources nor their attributes are collected: some take two bytes, and a reference to one takes eight
+/// times as many.
+fn missing<'a>(envelope: &[u8], attributes: &'a Attributes) -> Result<Vec<&'a [u8]>, WireError> {
+    let mut is_present = vec![false; attributes.entries.len()];
+    for record in Records::new(envelope) {
+        let Ok(resource) = resource_of(record?) else {
+            continue;
+        };
         for record in Records::new(resource) {
             if let Record {
                 number: RESOURCE_ATTRIBUTES,
                 value: Value::Delimited(pair),
                 ..
             } = record?
+                && let Some(key) = key_of(pair)?
             {
-                present.extend(key_of(pair)?);
+                // A linear search: there are a dozen attributes to add.
+                let entries = attributes.entries.iter();
+                let same = entries.zip(&mut is_present);
+                same.filter(|(entry, _)| entry.key.as_bytes() == key)
+                    .for_each(|(_, is_present)| *is_present = true);
             }
         }
     }
 
-    let absent = |entry: &&Entry| !present.contains(&entry.key.as_bytes());
-    Ok(attributes
-        .entries
-        .iter()
-        .filter(absent)
-        .map(|entry| entry.field.as_slice())
+    let entries = attributes.entries.iter().zip(is_present);
+    Ok(entries
+        .filter(|(_, is_present)| !is_present)
+        .map(|(entry, _)| entry.field.as_slice())
         .collect())
 }
 

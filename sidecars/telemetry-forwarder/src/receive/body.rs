@@ -1,13 +1,10 @@
-//! Reads whole request bodies, bounded per request and in total.
+//! Decompresses request bodies, and discards refused ones.
 
 use std::io::{ErrorKind, Read};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use chassis::BoxError;
+use bytes::Bytes;
+use chassis::http::{HeldMemory, ReceiveError};
 use flate2::read::MultiGzDecoder;
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -15,137 +12,13 @@ use tokio::time::timeout;
 
 use super::intake::RequestLimits;
 
-/// An error while reading or decompressing a body.
+/// An error while receiving or decompressing a body.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    #[error("the request is larger than {0} bytes; set `max_body_bytes` to allow more")]
-    TooLarge(usize),
-    #[error("too many requests are being received at once")]
-    Busy,
-    #[error("the request did not arrive within {0:?}")]
-    Timeout(Duration),
-    #[error("the connection closed before the end of the request")]
-    Aborted(#[source] BoxError),
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
     #[error("the gzip data is not valid")]
     InvalidGzip,
-}
-
-/// The memory for all requests in flight.
-///
-/// Memory is reserved as it arrives, so a slow sender holds only the bytes it has sent.
-#[derive(Debug, Clone)]
-pub(crate) struct Budget {
-    limit: usize,
-    used: Arc<AtomicUsize>,
-}
-
-/// A part of the budget, released when dropped.
-#[derive(Debug)]
-pub(crate) struct Reservation {
-    budget: Budget,
-    bytes: usize,
-}
-
-impl Budget {
-    /// Creates a budget of `limit` bytes.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            used: Arc::default(),
-        }
-    }
-
-    pub(crate) fn reserve(&self) -> Reservation {
-        Reservation {
-            budget: self.clone(),
-            bytes: 0,
-        }
-    }
-}
-
-impl Reservation {
-    fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
-        // Counted even if it exceeds the limit, so that `drop` releases exactly this amount.
-        self.bytes += bytes;
-        let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if used > self.budget.limit {
-            Err(BodyError::Busy)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Reads one body.
-pub(crate) struct BodyReader<'a, F> {
-    /// The memory that the body takes.
-    pub(crate) reservation: &'a mut Reservation,
-    /// Maximum size, in bytes.
-    pub(crate) limit: usize,
-    /// Maximum time to read it.
-    pub(crate) timeout: Duration,
-    /// Called with the bytes so far; an error refuses the rest.
-    pub(crate) inspect: F,
-}
-
-impl<F: FnMut(&[u8]) -> Result<(), BodyError>> BodyReader<'_, F> {
-    /// Reads the body to its end.
-    pub(crate) async fn read<B>(mut self, body: Pin<&mut B>) -> Result<Bytes, BodyError>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
-        // `Content-Length` alone can refuse a body, before its first byte is read.
-        if body.size_hint().lower() > self.limit as u64 {
-            return Err(BodyError::TooLarge(self.limit));
-        }
-
-        let limit = self.timeout;
-        timeout(limit, self.collect(body))
-            .await
-            .unwrap_or(Err(BodyError::Timeout(limit)))
-    }
-
-    async fn collect<B>(&mut self, mut body: Pin<&mut B>) -> Result<Bytes, BodyError>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
-        let mut first = Bytes::new();
-        let mut all = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| BodyError::Aborted(error.into()))?;
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-
-            self.reservation.grow(data.len())?;
-            if first.len() + all.len() + data.len() > self.limit {
-                return Err(BodyError::TooLarge(self.limit));
-            }
-
-            // Most bodies arrive in one frame, which needs no copy.
-            if first.is_empty() && all.is_empty() {
-                first = data;
-                (self.inspect)(&first)?;
-                continue;
-            }
-
-            if all.is_empty() {
-                all.extend_from_slice(&std::mem::take(&mut first));
-            }
-            all.extend_from_slice(&data);
-            (self.inspect)(&all)?;
-        }
-
-        Ok(if all.is_empty() { first } else { all.freeze() })
-    }
 }
 
 /// Reads and discards the rest of a refused body, within limits.
@@ -171,99 +44,109 @@ where
 }
 
 /// Decompresses gzip and never holds more than `limit` bytes.
-pub(crate) fn gunzip(
-    compressed: &[u8],
+///
+/// The memory of the compressed bytes is released at the end.
+pub(crate) async fn gunzip(
+    compressed: Bytes,
     limit: usize,
-    reservation: &mut Reservation,
-) -> Result<Vec<u8>, BodyError> {
+    memory: &mut HeldMemory,
+) -> Result<Bytes, BodyError> {
     // A gzip stream may have several members (RFC 1952, section 2.2).
-    let mut decoder = MultiGzDecoder::new(compressed);
+    let mut decoder = MultiGzDecoder::new(&compressed[..]);
     // A first guess at the size; the limit caps the initial allocation.
     let mut out = Vec::with_capacity(compressed.len().saturating_mul(4).min(limit));
-    let mut chunk = vec![0; 64 << 10];
+    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match decoder.read(&mut chunk) {
-            Ok(0) => return Ok(out),
-            Ok(count) if out.len() + count > limit => return Err(BodyError::TooLarge(limit)),
+            Ok(0) => break,
+            Ok(count) if out.len() + count > limit => {
+                return Err(ReceiveError::TooLarge { limit }.into());
+            }
             Ok(count) => {
-                reservation.grow(count)?;
+                memory.grow(count).await?;
                 out.extend_from_slice(&chunk[..count]);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return Err(BodyError::InvalidGzip),
         }
     }
+
+    drop(compressed);
+    memory.shrink_to(out.len());
+    Ok(out.into())
 }
 
+/// How much is decompressed at once.
+const CHUNK_BYTES: usize = 64 << 10;
 /// Twice the 64 MiB that the OTLP specification recommends as a limit for requests.
 const MAX_DISCARDED_BYTES: usize = 128 << 20;
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::pin::pin;
+    use std::time::Duration;
 
-    use chassis::http::full;
+    use chassis::http::{BodyLimits, BodyPool};
+    use chassis::memory::MemoryBudget;
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use http::Extensions;
 
     use super::*;
 
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
+    fn gzip(bytes: &[u8]) -> Bytes {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
+        encoder.finish().unwrap().into()
     }
 
-    #[test]
-    fn decompresses_up_to_the_limit() {
-        let compressed = gzip(&vec![0; 1 << 20]);
-        let budget = Budget::new(usize::MAX);
-        assert_eq!(
-            gunzip(&compressed, 1 << 20, &mut budget.reserve())
-                .unwrap()
-                .len(),
-            1 << 20
-        );
-        // One byte less than the content: the decoder must stop before it holds everything.
-        let bomb = gunzip(&compressed, (1 << 20) - 1, &mut budget.reserve());
-        assert!(matches!(bomb, Err(BodyError::TooLarge(_))));
-    }
-
-    #[test]
-    fn rejects_truncated_and_invalid_gzip() {
-        let compressed = gzip(b"abcdefgh");
-        let budget = Budget::new(1 << 20);
-        for invalid in [&compressed[..compressed.len() - 1], b"plain", b""] {
-            assert!(matches!(
-                gunzip(invalid, 100, &mut budget.reserve()),
-                Err(BodyError::InvalidGzip)
-            ));
-        }
+    fn memory(limit: usize) -> HeldMemory {
+        let limits = BodyLimits {
+            timeout: Duration::from_secs(1),
+            min_bytes_per_second: 0,
+        };
+        let pool = BodyPool::new(limits, MemoryBudget::new(limit));
+        pool.receive(&Extensions::new()).finish()
     }
 
     #[tokio::test]
-    async fn limits_the_memory_of_all_requests() {
-        let budget = Budget::new(10);
-        let read = async |reservation: &mut Reservation| {
-            let timeout = Duration::from_secs(1);
-            BodyReader {
-                reservation,
-                limit: 8,
-                timeout,
-                inspect: |_: &[u8]| Ok(()),
-            }
-            .read(pin!(full("12345678")))
-            .await
-        };
-
-        let mut first = budget.reserve();
-        assert_eq!(read(&mut first).await.unwrap(), "12345678");
+    async fn decompresses_up_to_the_limit() {
+        let compressed = gzip(&vec![0; 1 << 20]);
+        let mut memory = memory(2 << 20);
+        let whole = gunzip(compressed.clone(), 1 << 20, &mut memory).await;
+        assert_eq!(whole.unwrap().len(), 1 << 20);
+        memory.shrink_to(0);
+        // One byte less than the content: the decoder must stop before it holds everything.
+        let bomb = gunzip(compressed, (1 << 20) - 1, &mut memory).await;
         assert!(matches!(
-            read(&mut budget.reserve()).await,
-            Err(BodyError::Busy)
+            bomb,
+            Err(BodyError::Receive(ReceiveError::TooLarge { .. }))
         ));
-        drop(first);
-        assert_eq!(read(&mut budget.reserve()).await.unwrap(), "12345678");
+    }
+
+    #[tokio::test]
+    async fn decompresses_no_more_than_there_is_memory() {
+        let compressed = gzip(&vec![0; 1 << 20]);
+        let bomb = gunzip(compressed, usize::MAX, &mut memory(1 << 20)).await;
+        assert!(matches!(
+            bomb,
+            Err(BodyError::Receive(ReceiveError::TooLarge { .. }))
+        ));
+    }
+
+    #[tokio::test]
+    async fn rejects_truncated_and_invalid_gzip() {
+        let compressed = gzip(b"abcdefgh");
+        let plain = Bytes::from_static(b"plain");
+        for invalid in [
+            compressed.slice(..compressed.len() - 1),
+            plain,
+            Bytes::new(),
+        ] {
+            assert!(matches!(
+                gunzip(invalid, 100, &mut memory(1 << 20)).await,
+                Err(BodyError::InvalidGzip)
+            ));
+        }
     }
 }

@@ -10,13 +10,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::{Buf, Bytes};
 use chassis::BoxError;
-use chassis::http::{Body, box_body, empty, full};
+use chassis::http::{Body, ReceiveError, box_body, empty, full};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
-use super::body::{BodyError, BodyReader, gunzip};
+use super::body::{BodyError, gunzip};
 use super::intake::Intake;
 use crate::otlp::Signal;
 use crate::otlp::status::{Code, Status};
@@ -60,7 +60,7 @@ where
         return reject(&Status::new(Code::Unimplemented, "unknown method"));
     };
 
-    match receive(intake, signal, &head.headers, body).await {
+    match receive(intake, signal, head, body).await {
         Ok(()) => success(),
         Err(status) => {
             intake.count_refusal(signal, &status);
@@ -72,31 +72,27 @@ where
 async fn receive<B>(
     intake: &Intake,
     signal: Signal,
-    headers: &HeaderMap,
+    head: &Parts,
     body: Pin<&mut B>,
 ) -> Result<(), Status>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let encoding = Encoding::from_headers(headers)?;
+    let encoding = Encoding::from_headers(&head.headers)?;
     let limits = intake.limits();
-    let (limit, timeout) = (limits.max_body_bytes, limits.body_timeout);
-    let mut reservation = limits.budget.reserve();
+    let limit = limits.max_body_bytes;
 
     // The prefix holds the length, so a message that is too large is refused before it arrives.
     let inspect = |received: &[u8]| match prefix(received) {
-        Some((_, length)) if length > limit => Err(BodyError::TooLarge(limit)),
+        Some((_, length)) if length > limit => Err(ReceiveError::TooLarge { limit }),
         _ => Ok(()),
     };
-    let reading = BodyReader {
-        reservation: &mut reservation,
-        limit: limit + PREFIX,
-        timeout,
-        inspect,
-    };
+    let receiver = limits.bodies.receive(&head.extensions);
+    let received = receiver.read_to_end(body, limit + PREFIX, inspect).await;
+    let received = received.map_err(BodyError::from)?;
+    let (mut bytes, mut memory) = (received.bytes, received.memory);
 
-    let mut bytes = reading.read(body).await?;
     let Some((flag, length)) = prefix(&bytes) else {
         return Err(Status::new(Code::Internal, "the request has no message"));
     };
@@ -112,7 +108,7 @@ where
     // The flag is per message: with `grpc-encoding: gzip`, a sender may still send plain ones.
     let message = match (flag, encoding) {
         (0, _) => bytes,
-        (1, Encoding::Gzip) => gunzip(&bytes, limit, &mut reservation)?.into(),
+        (1, Encoding::Gzip) => gunzip(bytes, limit, &mut memory).await?,
         (1, Encoding::Identity) => {
             return Err(Status::new(
                 Code::Internal,
@@ -127,7 +123,7 @@ where
         }
     };
 
-    intake.accept(signal, message).await
+    intake.accept(signal, message, memory).await
 }
 
 /// The encoding of the compressed messages of a request.

@@ -7,9 +7,9 @@ use chassis::BoxError;
 use chassis::http::{Body, empty, full};
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-use super::body::{BodyReader, gunzip};
+use super::body::{BodyError, gunzip};
 use super::intake::Intake;
 use crate::otlp::Signal;
 use crate::otlp::from_json::from_json;
@@ -65,7 +65,8 @@ where
             "unsupported Content-Encoding, use gzip or none",
         );
     };
-    match receive(intake, signal, format, encoding, body).await {
+    let extensions = &head.extensions;
+    match receive(intake, signal, format, encoding, extensions, body).await {
         Ok(()) => success(format),
         Err(status) => {
             intake.count_refusal(signal, &status);
@@ -79,6 +80,7 @@ async fn receive<B>(
     signal: Signal,
     format: Format,
     encoding: ContentEncoding,
+    extensions: &Extensions,
     body: Pin<&mut B>,
 ) -> Result<(), Status>
 where
@@ -86,32 +88,43 @@ where
     B::Error: Into<BoxError>,
 {
     let limits = intake.limits();
-    let (limit, timeout) = (limits.max_body_bytes, limits.body_timeout);
-    let mut reservation = limits.budget.reserve();
-    let reading = BodyReader {
-        reservation: &mut reservation,
-        limit,
-        timeout,
-        inspect: |_: &[u8]| Ok(()),
-    };
+    let limit = limits.max_body_bytes;
+    let receiver = limits.bodies.receive(extensions);
+    let received = receiver.read_to_end(body, limit, |_| Ok(())).await;
+    let received = received.map_err(BodyError::from)?;
+    let (bytes, mut memory) = (received.bytes, received.memory);
 
-    let bytes = reading.read(body).await?;
     let bytes = match encoding {
         // An empty body is not a gzip stream, but some clients label it as one.
-        ContentEncoding::Gzip if !bytes.is_empty() => {
-            gunzip(&bytes, limit, &mut reservation)?.into()
-        }
+        ContentEncoding::Gzip if !bytes.is_empty() => gunzip(bytes, limit, &mut memory).await?,
         _ => bytes,
     };
 
     let request = match format {
         Format::Protobuf => bytes,
-        Format::Json => from_json(signal, &bytes)
-            .map_err(|error| Status::new(Code::InvalidArgument, error.to_string()))?
-            .into(),
+        Format::Json => {
+            let growth = memory.grow(max_protobuf_bytes(&bytes)).await;
+            growth.map_err(BodyError::from)?;
+            let request = from_json(signal, &bytes)
+                .map_err(|error| Status::new(Code::InvalidArgument, error.to_string()))?;
+            drop(bytes);
+            memory.shrink_to(request.len());
+            request.into()
+        }
     };
 
-    intake.accept(signal, request).await
+    intake.accept(signal, request, memory).await
+}
+
+/// Returns a limit of the size of a JSON request in protobuf.
+///
+/// A name or value takes no more bytes than in JSON, except a number in a list, which may take eight.
+fn max_protobuf_bytes(json: &[u8]) -> usize {
+    let values = json
+        .iter()
+        .filter(|byte| matches!(byte, b',' | b'['))
+        .count();
+    json.len() + 8 * values
 }
 
 fn format(headers: &HeaderMap) -> Option<Format> {

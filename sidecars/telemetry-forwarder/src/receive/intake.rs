@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chassis::http::{BodyPool, HeldMemory, ReceiveError};
+use chassis::memory::MemoryBudget;
+use tokio::time::timeout;
 
-use super::body::{BodyError, Budget};
+use super::body::BodyError;
 use crate::counters::{Counters, ItemOutcome};
 use crate::enrichment::Enrichment;
-use crate::otlp::enrich::{EnrichError, enrich_within};
+use crate::otlp::enrich::{EnrichError, enrich_within, max_enriched_bytes};
 use crate::otlp::prune::prune;
 use crate::otlp::status::{Code, Status};
 use crate::otlp::{Signal, validate::validate};
@@ -36,8 +39,12 @@ pub(crate) struct RequestLimits {
     pub(crate) max_body_bytes: usize,
     /// Maximum time to receive the body.
     pub(crate) body_timeout: Duration,
-    /// The memory for all requests in flight.
-    pub(crate) budget: Budget,
+    /// Receives the bodies.
+    pub(crate) bodies: BodyPool,
+    /// The memory for all requests, from their first byte until they are sent on.
+    pub(crate) memory: MemoryBudget,
+    /// Larger requests are split before they are sent, in bytes.
+    pub(crate) max_batch_bytes: usize,
 }
 
 impl Intake {
@@ -62,35 +69,57 @@ impl Intake {
         &self.shared.limits
     }
 
-    /// Queues a request in protobuf; after `Ok` it may be acknowledged.
-    pub(super) async fn accept(&self, signal: Signal, request: Bytes) -> Result<(), Status> {
-        let malformed = |message: String| Status::new(Code::InvalidArgument, message);
-        let items = validate(signal, &request).map_err(|error| malformed(error.to_string()))?;
+    /// Queues a request in protobuf, with the memory it holds; after `Ok` it may be acknowledged.
+    pub(super) async fn accept(
+        &self,
+        signal: Signal,
+        mut request: Bytes,
+        memory: HeldMemory,
+    ) -> Result<(), Status> {
+        let items = validate(signal, &request).map_err(malformed_error)?;
         if items == 0 {
             // OTLP asks for success when a request carries no data; there is nothing to send.
             return Ok(());
         }
 
-        let request = match prune(signal, &request) {
-            Ok(Cow::Borrowed(_)) => request,
-            Ok(Cow::Owned(pruned)) => Bytes::from(pruned),
-            Err(error) => return Err(malformed(error.to_string())),
+        let limits = &self.shared.limits;
+        let attributes = self.shared.enrichment.attributes().await;
+        // Reserved before they are made: the copy without empty envelopes, then the one with attributes. At the end
+        // there are only the latter and the entry of the queue.
+        let most = max_enriched_bytes(&request, attributes);
+        // A request of the maximum size must still fit with the attributes of a few resources.
+        let max_bytes = limits.max_body_bytes.max(request.len()) + ENRICHMENT_MARGIN;
+        let copy = most.min(max_bytes + ENRICHMENT_MARGIN) + ENTRY_BYTES;
+        let reserving = timeout(MAX_WAIT, limits.memory.reserve(copy));
+        let Ok(Some(mut reserved)) = reserving.await else {
+            return Err(BodyError::from(ReceiveError::Busy).into());
         };
 
-        let attributes = self.shared.enrichment.attributes().await;
-        // A request of the maximum size must still fit with the attributes of a few resources.
-        let max_bytes = self.shared.limits.max_body_bytes.max(request.len()) + ENRICHMENT_MARGIN;
+        if let Cow::Owned(pruned) = prune(signal, &request).map_err(malformed_error)? {
+            request = pruned.into();
+        }
         let enriched = match enrich_within(&request, attributes, max_bytes) {
-            Ok(Cow::Borrowed(_)) => request,
+            Ok(Cow::Borrowed(_)) => request.clone(),
             Ok(Cow::Owned(enriched)) => Bytes::from(enriched),
             Err(error @ EnrichError::TooLarge) => {
                 let message = format!("{error}, over {max_bytes} bytes; send smaller requests");
                 return Err(Status::new(Code::ResourceExhausted, message));
             }
-            Err(EnrichError::Wire(error)) => return Err(malformed(error.to_string())),
+            Err(EnrichError::Wire(error)) => return Err(malformed_error(error)),
         };
+        drop(request);
 
-        self.shared.queue.push(signal, enriched, items)?;
+        // A request that is larger than a batch is copied once more when it is split.
+        let bytes = enriched.len();
+        let kept = if bytes > limits.max_batch_bytes {
+            2 * bytes
+        } else {
+            bytes
+        };
+        reserved.merge(memory.into_reservation());
+        reserved.shrink_to(kept + ENTRY_BYTES);
+
+        self.shared.queue.push(signal, enriched, items, reserved)?;
         self.shared
             .counters
             .add(signal, ItemOutcome::Accepted, items);
@@ -128,15 +157,31 @@ impl From<BodyError> for Status {
     fn from(error: BodyError) -> Self {
         let message = error.to_string();
         match error {
-            BodyError::TooLarge(_) => Self::new(Code::ResourceExhausted, message),
-            BodyError::Busy => Self::unavailable(message, RETRY_AFTER),
-            BodyError::Timeout(_) => Self::new(Code::DeadlineExceeded, message),
-            BodyError::Aborted(_) => Self::new(Code::Internal, message),
+            BodyError::Receive(ReceiveError::TooLarge { limit }) => {
+                let message = format!(
+                    "the request is larger than {limit} bytes; set `max_body_bytes` or the memory of the \
+                     container to allow more"
+                );
+                Self::new(Code::ResourceExhausted, message)
+            }
+            BodyError::Receive(ReceiveError::Busy) => Self::unavailable(message, RETRY_AFTER),
+            BodyError::Receive(ReceiveError::Timeout(_) | ReceiveError::TooSlow { .. }) => {
+                Self::new(Code::DeadlineExceeded, message)
+            }
+            BodyError::Receive(_) => Self::new(Code::Internal, message),
             BodyError::InvalidGzip => Self::new(Code::InvalidArgument, message),
         }
     }
 }
 
+fn malformed_error(error: impl std::fmt::Display) -> Status {
+    Status::new(Code::InvalidArgument, error.to_string())
+}
+
+/// How long a request waits for memory; after that the sender should try again instead.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+/// What a request in the queue takes besides its bytes: its entry, and its allocations.
+const ENTRY_BYTES: usize = 256;
 /// How much the attributes may add to a request of the maximum size.
 const ENRICHMENT_MARGIN: usize = 64 * 1024;
 /// Short, since a full queue drains as fast as the destination accepts requests.

@@ -1,7 +1,7 @@
 //! The receiving side: OTLP over HTTP and gRPC, on either port.
 //!
 //! ```text
-//! request ─▶ http.rs or grpc.rs ─▶ body.rs (whole, decompressed, bounded) ─▶ intake.rs
+//! request ─▶ http.rs or grpc.rs ─▶ whole body, decompressed, within the memory ─▶ intake.rs
 //!                                     validate ─▶ enrich ─▶ queue ─▶ response
 //! ```
 
@@ -20,7 +20,6 @@ use chassis::http::Body;
 
 use body::discard;
 
-pub(crate) use body::Budget;
 pub(crate) use intake::{Intake, RequestLimits};
 
 /// Handles a request of either protocol.

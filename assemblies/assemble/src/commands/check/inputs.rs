@@ -1,72 +1,27 @@
 //! Finds and reads the files to check, and separates ECS documents, in any form, from manifests.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use diagnostics::source::{Source, limits};
-use ecs_rules::inputs::{Document, foreign_file, has_documents, parse_input, read_input};
+use diagnostics::source::Source;
+use ecs_rules::inputs::{Document, ParsedInput, parse_input};
 
+pub(super) use crate::documents::{STDIN, foreign, is_document, read};
 use crate::error::CliError;
 use crate::project::Project;
 
-/// Reads a file, or the standard input for `-`.
-pub(super) fn read(path: &Path, project: &Project) -> Result<Source, CliError> {
-    if path != Path::new(STDIN) {
-        return project.source(path);
-    }
-
-    let failure = |source| CliError::File {
-        act: "read",
-        path: STDIN_NAME.into(),
-        source,
-    };
-    let mut text = String::new();
-    let mut input = std::io::stdin().lock().take(limits::BYTES + 1);
-    let length = input.read_to_string(&mut text).map_err(failure)?;
-    if length as u64 > limits::BYTES {
-        let message = limits::too_long_message(length as u64);
-        return Err(CliError::Usage(format!("the standard input: {message}")));
-    }
-    Ok(Source::new(STDIN_NAME, text))
-}
-
-/// The argument for the standard input.
-pub(super) const STDIN: &str = "-";
-/// The name of the standard input in messages.
-const STDIN_NAME: &str = "<stdin>";
-
-/// Returns whether a file is an ECS document and not a manifest.
-pub(super) fn is_document(source: &Source) -> bool {
-    match parse_input(source) {
-        Ok(node) => has_documents(&node),
-        // Manifests are YAML.
-        Err(_) => is_json(&source.name),
-    }
-}
-
-/// Returns an error that names the kind of a file of another tool, and what to pass instead.
-pub(super) fn foreign(source: &Source) -> Option<CliError> {
-    let node = parse_input(source).ok()?;
-    if has_documents(&node) {
-        return None;
-    }
-    let file = foreign_file(&node)?;
-    Some(CliError::Usage(format!(
-        "`{}` is {}; {}",
-        source.name, file.kind, file.hint
-    )))
-}
-
 /// Returns the documents that services and requests of one file may refer to in the others.
-pub(super) fn related_documents<'s>(sources: impl Iterator<Item = &'s Source>) -> Vec<Document> {
+pub(super) fn related_documents<'s>(
+    sources: impl Iterator<Item = &'s Source>,
+    read: impl Fn(&Source) -> ParsedInput,
+) -> Vec<Document> {
     let sources: Vec<&Source> = sources.collect();
     if sources.len() < 2 {
         return Vec::new();
     }
     let documents = sources.into_iter().filter(|source| is_document(source));
     documents
-        .flat_map(|source| read_input(source).documents().to_vec())
+        .flat_map(|source| read(source).documents().to_vec())
         .collect()
 }
 
@@ -131,8 +86,4 @@ fn has_known_extension(path: &Path) -> bool {
 /// Returns whether a file has the two fields that every manifest needs.
 fn is_manifest(source: &Source) -> bool {
     parse_input(source).is_ok_and(|node| node.get("name").is_some() && node.get("app").is_some())
-}
-
-fn is_json(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|end| end == "json")
 }

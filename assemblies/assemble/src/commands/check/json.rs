@@ -1,6 +1,7 @@
 //! Findings as JSON. docs/commands.md describes the format; an incompatible change increases `version`.
 
 use diagnostics::{Edit, Finding, Fix, LevelSource, Location, Severity, SuppressedFinding};
+use ecs_rules::inputs::NotEvaluated;
 use serde_json::{Value, json};
 
 use super::report::Report;
@@ -14,6 +15,7 @@ pub(super) fn write(report: &Report) -> String {
         "version": VERSION,
         "findings": findings,
         "suppressed": suppressed,
+        "notEvaluated": report.not_evaluated().iter().map(not_evaluated).collect::<Vec<_>>(),
         "total": {
             "errors": report.count(Severity::Error),
             "warnings": report.count(Severity::Warning),
@@ -22,6 +24,16 @@ pub(super) fn write(report: &Report) -> String {
     });
 
     format!("{document:#}\n")
+}
+
+fn not_evaluated(part: &NotEvaluated) -> Value {
+    let mut object = json!({ "message": part.message });
+    if let Some((file, line, column)) = source_location(&part.location) {
+        object["file"] = json!(file);
+        object["line"] = json!(line);
+        object["column"] = json!(column);
+    }
+    object
 }
 
 /// Increases when something is removed or changes its meaning, not when something is added.

@@ -47,6 +47,11 @@ impl Report {
             .extend(input.not_evaluated.iter().cloned());
     }
 
+    /// Returns what no rule has checked.
+    pub(super) fn not_evaluated(&self) -> &[NotEvaluated] {
+        &self.not_evaluated
+    }
+
     /// Returns a line for each part that no rule has checked: without it, "no findings" would be misleading.
     pub(super) fn notes(&self) -> impl Iterator<Item = String> {
         self.not_evaluated.iter().map(|part| {

@@ -2,14 +2,18 @@
 
 use std::path::Path;
 
+use assembly::Plan;
 use diagnostics::placeholder::PLACEHOLDER;
-use diagnostics::source::{self, Source};
+use diagnostics::source::Source;
 use diagnostics::{Finding, Severity};
 use ecs_client::{ExpectedAccount, account_of_roles};
-use ecs_rules::inputs::{Document, DocumentKind, check_input_with, has_documents, read_input};
+use ecs_rules::inputs::{Document, DocumentKind, check_input_with, read_input};
+use serde_json::Value;
 use task_definition::TaskDefinition;
 
+use super::service::wanted_service;
 use crate::arguments::ValueArguments;
+use crate::documents;
 use crate::error::CliError;
 use crate::project::Project;
 
@@ -23,6 +27,10 @@ pub(crate) struct Target {
     pub(crate) has_example_values: bool,
     /// Values that are not filled in.
     pub(crate) placeholders: Vec<Finding>,
+    /// What an assembly says about its service, as DescribeServices returns it; `null` if it says nothing.
+    pub(crate) service: Value,
+    /// The plan of an assembly.
+    pub(crate) plan: Option<Box<Plan>>,
 }
 
 impl Target {
@@ -35,7 +43,10 @@ impl Target {
         let file = Path::new(what);
         if file.is_file() {
             let source = project.source(file)?;
-            if is_document(&source) {
+            if let Some(failure) = documents::foreign(&source) {
+                return Err(failure);
+            }
+            if documents::is_document(&source) {
                 return Self::from_document(&source, what, project);
             }
         }
@@ -70,12 +81,20 @@ impl Target {
             },
             has_example_values: environments.iter().any(|name| name == EXAMPLE),
             placeholders: placeholders(plan.warnings()),
+            service: wanted_service(&plan, get),
+            plan: Some(Box::new(plan)),
             definition,
         })
     }
 
     fn from_document(source: &Source, what: &str, project: &Project) -> Result<Self, CliError> {
         let input = read_input(source);
+        if let Some(kind) = input.converted_from {
+            return Err(CliError::Usage(format!(
+                "`{what}` is {kind}, from which AWS takes no task definition: images, roles and the network are not in \
+                 it; `check` and `up` read it, and `assemble new assembly NAME` creates a manifest that can be registered"
+            )));
+        }
         let findings = check_input_with(&input, &[], &project.catalog()?.image_facts());
         let is_error = |finding: &Finding| finding.severity == Severity::Error;
         if findings.iter().any(is_error) {
@@ -98,6 +117,8 @@ impl Target {
             },
             has_example_values: false,
             placeholders: placeholders(&findings),
+            service: Value::Null,
+            plan: None,
             definition,
         })
     }
@@ -130,6 +151,12 @@ fn only_definition(documents: &[Document], what: &str) -> Result<TaskDefinition,
         )));
     }
 
+    if document.is_derived() {
+        return Err(CliError::Usage(format!(
+            "`{what}` is a service of ECS Express Mode, which makes its own task definition; create it with \
+             `aws ecs create-express-gateway-service`; `check` and `up` read it"
+        )));
+    }
     let unknown: Vec<_> = document.unknown_values().take(MAX_NAMES).collect();
     if !unknown.is_empty() {
         return Err(CliError::Usage(format!(
@@ -147,14 +174,6 @@ fn role_account(definition: &TaskDefinition) -> Option<String> {
 fn placeholders(findings: &[Finding]) -> Vec<Finding> {
     let is_placeholder = |finding: &&Finding| finding.rule == PLACEHOLDER.id;
     findings.iter().filter(is_placeholder).cloned().collect()
-}
-
-fn is_document(source: &Source) -> bool {
-    // Manifests are YAML; a file that cannot be parsed is reported by its reader.
-    let is_json = Path::new(&source.name)
-        .extension()
-        .is_some_and(|end| end == "json");
-    source::parse(source).map_or(is_json, |node| has_documents(&node))
 }
 
 /// The environment of the committed documents, which commands read without `--values`.

@@ -37,7 +37,7 @@ impl Group {
 }
 
 /// All groups, in the order of the index. Every rule is in exactly one of them.
-pub(super) static GROUPS: [Group; 23] = [
+pub(super) static GROUPS: [Group; 26] = [
     Group::by_id(
         "manifest",
         "Manifest structure",
@@ -47,7 +47,7 @@ pub(super) static GROUPS: [Group; 23] = [
         "components",
         "Components and wiring",
         &[
-            "M05", "M06", "M07", "M08", "M09", "M17", "M18", "M21", "M22", "M33",
+            "M05", "M06", "M07", "M08", "M09", "M17", "M18", "M21", "M22", "M33", "M45", "M48",
         ],
     ),
     Group::by_id(
@@ -55,11 +55,17 @@ pub(super) static GROUPS: [Group; 23] = [
         "Settings and secrets of components",
         &["M10", "M11", "M12", "M13", "M23", "M28"],
     ),
-    Group::by_id("values", "Values", &["M14", "M30", "M31", "M32"]),
+    Group::by_id(
+        "values",
+        "Values and environments",
+        &["M14", "M30", "M31", "M32", "M46"],
+    ),
     Group::by_id(
         "scaling-and-triggers",
         "Scaling, load balancers and triggers",
-        &["M16", "M37", "M38", "M39", "M40", "M41", "M42", "M43"],
+        &[
+            "M16", "M37", "M38", "M39", "M40", "M41", "M42", "M43", "M47", "M49",
+        ],
     ),
     Group::by_id("iam", "IAM", &["M19", "M34", "M35", "M36"]),
     Group::by_id(
@@ -68,8 +74,35 @@ pub(super) static GROUPS: [Group; 23] = [
         &["M24", "M25", "M26", "M27"],
     ),
     Group::by_id("lock", "Lock file", &["M50", "M51", "M52"]),
-    Group::by_letter("task", "Task", 'T'),
-    Group::by_letter("containers", "Containers", 'C'),
+    Group::by_id(
+        "task",
+        "Task",
+        &[
+            "T01", "T02", "T03", "T04", "T05", "T06", "T07", "T08", "T09", "T10", "T11", "T13",
+            "T16",
+        ],
+    ),
+    Group::by_id(
+        "roles-and-platforms",
+        "Roles and platforms of a task",
+        &[
+            "T12", "T14", "T15", "T17", "T18", "T19", "T20", "T21", "T22",
+        ],
+    ),
+    Group::by_id(
+        "containers",
+        "Containers",
+        &[
+            "C01", "C02", "C03", "C04", "C05", "C06", "C11", "C12", "C13", "C14", "C15",
+        ],
+    ),
+    Group::by_id(
+        "variables-and-commands",
+        "Variables and commands of containers",
+        &[
+            "C07", "C08", "C09", "C10", "C16", "C17", "C18", "C19", "C20", "C21",
+        ],
+    ),
     Group::by_letter("resources", "CPU and memory of containers", 'R'),
     Group::by_letter("ports", "Ports", 'P'),
     Group::by_letter("dependencies", "Dependencies", 'D'),
@@ -84,15 +117,20 @@ pub(super) static GROUPS: [Group; 23] = [
         "launch",
         "Services and RunTask",
         &[
-            "Q01", "Q02", "Q03", "Q04", "Q05", "Q06", "Q07", "Q08", "Q09", "Q10", "Q21",
+            "Q01", "Q02", "Q03", "Q04", "Q05", "Q06", "Q07", "Q08", "Q09", "Q10", "Q21", "Q23",
         ],
     ),
     Group::by_id(
         "deployments",
         "Deployments of services",
         &[
-            "Q11", "Q12", "Q13", "Q14", "Q15", "Q16", "Q17", "Q18", "Q19", "Q20", "Q22",
+            "Q11", "Q12", "Q13", "Q14", "Q15", "Q16", "Q19", "Q20", "Q22",
         ],
+    ),
+    Group::by_id(
+        "targets",
+        "Load balancers, registries and zones of services",
+        &["Q17", "Q18", "Q24", "Q25", "Q26", "Q27"],
     ),
     Group::by_letter("syntax", "Syntax", 'Y'),
 ];

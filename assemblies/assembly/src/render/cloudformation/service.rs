@@ -57,6 +57,10 @@ fn properties(plan: &Plan, service: &Service, balancer: Option<&Balancer>) -> Va
         "MinimumHealthyPercent": service.deployment.min_percent,
         "MaximumPercent": service.deployment.max_percent,
     });
+    // ECS rebalances only if it may start a task before it stops another (developer guide, Availability Zone
+    // rebalancing). For services created since 2025-06-30 it is on by default, so the template says which.
+    let rebalances = service.deployment.max_percent > 100;
+    all["AvailabilityZoneRebalancing"] = json!(if rebalances { "ENABLED" } else { "DISABLED" });
     all["NetworkConfiguration"] = json!({ "AwsvpcConfiguration": network::awsvpc() });
 
     if balancer.is_some() {
@@ -82,6 +86,13 @@ fn add_comments(stack: &mut Stack, service: &Service) {
                    (`aws ecs put-cluster-capacity-providers`).";
         stack.comment(SERVICE, "CapacityProviderStrategy", why);
     }
+    let why = if service.deployment.max_percent > 100 {
+        "ECS moves tasks when an Availability Zone has more of them than the others: it starts a new task, then stops one. \
+         This is the default for new services."
+    } else {
+        "Rebalancing starts a task before it stops another, which the maximum percentage does not allow."
+    };
+    stack.comment(SERVICE, "AvailabilityZoneRebalancing", why);
     let why = "The time in which a new task can fail the load balancer's checks while its containers start.";
     stack.comment(SERVICE, "HealthCheckGracePeriodSeconds", why);
 }

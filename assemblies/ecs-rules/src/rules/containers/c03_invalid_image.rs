@@ -63,6 +63,11 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         } else if let Some((problem, hint)) = find_problem(name) {
             let message = format!("the image reference `{name}` {problem}");
             report.add(&pointer, message, hint);
+        // Published examples have such accounts in place of the reader's own.
+        } else if let Some(problem) = find_ecr_problem(name) {
+            let message = format!("the image reference `{name}` {problem}");
+            let hint = "write ACCOUNT.dkr.ecr.REGION.amazonaws.com, with an account of 12 digits";
+            report.warn(&pointer, message, hint);
         }
 
         if let Some(message) = digest.and_then(check_digest) {
@@ -107,9 +112,10 @@ fn find_problem(name: &str) -> Option<(&'static str, String)> {
             ),
         ));
     }
-    // The first part is a registry if it looks like a host name, which may be in upper case.
-    let is_host = |part: &str| part.contains(['.', ':']) || part == "localhost";
-    let repository = if parts.len() > 1 && is_host(parts[0]) {
+    if let Some(problem) = find_registry_problem(&parts) {
+        return Some(problem);
+    }
+    let repository = if has_registry(&parts) {
         &parts[1..]
     } else {
         &parts[..]
@@ -128,6 +134,42 @@ fn find_problem(name: &str) -> Option<(&'static str, String)> {
     let is_valid = repository.iter().all(|part| is_component(part));
     let hint = "use lower-case letters and digits, separated by one of . _ __ or hyphens";
     (!is_valid).then(|| ("has an invalid repository", hint.to_owned()))
+}
+
+/// Returns whether the first part is a registry: it looks like a host name, which may be in upper case.
+fn has_registry(parts: &[&str]) -> bool {
+    parts.len() > 1 && (parts[0].contains(['.', ':']) || parts[0] == "localhost")
+}
+
+/// Returns what is wrong with the registry, and a hint.
+fn find_registry_problem(parts: &[&str]) -> Option<(&'static str, String)> {
+    let first = parts.first()?;
+    if parts.len() == 1 {
+        let hint = "add /REPOSITORY after the registry".to_owned();
+        return first
+            .ends_with(".amazonaws.com")
+            .then_some(("is a registry without a repository", hint));
+    }
+
+    let port = first.split_once(':').map(|(_, port)| port);
+    let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+    if port.is_some_and(|port| !is_port(port)) {
+        let hint = "write HOST:PORT/REPOSITORY with a port from 1 to 65535".to_owned();
+        return Some(("has an invalid port of its registry", hint));
+    }
+    None
+}
+
+/// Returns what is wrong with the host of a private registry of ECR.
+fn find_ecr_problem(name: &str) -> Option<&'static str> {
+    let (account, rest) = name.split('/').next()?.split_once(".dkr.ecr")?;
+    // Another host than an account's may be a mirror; one with digits only is meant as an account.
+    let is_digits = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
+    if is_digits && account.len() != 12 {
+        return Some("has an account that is not 12 digits");
+    }
+    rest.starts_with(".amazonaws.com")
+        .then_some("has no region in its registry")
 }
 
 /// Splits the tag off; a colon before the last slash belongs to the port of the registry.

@@ -10,7 +10,8 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     title: "environment variable has no valid name",
     explanation: "A variable without a name is rejected. In a name that contains = the part after it \
-                  becomes the beginning of the value.",
+                  becomes the beginning of the value. No shell and few programs can read a name with \
+                  a space, a dollar sign or a line break.",
     source: "ECS API, KeyValuePair and Secret; environ(7)",
     hint: "Write the name of the variable.",
     passing: r#"{
@@ -49,6 +50,13 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                     container.name
                 );
                 report.add(pointer, message, "put the part after `=` into the value");
+            } else if name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '$') {
+                let message = format!(
+                    "the variable `{}` of `{}` has a character that no program expects in a name",
+                    name.escape_debug(),
+                    container.name
+                );
+                report.warn(pointer, message, "use letters, digits and _");
             }
         }
     }

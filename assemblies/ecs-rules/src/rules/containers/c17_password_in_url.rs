@@ -9,8 +9,8 @@ pub(super) const RULE: Rule = Rule {
     name: "password-in-url",
     severity: Severity::Warning,
     title: "password inside a URL in plain text",
-    explanation: "A URL such as postgres://user:password@host contains a credential. Like every \
-                  variable and command it can be read with DescribeTaskDefinition, and old revisions \
+    explanation: "A URL such as postgres://user:password@host or …?password=…, and a connection string \
+                  such as Server=db;Password=…, contain a credential. Like every variable and command it can be read with DescribeTaskDefinition, and old revisions \
                   are kept.",
     source: "ECS API, ContainerDefinition, field environment; RFC 3986, section 3.2.1",
     hint: "Move the whole URL to secrets.",
@@ -49,7 +49,10 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         let words = entry.map(|(index, word)| (format!("entryPoint/{index}"), word));
         let command = container.command.iter().enumerate();
         let command = command.map(|(index, word)| (format!("command/{index}"), word));
-        for (at, word) in words.chain(command) {
+        let health = container.health_check.iter();
+        let health = health.flat_map(|check| check.command.iter().enumerate());
+        let health = health.map(|(index, word)| (format!("healthCheck/command/{index}"), word));
+        for (at, word) in words.chain(command).chain(health) {
             if has_password(word) {
                 let message = format!(
                     "the command of `{}` contains a URL with a password",
@@ -62,20 +65,68 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
     }
 }
 
-/// Returns whether a text contains a URL with a user and a literal password.
+/// Returns whether a text contains a URL or a connection string with a literal password.
 fn has_password(text: &str) -> bool {
+    has_user_password(text) || has_password_parameter(text)
+}
+
+/// Returns whether the query of a URL, or a connection string, sets a password: `?password=`, `;Pwd=`.
+fn has_password_parameter(text: &str) -> bool {
+    // Elsewhere `password=` is not a parameter, but for example an option of a program.
+    let is_url = text.contains("://") || text.starts_with("jdbc:");
+    let mut pairs = text.split(['?', '&', ';']);
+    let is_string = pairs.next().is_some_and(|first| first.contains('=')) && text.contains(';');
+    let is_dsn = text.contains("host=") && text.contains("password=");
+    if !is_url && !is_string && !is_dsn {
+        return false;
+    }
+
+    let separators = |c: char| "?&;".contains(c) || (is_dsn && c == ' ');
+    let mut pairs = text
+        .split(separators)
+        .filter_map(|pair| pair.split_once('='));
+    pairs.any(|(name, value)| {
+        let name = name.trim().to_ascii_lowercase();
+        PARAMETERS.contains(&name.as_str()) && is_literal(value.trim())
+    })
+}
+
+const PARAMETERS: [&str; 9] = [
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "token",
+    "access_token",
+    "api_key",
+    "apikey",
+    "accountkey",
+];
+
+/// Returns whether a password is written out. A reference such as ${PASSWORD} or %s is filled in by the program.
+fn is_literal(password: &str) -> bool {
+    !password.is_empty() && !password.starts_with(['$', '{', '<', '%', '*', '[', ':'])
+}
+
+/// Returns whether a text contains a URL with a user and a literal password.
+fn has_user_password(text: &str) -> bool {
     text.match_indices("://").any(|(position, separator)| {
         let rest = &text[position + separator.len()..];
         let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'".contains(c));
         let authority = &rest[..end.unwrap_or(rest.len())];
-        let password = authority
-            .rsplit_once('@')
-            .and_then(|(user, _)| user.split_once(':'))
-            .map_or("", |(_, password)| password);
-        // A reference such as ${PASSWORD} or %s is filled in by the program.
-        !password.is_empty() && !password.starts_with(['$', '{', '<', '%', '*', '['])
+        let Some((user, _)) = authority.rsplit_once('@') else {
+            return false;
+        };
+        let is_token = TOKENS.iter().any(|prefix| user.starts_with(prefix));
+        is_token
+            || user
+                .split_once(':')
+                .is_some_and(|(_, password)| is_literal(password))
     })
 }
+
+/// The beginnings of access tokens of GitHub and GitLab, which are the user of a URL.
+const TOKENS: [&str; 4] = ["ghp_", "gho_", "github_pat_", "glpat-"];
 
 #[cfg(test)]
 mod tests {

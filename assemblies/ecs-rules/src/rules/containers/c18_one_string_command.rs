@@ -31,9 +31,13 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     for (pointer, container) in containers(located) {
-        let [line] = container.command.as_slice() else {
+        let [line, others @ ..] = container.command.as_slice() else {
             continue;
         };
+        // The first of several items may be an argument with spaces, unless it is the call of a shell.
+        if !others.is_empty() && !is_shell_call(line) {
+            continue;
+        }
         // I03 knows the entry point of an image that was read; an option may contain spaces.
         let is_known = !container.entry_point.is_empty()
             || report.images().find_inspected(container).is_some();
@@ -48,6 +52,15 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         );
         report.add(format!("{pointer}/command/0"), message, suggest(line));
     }
+}
+
+/// Returns whether an item is a shell together with its option, such as `sh -c`.
+fn is_shell_call(item: &str) -> bool {
+    let mut words = item.split_whitespace();
+    let shell = words.next().unwrap_or_default();
+    let name = shell.rsplit('/').next().unwrap_or_default();
+    matches!(name, "sh" | "ash" | "bash" | "dash")
+        && words.next().is_some_and(|option| option.starts_with('-'))
 }
 
 fn suggest(line: &str) -> String {

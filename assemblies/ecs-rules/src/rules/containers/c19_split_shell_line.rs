@@ -9,7 +9,8 @@ pub(super) const RULE: Rule = Rule {
     name: "split-shell-line",
     severity: Severity::Error,
     title: "sh -c with a command line of several items",
-    explanation: "sh -c runs the one item after -c. Further items become $0, $1 … of that script and \
+    explanation: "sh -c runs the one item after -c, and stops with an error if there is none. Further \
+                  items become $0, $1 … of that script and \
                   are not part of the command line: sh -c echo hello prints an empty line.",
     source: "POSIX.1-2024, sh, option -c",
     hint: "Write the whole line as one item.",
@@ -27,6 +28,12 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
     for (pointer, container) in containers(located) {
+        if let Some(at) = find_missing_script(container) {
+            let message = format!("the shell of `{}` has no script after -c", container.name);
+            let hint = "add the command line as one item after -c";
+            report.add(format!("{pointer}/{at}"), message, hint);
+            continue;
+        }
         if let Some((location, script, ignored)) = find_ignored(container) {
             let message = format!(
                 "the shell of `{}` runs `{script}` and ignores `{ignored}`",
@@ -36,6 +43,31 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             report.add(format!("{pointer}/{location}"), message, hint);
         }
     }
+}
+
+/// Returns the field that ends with `sh -c`. An entry point of the definition replaces the command of the image too.
+fn find_missing_script(container: &ContainerDefinition) -> Option<&'static str> {
+    let words: Vec<&str> = container
+        .entry_point
+        .iter()
+        .chain(&container.command)
+        .map(String::as_str)
+        .collect();
+    let [shell, option] = words.as_slice() else {
+        return None;
+    };
+    let field = if container.command.is_empty() {
+        "entryPoint"
+    } else {
+        "command"
+    };
+    is_script_call(shell, option).then_some(field)
+}
+
+fn is_script_call(shell: &str, option: &str) -> bool {
+    let name = shell.rsplit('/').next().unwrap_or_default();
+    let is_shell = matches!(name, "sh" | "ash" | "bash" | "dash");
+    is_shell && option.starts_with('-') && option.ends_with('c')
 }
 
 /// Returns the field with the script of a shell, the script, and the first item that it ignores.
@@ -57,9 +89,7 @@ fn find_ignored(container: &ContainerDefinition) -> Option<(String, &str, &str)>
         return None;
     };
 
-    let name = shell.rsplit('/').next().unwrap_or_default();
-    let is_shell = matches!(name, "sh" | "ash" | "bash" | "dash");
     // A script that uses its parameters wants them.
-    let is_script = is_shell && option.starts_with('-') && option.ends_with('c');
-    (is_script && !script.contains('$')).then(|| (location.clone(), *script, *ignored))
+    let is_script = is_script_call(shell, option) && !script.contains('$');
+    is_script.then(|| (location.clone(), *script, *ignored))
 }

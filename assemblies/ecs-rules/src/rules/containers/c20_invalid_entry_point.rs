@@ -34,12 +34,18 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         };
         let pointer = format!("{pointer}/entryPoint/0");
 
-        if program.ends_with('/') {
+        if program.ends_with('/') || matches!(program.as_str(), "." | "..") {
             let message = format!(
                 "the entry point of `{}` is the folder `{program}`",
                 container.name
             );
             report.add(pointer, message, "write the path of the program");
+        } else if program.trim() != program {
+            let message = format!(
+                "the entry point of `{}` is `{program}`, with a space at its end or beginning",
+                container.name
+            );
+            report.add(pointer, message, format!("write \"{}\"", program.trim()));
         // Folders of Windows contain spaces.
         } else if program.trim().contains(char::is_whitespace) && !program.contains('\\') {
             let message = format!(

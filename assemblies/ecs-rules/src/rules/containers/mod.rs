@@ -21,4 +21,5 @@ crate::rule_modules! {
     mod c18_one_string_command;
     mod c19_split_shell_line;
     mod c20_invalid_entry_point;
+    mod c21_shell_syntax;
 }

@@ -9,8 +9,9 @@ pub(super) const RULE: Rule = Rule {
     name: "no-tool-in-image",
     severity: Severity::Warning,
     title: "health check uses a tool that the image does not have",
-    explanation: "The alpine variants of official images have BusyBox's wget but no curl; the slim \
-                  variants, debian and ubuntu have neither. The check then always fails, and ECS \
+    explanation: "The alpine variants of official images have BusyBox's wget but neither curl nor bash; \
+                  the slim variants, debian, ubuntu, most databases and .NET's images have neither \
+                  curl nor wget. The check then always fails, and ECS \
                   replaces a healthy container. The rule recognizes official images by name; with \
                   `check --images`, I04 looks into the image itself.",
     source: "Dockerfiles of the official images on Docker Hub",
@@ -49,7 +50,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 "the health check of `{}` needs {tool}, which is not in its image",
                 container.name
             );
-            let hint = if missing.contains(&"wget") {
+            let hint = if missing.contains(&"wget") || *tool == "bash" {
                 "call a program of the image, or install the tool in an image of your own"
             } else {
                 "use wget -q -O /dev/null URL, which the image has"
@@ -75,13 +76,54 @@ fn missing_tools(image: &str) -> &'static [&'static str] {
     let reference = ImageReference::parse(image);
     let name = official_name(reference.repository());
     let tag = reference.tag().unwrap_or("latest");
-    let variants = ["node", "python", "ruby", "golang", "redis", "postgres"];
+    let is_alpine = tag.contains("alpine");
 
     match name {
-        "alpine" | "busybox" => &["curl"],
+        "alpine" | "busybox" | "caddy" | "traefik" => &["curl", "bash"],
         "debian" | "ubuntu" => &["curl", "wget"],
-        name if variants.contains(&name) && tag.contains("alpine") => &["curl"],
-        "node" | "python" | "ruby" if tag.contains("slim") => &["curl", "wget"],
+        // The image of nginx adds curl to all variants but the slim one.
+        "nginx" if tag.contains("alpine-slim") => &["curl", "bash"],
+        "nginx" if is_alpine => &["bash"],
+        "redis" | "postgres" if is_alpine => &["curl"],
+        name if is_alpine && ALPINE_VARIANTS.contains(&name) => &["curl", "bash"],
+        "node" | "python" | "ruby" | "golang" | "rust" if tag.contains("slim") => &["curl", "wget"],
+        "redis" | "postgres" | "memcached" | "haproxy" => &["curl", "wget"],
+        "amazonlinux" | "amazoncorretto" => &["wget"],
+        _ => missing_tools_of_others(reference.repository(), tag),
+    }
+}
+
+/// Official images whose alpine variant is Alpine and their program only.
+const ALPINE_VARIANTS: [&str; 10] = [
+    "node",
+    "python",
+    "ruby",
+    "golang",
+    "rust",
+    "haproxy",
+    "memcached",
+    "amazoncorretto",
+    "eclipse-temurin",
+    "openjdk",
+];
+
+/// Returns the tools that an image outside Docker's official ones is known to lack.
+fn missing_tools_of_others(repository: &str, tag: &str) -> &'static [&'static str] {
+    match repository {
+        "envoyproxy/envoy" => &["curl", "wget"],
+        "prom/prometheus" => &["curl", "bash"],
+        "mcr.microsoft.com/dotnet/aspnet" | "mcr.microsoft.com/dotnet/runtime" => {
+            // Microsoft removed curl from the images of .NET 8.
+            let is_old = ["3.", "5.", "6.", "7."]
+                .iter()
+                .any(|version| tag.starts_with(version));
+            match (tag.contains("alpine"), is_old) {
+                (true, _) => &["curl", "bash"],
+                (false, true) => &[],
+                (false, false) => &["curl", "wget"],
+            }
+        }
+        "public.ecr.aws/amazonlinux/amazonlinux" => &["wget"],
         _ => &[],
     }
 }

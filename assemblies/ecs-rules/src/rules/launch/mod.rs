@@ -26,6 +26,54 @@ macro_rules! with_definition {
     };
 }
 
+/// A template with a service behind a listener.
+macro_rules! stack_with_listener {
+    () => {
+        r#"{
+  "Resources": {
+    "Task": {
+      "Type": "AWS::ECS::TaskDefinition",
+      "Properties": {
+        "RequiresCompatibilities": ["FARGATE"],
+        "NetworkMode": "awsvpc",
+        "Cpu": "256",
+        "Memory": "512",
+        "ContainerDefinitions": [
+          { "Name": "app", "Image": "app:1", "PortMappings": [{ "ContainerPort": 8080 }] }
+        ]
+      }
+    },
+    "Group": {
+      "Type": "AWS::ElasticLoadBalancingV2::TargetGroup",
+      "Properties": { "TargetType": "ip", "Port": 8080, "Protocol": "HTTP", "VpcId": "vpc-1" }
+    },
+    "Listener": {
+      "Type": "AWS::ElasticLoadBalancingV2::Listener",
+      "Properties": {
+        "LoadBalancerArn": { "Fn::ImportValue": "balancer" },
+        "DefaultActions": [{ "Type": "forward", "TargetGroupArn": { "Ref": "Group" } }]
+      }
+    },
+    "Service": {
+      "Type": "AWS::ECS::Service",
+      "DependsOn": "Listener",
+      "Properties": {
+        "TaskDefinition": { "Ref": "Task" },
+        "LaunchType": "FARGATE",
+        "NetworkConfiguration": { "AwsvpcConfiguration": { "Subnets": ["subnet-1"] } },
+        "DeploymentConfiguration": {
+          "DeploymentCircuitBreaker": { "Enable": true, "Rollback": true }
+        },
+        "LoadBalancers": [
+          { "TargetGroupArn": { "Ref": "Group" }, "ContainerName": "app", "ContainerPort": 8080 }
+        ]
+      }
+    }
+  }
+}"#
+    };
+}
+
 crate::rule_modules! {
     mod q01_run_task_limits;
     mod q02_launch_conflict;
@@ -49,4 +97,9 @@ crate::rule_modules! {
     mod q20_exec_cannot_start;
     mod q21_invalid_capacity_strategy;
     mod q22_unsupported_by_controller;
+    mod q23_invalid_service_name;
+    mod q24_unsupported_rebalancing;
+    mod q25_invalid_service_registry;
+    mod q26_service_before_listener;
+    mod q27_instance_target_type;
 }

@@ -11,7 +11,8 @@ pub(super) const RULE: Rule = Rule {
     title: "conflicting launch settings",
     explanation: "A request has either a launch type or a capacity provider strategy. On Fargate a \
                   service uses REPLICA scheduling, has no placement settings, and its definition is \
-                  compatible with FARGATE. Tasks with awsvpc need networkConfiguration with subnets.",
+                  compatible with FARGATE. Managed Instances are selected by a capacity provider, not by a \
+                  launch type. Tasks with awsvpc need networkConfiguration with subnets.",
     source: "ECS API, CreateService and RunTask; cfn-lint E3044, E3052 and E3054",
     hint: "Choose one way to launch, and the network it needs.",
     passing: with_definition!(
@@ -50,6 +51,11 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
         report.add("/launchType", message, "remove one of the two");
     }
 
+    if request.launch_type() == Some("MANAGED_INSTANCES") {
+        let message = "Managed Instances are used through a capacity provider strategy";
+        let hint = "write \"capacityProviderStrategy\" in place of \"launchType\"";
+        report.add("/launchType", message, hint);
+    }
     if request.is_fargate() {
         check_fargate(context, report);
     }

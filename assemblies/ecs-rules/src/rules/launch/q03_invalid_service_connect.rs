@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     title: "invalid Service Connect configuration",
     explanation: "A discovery name has up to 64 lower-case letters, digits, _ and -, and does not \
                   begin with a hyphen. A service has one client alias, whose name has up to 127 \
-                  characters. The proxy supports tcp only.",
+                  characters. The proxy supports tcp and the network modes awsvpc and bridge only.",
     source: "ECS API, ServiceConnectService and ServiceConnectClientAlias",
     hint: "Shorten or correct the name, and keep one alias.",
     passing: with_definition!(
@@ -44,6 +44,14 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let Some(connect) = connect.filter(|connect| connect.enabled) else {
         return;
     };
+    let mode = context
+        .definition
+        .and_then(|definition| definition.network_mode.as_deref());
+    if let Some(mode) = mode.filter(|mode| matches!(*mode, "host" | "none")) {
+        let message = format!("Service Connect does not support the network mode {mode}");
+        let hint = "write \"networkMode\": \"awsvpc\" in the definition";
+        report.add("/serviceConnectConfiguration", message, hint);
+    }
     let mut found: Vec<&str> = Vec::new();
 
     for (index, exposed) in connect.services.iter().enumerate() {

@@ -1,4 +1,5 @@
 use diagnostics::Severity;
+use task_definition::find_placeholder;
 
 use crate::launch::LaunchContext;
 use crate::rules::{Check, Failing, Report, Rule};
@@ -9,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     title: "invalid subnets or security groups",
     explanation: "The network interface of a task is placed in one of up to 16 subnets and has up to \
-                  five security groups. The quotas cannot be raised.",
+                  five security groups, by their ids. The quotas cannot be raised.",
     source: "ECS API, AwsVpcConfiguration; ECS service quotas",
     hint: "Use fewer; one security group can contain the rules of several.",
     passing: with_definition!(
@@ -60,5 +61,28 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
         let message = format!("{groups} security groups; a task has at most 5");
         let hint = "merge the rules of several groups into one";
         report.add(format!("{enclosing}/securityGroups"), message, hint);
+    }
+
+    for (field, prefix, ids) in [
+        ("subnets", "subnet-", &*network.subnets),
+        ("securityGroups", "sg-", &network.security_groups),
+    ] {
+        check_ids(&format!("{enclosing}/{field}"), prefix, ids, report);
+    }
+}
+
+fn check_ids(pointer: &str, prefix: &str, ids: &[String], report: &mut Report) {
+    for (index, id) in ids.iter().enumerate() {
+        let pointer = format!("{pointer}/{index}");
+        if !id.starts_with(prefix) && find_placeholder(id).is_none() {
+            let message = format!("`{id}` does not begin with `{prefix}`");
+            report.add(pointer, message, format!("write the id: {prefix}…"));
+        } else if ids[..index].contains(id) {
+            report.add(
+                pointer,
+                format!("`{id}` is listed twice"),
+                "remove one of them",
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 use diagnostics::Severity;
 
 use crate::launch::LaunchContext;
+use crate::rules::launch::q10_conflicting_settings::blocks_deployments;
 use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
@@ -27,8 +28,8 @@ pub(super) const RULE: Rule = Rule {
     }
   }"#
     ),
-    // 100 % at most and at least: no task can start or stop.
-    failing: Failing::Change(r#""maximumPercent": 200"#, r#""maximumPercent": 100"#),
+    // Of two tasks both must keep running, and 125 % of two are two.
+    failing: Failing::Change(r#""maximumPercent": 200"#, r#""maximumPercent": 125"#),
     check: Check::Launch(check),
     ..Rule::DEFAULT
 };
@@ -60,7 +61,8 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let may_run = desired * u64::from(max_percent) / 100;
     let must_run = (desired * u64::from(min_percent)).div_ceil(100);
 
-    if may_run > desired || must_run < desired {
+    // Q10 reports percentages that ECS itself rejects.
+    if may_run > desired || must_run < desired || blocks_deployments(service) {
         return;
     }
 

@@ -1,4 +1,5 @@
 use diagnostics::Severity;
+use task_definition::Service;
 
 use crate::launch::LaunchContext;
 use crate::rules::{Check, Failing, Report, Rule};
@@ -9,7 +10,9 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     title: "conflicting service settings",
     explanation: "The circuit breaker, alarms and strategies require the deployment controller ECS. \
-                  A health check grace period is rejected without a load balancer. One item of a \
+                  A health check grace period is rejected without a load balancer. With maximumPercent and \
+                  minimumHealthyPercent both 100 a rolling update can replace no task, and ECS rejects \
+                  them. One item of a \
                   capacity provider strategy may have a base.",
     source: "ECS API, CreateService, fields deploymentConfiguration, \
                   healthCheckGracePeriodSeconds and capacityProviderStrategy",
@@ -79,6 +82,7 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
         report.add("/healthCheckGracePeriodSeconds", message, hint);
     }
 
+    check_percentages(service, report);
     let controller = service.deployment_controller.as_ref();
     let deployment = service.deployment_configuration.as_ref();
     let (Some(controller), Some(deployment)) = (controller, deployment) else {
@@ -98,4 +102,39 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
             hint,
         );
     }
+}
+
+fn check_percentages(service: &Service, report: &mut Report) {
+    let Some(deployment) = &service.deployment_configuration else {
+        return;
+    };
+    let least = deployment.minimum_healthy_percent;
+    if blocks_deployments(service) {
+        let message =
+            "maximumPercent and minimumHealthyPercent are both 100, so no task can be replaced";
+        let hint = "write \"maximumPercent\": 200, or lower \"minimumHealthyPercent\"";
+        report.add("/deploymentConfiguration/maximumPercent", message, hint);
+    }
+    if let Some(least) = least.filter(|least| *least > 100) {
+        let message = format!("minimumHealthyPercent is {least}; the range is 0 to 100");
+        let pointer = "/deploymentConfiguration/minimumHealthyPercent";
+        report.add(pointer, message, "write at most 100");
+    }
+}
+
+/// Returns whether both percentages of a rolling update are 100, which ECS rejects.
+pub(super) fn blocks_deployments(service: &Service) -> bool {
+    let deployment = service.deployment_configuration.as_ref();
+    let controller = service.deployment_controller.as_ref();
+    let is_rolling = deployment.is_some_and(|deployment| {
+        let strategy = deployment.strategy.as_deref();
+        strategy.is_none_or(|strategy| strategy == "ROLLING")
+    });
+    is_rolling
+        && controller.is_none_or(|controller| controller.kind == "ECS")
+        && service.scheduling_strategy.as_deref() != Some("DAEMON")
+        && deployment.is_some_and(|deployment| {
+            deployment.maximum_percent == Some(100)
+                && deployment.minimum_healthy_percent == Some(100)
+        })
 }

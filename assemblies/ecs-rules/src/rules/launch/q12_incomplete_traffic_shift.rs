@@ -2,6 +2,7 @@ use diagnostics::Severity;
 use task_definition::{LoadBalancer, Service};
 
 use crate::launch::LaunchContext;
+use crate::rules::roles::find_role_arn_problem;
 use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
@@ -11,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     title: "deployment that shifts traffic lacks a setting",
     explanation: "BLUE_GREEN needs bakeTimeInMinutes. With BLUE_GREEN, LINEAR and CANARY each load \
                   balancer has an advancedConfiguration with a second target group, the production \
-                  listener rule and the role with which ECS changes it. ECS rejects the service with \
+                  listener rule and the ARN of the role with which ECS changes it. ECS rejects the service with \
                   \"advancedConfiguration field is required for all loadBalancers\".",
     source: "ECS API, DeploymentConfiguration, field bakeTimeInMinutes, and AdvancedConfiguration; \
              terraform-aws-modules/terraform-aws-ecs#377",
@@ -136,6 +137,22 @@ fn check_load_balancer(target: &LoadBalancer, strategy: &str, pointer: &str, rep
             let hint = format!("add \"{field}\" to advancedConfiguration");
             report.add_missing(&format!("{pointer}/{field}"), &pointer, message, hint);
         }
+    }
+
+    let role = advanced.role_arn.as_deref().filter(|role| !role.is_empty());
+    if let Some(problem) = role.and_then(find_role_arn_problem) {
+        let hint = "copy the whole ARN of the role: arn:aws:iam::ACCOUNT:role/NAME";
+        report.add(
+            format!("{pointer}/roleArn"),
+            format!("roleArn {problem}"),
+            hint,
+        );
+    }
+    let test = advanced.test_listener_rule.as_ref();
+    if test.is_some() && test == advanced.production_listener_rule.as_ref() {
+        let message = "test and production traffic have the same listener rule";
+        let hint = "write the ARN of a second rule, or remove `testListenerRule`";
+        report.add(format!("{pointer}/testListenerRule"), message, hint);
     }
 
     let second = advanced.alternate_target_group_arn.as_ref();

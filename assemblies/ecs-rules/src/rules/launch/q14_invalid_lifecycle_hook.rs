@@ -2,6 +2,7 @@ use diagnostics::Severity;
 use task_definition::LifecycleHook;
 
 use crate::launch::LaunchContext;
+use crate::rules::roles::find_role_arn_problem;
 use crate::rules::{Check, Failing, Report, Rule};
 
 pub(super) const RULE: Rule = Rule {
@@ -80,7 +81,15 @@ fn check_stages(hook: &LifecycleHook, pointer: &str, report: &mut Report) {
         return;
     }
     for (index, stage) in hook.lifecycle_stages.iter().enumerate() {
-        report.check_enum(&format!("{pointer}/{index}"), Some(stage), &STAGES);
+        let pointer = format!("{pointer}/{index}");
+        report.check_enum(&pointer, Some(stage), &STAGES);
+        if hook.lifecycle_stages[..index].contains(stage) {
+            report.add(
+                pointer,
+                format!("{stage} is listed twice"),
+                "remove one of them",
+            );
+        }
     }
 }
 
@@ -107,7 +116,19 @@ fn check_function(hook: &LifecycleHook, pointer: &str, report: &mut Report) {
         .hook_target_arn
         .as_deref()
         .filter(|target| !target.is_empty());
-    let is_function = |arn: &str| arn.starts_with("arn:") && arn.contains(":lambda:");
+    if let Some(problem) = hook
+        .role_arn
+        .as_deref()
+        .filter(|role| !role.is_empty())
+        .and_then(find_role_arn_problem)
+    {
+        let hint = "copy the whole ARN of the role: arn:aws:iam::ACCOUNT:role/NAME";
+        report.add(
+            format!("{pointer}/roleArn"),
+            format!("roleArn {problem}"),
+            hint,
+        );
+    }
     if let Some(target) = target.filter(|target| !is_function(target)) {
         let message = format!("`{target}` is not the ARN of a Lambda function");
         report.add(
@@ -132,6 +153,7 @@ fn check_pause(hook: &LifecycleHook, pointer: &str, report: &mut Report) {
 
     for (field, is_set) in [
         ("hookTargetArn", hook.hook_target_arn.is_some()),
+        ("roleArn", hook.role_arn.is_some()),
         ("hookDetails", hook.hook_details.is_some()),
     ] {
         if is_set {
@@ -143,6 +165,17 @@ fn check_pause(hook: &LifecycleHook, pointer: &str, report: &mut Report) {
             );
         }
     }
+}
+
+/// Returns whether the text is the ARN of a function, of a version or of an alias of it.
+fn is_function(arn: &str) -> bool {
+    // arn:partition:lambda:region:account:function:name[:version]
+    let parts: Vec<&str> = arn.split(':').collect();
+    let &["arn", _, "lambda", _, account, "function", name, ..] = parts.as_slice() else {
+        return false;
+    };
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    is_account && !name.is_empty() && parts.len() <= 8
 }
 
 const STAGES: [&str; 8] = [

@@ -1,5 +1,7 @@
 use diagnostics::Severity;
 
+use task_definition::LoadBalancer;
+
 use crate::launch::LaunchContext;
 use crate::rules::{Check, Failing, Report, Rule};
 
@@ -10,7 +12,8 @@ pub(super) const RULE: Rule = Rule {
     title: "not the ARN of a target group or listener",
     explanation: "targetGroupArn is the ARN of a target group. That of the load balancer or of its \
                   listener looks similar and is rejected. loadBalancerName is for Classic Load \
-                  Balancers, which awsvpc does not support.",
+                  Balancers, which awsvpc does not support. Each of up to five target groups has the \
+                  container and the port that receive its traffic.",
     source: "ECS API, LoadBalancer and AdvancedConfiguration",
     hint: "Copy the ARN of the target group.",
     passing: with_definition!(
@@ -45,8 +48,24 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     let network = context.request.network();
     let awsvpc = network.is_some_and(|network| network.awsvpc_configuration.is_some());
 
+    if service.load_balancers.len() > 5 {
+        let count = service.load_balancers.len();
+        let message = format!("{count} target groups; a service has at most 5");
+        report.add("/loadBalancers/5", message, "remove some");
+    }
+
     for (index, target) in service.load_balancers.iter().enumerate() {
         let pointer = format!("/loadBalancers/{index}");
+        check_parts(target, &pointer, report);
+        let is_same = |other: &LoadBalancer| other.target_group_arn.is_some() && other == target;
+        if service.load_balancers[..index].iter().any(is_same) {
+            let message = "the same target is registered twice in one target group";
+            report.add(
+                format!("{pointer}/targetGroupArn"),
+                message,
+                "remove one of them",
+            );
+        }
         let group = target.target_group_arn.as_deref();
         check_arn(
             &format!("{pointer}/targetGroupArn"),
@@ -54,7 +73,8 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
             TARGET_GROUP,
             report,
         );
-        if target.load_balancer_name.is_some() && (awsvpc || context.request.is_fargate()) {
+        let is_classic = target.load_balancer_name.is_some() && group.is_none();
+        if is_classic && (awsvpc || context.request.is_fargate()) {
             let message = "a Classic Load Balancer does not reach tasks with awsvpc";
             let hint = "write \"targetGroupArn\" with a target group of type ip";
             report.add(format!("{pointer}/loadBalancerName"), message, hint);
@@ -97,6 +117,35 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
     }
 }
 
+/// Reports missing and conflicting parts of a load balancer.
+fn check_parts(target: &LoadBalancer, pointer: &str, report: &mut Report) {
+    let (group, classic) = (&target.target_group_arn, &target.load_balancer_name);
+    if group.is_none() && classic.is_none() {
+        let message = "a load balancer needs targetGroupArn";
+        report.add_missing(
+            &format!("{pointer}/targetGroupArn"),
+            pointer,
+            message,
+            "add the ARN of a target group",
+        );
+    } else if group.is_some() && classic.is_some() {
+        let message = "a load balancer has either targetGroupArn or loadBalancerName";
+        let hint = "remove `loadBalancerName`";
+        report.add(format!("{pointer}/loadBalancerName"), message, hint);
+    }
+
+    for (field, is_missing) in [
+        ("containerName", target.container_name.is_none()),
+        ("containerPort", target.container_port.is_none()),
+    ] {
+        if is_missing {
+            let message = format!("a load balancer needs {field}");
+            let hint = format!("add \"{field}\" of the container that receives the traffic");
+            report.add_missing(&format!("{pointer}/{field}"), pointer, message, hint);
+        }
+    }
+}
+
 fn check_arn(pointer: &str, arn: Option<&str>, kinds: &[&str], report: &mut Report) {
     let Some(arn) = arn else {
         return;
@@ -104,6 +153,13 @@ fn check_arn(pointer: &str, arn: Option<&str>, kinds: &[&str], report: &mut Repo
     // arn:partition:service:region:account:kind/name/id
     let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
     let kind = resource.split('/').next().unwrap_or_default();
+    let is_lattice = arn.contains(":vpc-lattice:");
+    if is_lattice && pointer.starts_with("/loadBalancers") {
+        let message = "this is a target group of VPC Lattice";
+        let hint = "move it to vpcLatticeConfigurations";
+        report.add(pointer, message, hint);
+        return;
+    }
     if arn.starts_with("arn:") && kinds.contains(&kind) {
         return;
     }

@@ -11,7 +11,8 @@ pub(super) const RULE: Rule = Rule {
     title: "capacity provider strategy places no task",
     explanation: "A provider with weight 0, the default, takes tasks up to its base only; a strategy \
                   of several providers needs one with a larger weight. FARGATE and FARGATE_SPOT \
-                  cannot be combined with other providers. Weights go to 1,000 and bases to 100,000. \
+                  cannot be combined with other providers. A strategy has up to 20 providers, \
+                  each once. Weights go to 1,000 and bases to 100,000. \
                   Fargate Spot does not run Windows.",
     source: "ECS API, CapacityProviderStrategyItem and CreateService, field \
              capacityProviderStrategy; ECS developer guide, Fargate capacity providers",
@@ -56,7 +57,21 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
         report.add(pointer, message, "use providers of one kind only");
     }
 
+    if strategy.len() > 20 {
+        let message = format!(
+            "{} capacity providers; a strategy has at most 20",
+            strategy.len()
+        );
+        report.add(format!("{pointer}/20"), message, "remove some");
+    }
+
     for (index, item) in strategy.iter().enumerate() {
+        check_name(
+            &strategy[..index],
+            item,
+            &format!("{pointer}/{index}"),
+            report,
+        );
         check_item(item, &format!("{pointer}/{index}"), report);
         let windows = context
             .definition
@@ -69,6 +84,29 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
                 "use FARGATE",
             );
         }
+    }
+}
+
+fn check_name(
+    before: &[CapacityProviderItem],
+    item: &CapacityProviderItem,
+    pointer: &str,
+    report: &mut Report,
+) {
+    let pointer = format!("{pointer}/capacityProvider");
+    let name = item.capacity_provider.as_str();
+    let upper = name.to_ascii_uppercase().replace('-', "_");
+    if name != upper && matches!(upper.as_str(), "FARGATE" | "FARGATE_SPOT") {
+        // The names of own providers cannot begin with fargate.
+        let message = format!("`{name}` is not a capacity provider");
+        report.add(pointer.clone(), message, format!("write {upper}"));
+        report.fix_value(pointer, Some(&upper));
+    } else if before.iter().any(|other| other.capacity_provider == name) {
+        report.add(
+            pointer,
+            format!("`{name}` is listed twice"),
+            "merge the two",
+        );
     }
 }
 

@@ -10,9 +10,11 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     title: "setting is not supported by the deployment controller or launch type",
     explanation: "With controller EXTERNAL the task sets have the definition, network, load balancers \
-                  and launch type, so the service has none of them. CODE_DEPLOY needs one Application \
-                  or Network Load Balancer. Both need the strategy REPLICA. The launch type EXTERNAL, \
-                  servers outside AWS, supports neither awsvpc nor load balancers.",
+                  and launch type, so the service has none of them. CODE_DEPLOY needs one target group of an Application \
+                  or Network Load Balancer, and has no deployment alarms. On EC2 neither has \
+                  percentages of its own. Both need the strategy REPLICA. The launch type EXTERNAL, \
+                  servers outside AWS, supports neither awsvpc nor load balancers, service discovery, Service Connect, VPC \
+                  Lattice and EBS.",
     source: "ECS API, CreateService and DeploymentController; ECS developer guide, ECS Anywhere",
     hint: "Remove the setting, or change the controller.",
     passing: with_definition!(
@@ -49,6 +51,7 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
         "CODE_DEPLOY" => check_code_deploy(service, report),
         _ => return,
     }
+    check_deployment(kind, context, service, report);
     if service.scheduling_strategy.as_deref() == Some("DAEMON") {
         let message = format!("{kind} does not support DAEMON scheduling");
         report.add(
@@ -56,6 +59,45 @@ fn check(context: &LaunchContext<'_>, report: &mut Report) {
             message,
             "write REPLICA, or remove it",
         );
+    }
+}
+
+/// Reports settings of rolling updates beside another controller.
+fn check_deployment(
+    kind: &str,
+    context: &LaunchContext<'_>,
+    service: &Service,
+    report: &mut Report,
+) {
+    let Some(deployment) = &service.deployment_configuration else {
+        return;
+    };
+    let enclosing = "/deploymentConfiguration";
+    if deployment
+        .alarms
+        .as_ref()
+        .is_some_and(|alarms| alarms.enable)
+    {
+        let message = format!("deployment alarms are not supported with {kind}");
+        let hint = "remove `alarms`; CodeDeploy has alarms of its own";
+        report.add(format!("{enclosing}/alarms"), message, hint);
+    }
+    // On Fargate the percentages are not used, but accepted.
+    if context.request.launch_type() != Some("EC2") {
+        return;
+    }
+    for (field, is_set) in [
+        ("maximumPercent", deployment.maximum_percent.is_some()),
+        (
+            "minimumHealthyPercent",
+            deployment.minimum_healthy_percent.is_some(),
+        ),
+    ] {
+        if is_set {
+            let message = format!("{field} cannot be set with {kind} on EC2");
+            let hint = format!("remove `{field}`");
+            report.add(format!("{enclosing}/{field}"), message, hint);
+        }
     }
 }
 
@@ -103,6 +145,11 @@ fn check_code_deploy(service: &Service, report: &mut Report) {
         report.add(pointer, message, "write \"targetGroupArn\"");
     }
 
+    if service.load_balancers.len() > 1 {
+        let message = "CODE_DEPLOY takes one target group; its deployment group names the second";
+        report.add("/loadBalancers/1", message, "remove it");
+    }
+
     let connect = service.service_connect_configuration.as_ref();
     if connect.is_some_and(|connect| connect.enabled) {
         let message =
@@ -130,6 +177,21 @@ fn check_launch_type(context: &LaunchContext<'_>, report: &mut Report) {
     for (field, is_set) in [
         ("loadBalancers", !service.load_balancers.is_empty()),
         ("serviceRegistries", !service.service_registries.is_empty()),
+        (
+            "serviceConnectConfiguration",
+            service
+                .service_connect_configuration
+                .as_ref()
+                .is_some_and(|connect| connect.enabled),
+        ),
+        (
+            "vpcLatticeConfigurations",
+            !service.vpc_lattice_configurations.is_empty(),
+        ),
+        (
+            "volumeConfigurations",
+            !service.volume_configurations.is_empty(),
+        ),
     ] {
         if is_set {
             let message = format!("the launch type EXTERNAL does not support {field}");

@@ -9,8 +9,8 @@ pub(super) const RULE: Rule = Rule {
     name: "splunk-missing-option",
     severity: Severity::Error,
     title: "splunk without token or URL",
-    explanation: "The driver requires splunk-url and splunk-token. The token is usually a secret \
-                  option.",
+    explanation: "The driver requires splunk-url and splunk-token. The token belongs into the secret \
+                  options: everyone who may describe the definition can read the others.",
     source: "ECS API, LogConfiguration; Docker, splunk log driver",
     hint: "Add splunk-url to options and splunk-token to secretOptions.",
     passing: r#"{
@@ -61,6 +61,11 @@ pub(super) const RULE: Rule = Rule {
 fn check(located: &LocatedDefinition, report: &mut Report) {
     for (pointer, container, log) in logs(located).filter(|(_, _, log)| log.log_driver == "splunk")
     {
+        if log.options.contains_key("splunk-token") {
+            let message = format!("the splunk token of `{}` is in plain text", container.name);
+            let hint = "move it to secretOptions, with valueFrom a secret's ARN";
+            report.warn(format!("{pointer}/options/splunk-token"), message, hint);
+        }
         for option in ["splunk-url", "splunk-token"] {
             // Either list may contain either option.
             let is_secret = log

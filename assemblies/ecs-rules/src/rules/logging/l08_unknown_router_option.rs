@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Error,
     title: "unknown log router option",
     explanation: "enable-ecs-log-metadata is true or false; config-file-type and config-file-value \
-                  are set together. On Fargate the configuration is a file in the image: s3 is not \
+                  are set together, and the file is not the one that ECS writes. On Fargate the configuration is a file in the image: s3 is not \
                   supported.",
     source: "ECS API, FirelensConfiguration, field options",
     hint: "Use config-file-type file.",
@@ -81,6 +81,19 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             &["file", "s3"],
         );
 
+        let metadata = router.options.get("enable-ecs-log-metadata");
+        report.check_enum(
+            &format!("{pointer}/enable-ecs-log-metadata"),
+            metadata.map(String::as_str),
+            &["true", "false"],
+        );
+        let file = router.options.get("config-file-value").map(String::as_str);
+        if let Some(file) = file.filter(|file| OWN_FILES.contains(file)) {
+            let message = format!("`{file}` is the file that ECS writes for the log router");
+            let hint = "give your file another path, such as /fluent-bit/etc/extra.conf";
+            report.add(format!("{pointer}/config-file-value"), message, hint);
+        }
+
         if kind.is_some() != router.options.contains_key("config-file-value") {
             let message = "config-file-type and config-file-value must be set together";
             report.add(&pointer, message, "add the missing one");
@@ -94,6 +107,12 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         }
     }
 }
+
+/// The files in which the agent generates the configuration, which includes the user's.
+const OWN_FILES: [&str; 2] = [
+    "/fluent-bit/etc/fluent-bit.conf",
+    "/fluentd/etc/fluent.conf",
+];
 
 const OPTIONS: [&str; 3] = [
     "enable-ecs-log-metadata",

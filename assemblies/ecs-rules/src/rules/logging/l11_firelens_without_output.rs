@@ -1,4 +1,4 @@
-use diagnostics::Severity;
+use diagnostics::{Severity, nearest};
 use task_definition::LocatedDefinition;
 
 use crate::rules::shared::{containers, logs};
@@ -66,13 +66,19 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             .filter(|option| !FILTERS.contains(&option.as_str()));
         let has_secrets = !log.secret_options.is_empty();
         // Without options the router's own configuration file has the output.
-        if log.options.contains_key(key) || (options.next().is_none() && !has_secrets) {
+        let output = log.options.get(key);
+        if let Some(output) = output.filter(|output| !output.trim().is_empty()) {
+            check_output(&format!("{pointer}/options"), key, output, report);
+            continue;
+        }
+        if output.is_none() && (options.next().is_none() && !has_secrets) {
             continue;
         }
 
         let message = format!(
-            "the log of `{}` has no output: `{key}` is missing",
-            container.name
+            "the log of `{}` has no output: `{key}` is {}",
+            container.name,
+            if output.is_some() { "empty" } else { "missing" }
         );
         let hint = if log.options.contains_key(other) {
             format!("write `{key}` in place of `{other}`")
@@ -82,6 +88,56 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         report.add(format!("{pointer}/options"), message, hint);
     }
 }
+
+/// Reports the name of an output that is probably misspelt.
+fn check_output(pointer: &str, key: &str, output: &str, report: &mut Report) {
+    // Fluent Bit ignores the case; a log router may have plugins of its own.
+    let name = output.to_ascii_lowercase();
+    if key != "Name" || OUTPUTS.contains(&name.as_str()) {
+        return;
+    }
+    if let Some(suggestion) = nearest(&name, OUTPUTS) {
+        let message = format!("Fluent Bit has no output `{output}`");
+        let hint = format!("did you mean `{suggestion}`?");
+        report.warn(format!("{pointer}/{key}"), message, hint);
+    }
+}
+
+/// The outputs of AWS for Fluent Bit: those of Fluent Bit itself and those of AWS in Go.
+const OUTPUTS: [&str; 32] = [
+    "azure",
+    "azure_blob",
+    "azure_kusto",
+    "bigquery",
+    "chronicle",
+    "cloudwatch",
+    "cloudwatch_logs",
+    "counter",
+    "datadog",
+    "es",
+    "file",
+    "firehose",
+    "flowcounter",
+    "forward",
+    "gelf",
+    "http",
+    "influxdb",
+    "kafka",
+    "kafka-rest",
+    "kinesis",
+    "kinesis_firehose",
+    "kinesis_streams",
+    "logdna",
+    "loki",
+    "nats",
+    "newrelic",
+    "null",
+    "opensearch",
+    "opentelemetry",
+    "s3",
+    "splunk",
+    "stdout",
+];
 
 /// Options that the agent does not pass to the output.
 const FILTERS: [&str; 3] = [

@@ -132,6 +132,10 @@ fn validate_name(text: &str) -> Validity {
         return Validity::Invalid(what, hint);
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    if text.contains("//") || (text.len() > 1 && text.ends_with('/')) {
+        let what = format!("has an empty part in the parameter name: `{text}`");
+        return Validity::Invalid(what, "separate the parts with single slashes");
+    }
     if !text.is_empty() && text.chars().all(allowed) {
         return Validity::Valid;
     }

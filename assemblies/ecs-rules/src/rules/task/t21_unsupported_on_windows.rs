@@ -9,7 +9,7 @@ pub(super) const RULE: Rule = Rule {
     name: "unsupported-on-windows",
     severity: Severity::Error,
     title: "setting that Windows lacks",
-    explanation: "Windows has no EFS, read-only root, Linux parameters or ulimits; on Fargate its storage has a fixed size.",
+    explanation: "Windows has no EFS, S3 Files, read-only root, Linux parameters or kernel settings; Fargate offers 2019 and later, with storage of a fixed size.",
     source: "ECS API, ContainerDefinition; ECS developer guide, Windows",
     hint: "Remove the setting.",
     passing: r#"{
@@ -36,14 +36,38 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         let message = "Windows containers on Fargate have ephemeral storage of a fixed size";
         report.add("/ephemeralStorage", message, "remove `ephemeralStorage`");
     }
+    let platform = definition.runtime_platform.as_ref();
+    let family = platform.and_then(|platform| platform.operating_system_family.as_deref());
+    if let Some(family) = family.filter(|family| definition.is_fargate() && is_ec2_only(family)) {
+        let message = format!("Fargate does not offer {family}");
+        let hint = "write WINDOWS_SERVER_2022_CORE or WINDOWS_SERVER_2022_FULL";
+        report.add("/runtimePlatform/operatingSystemFamily", message, hint);
+    }
+
     for (index, volume) in definition.volumes.iter().enumerate() {
-        if volume.efs_volume_configuration.is_some() {
-            let message = format!(
-                "the volume `{}` is EFS, which Windows does not support",
-                volume.name
-            );
-            let pointer = format!("/volumes/{index}/efsVolumeConfiguration");
-            report.add(pointer, message, "remove the volume");
+        for (field, what, is_set) in [
+            (
+                "efsVolumeConfiguration",
+                "EFS",
+                volume.efs_volume_configuration.is_some(),
+            ),
+            (
+                "s3filesVolumeConfiguration",
+                "S3 Files",
+                volume.s3files_volume_configuration.is_some(),
+            ),
+        ] {
+            if is_set {
+                let message = format!(
+                    "the volume `{}` is {what}, which Windows does not support",
+                    volume.name
+                );
+                report.add(
+                    format!("/volumes/{index}/{field}"),
+                    message,
+                    "remove the volume",
+                );
+            }
         }
     }
 
@@ -54,7 +78,7 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
                 container.readonly_root_filesystem == Some(true),
             ),
             ("linuxParameters", container.linux_parameters.is_some()),
-            ("ulimits", !container.ulimits.is_empty()),
+            ("systemControls", !container.system_controls.is_empty()),
         ] {
             if is_set {
                 let message = format!("Windows does not support {field} of `{}`", container.name);
@@ -66,4 +90,10 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             }
         }
     }
+}
+
+/// Returns whether only EC2 instances run this version.
+fn is_ec2_only(family: &str) -> bool {
+    let versions = ["_2016_", "_2004_", "_20H2_"];
+    versions.iter().any(|version| family.contains(version))
 }

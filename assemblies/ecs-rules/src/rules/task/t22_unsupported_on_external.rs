@@ -8,7 +8,7 @@ pub(super) const RULE: Rule = Rule {
     name: "unsupported-on-external",
     severity: Severity::Error,
     title: "setting that EXTERNAL lacks",
-    explanation: "Servers outside AWS (ECS Anywhere) have neither awsvpc nor EFS.",
+    explanation: "Servers outside AWS (ECS Anywhere) have neither awsvpc nor volumes of AWS nor App Mesh.",
     source: "ECS developer guide, ECS Anywhere, considerations",
     hint: "Remove EXTERNAL, or the setting.",
     passing: r#"{
@@ -36,14 +36,40 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         let message = "EXTERNAL does not support the network mode awsvpc";
         report.add("/networkMode", message, "write bridge, host or none");
     }
+    if definition.proxy_configuration.is_some() {
+        let message = "EXTERNAL does not support App Mesh";
+        report.add(
+            "/proxyConfiguration",
+            message,
+            "remove `proxyConfiguration`",
+        );
+    }
     for (index, volume) in definition.volumes.iter().enumerate() {
-        if volume.efs_volume_configuration.is_some() {
-            let message = format!(
-                "the volume `{}` is EFS, which EXTERNAL does not support",
-                volume.name
-            );
-            let pointer = format!("/volumes/{index}/efsVolumeConfiguration");
-            report.add(pointer, message, "use a folder of the server");
+        for (field, what, is_set) in [
+            (
+                "efsVolumeConfiguration",
+                "EFS",
+                volume.efs_volume_configuration.is_some(),
+            ),
+            (
+                "s3filesVolumeConfiguration",
+                "S3 Files",
+                volume.s3files_volume_configuration.is_some(),
+            ),
+            (
+                "configuredAtLaunch",
+                "EBS",
+                volume.configured_at_launch == Some(true),
+            ),
+        ] {
+            if is_set {
+                let message = format!(
+                    "the volume `{}` is {what}, which EXTERNAL does not support",
+                    volume.name
+                );
+                let pointer = format!("/volumes/{index}/{field}");
+                report.add(pointer, message, "use a folder of the server");
+            }
         }
     }
 }

@@ -12,4 +12,5 @@ crate::rule_modules! {
     mod v09_volume_not_writable;
     mod v10_invalid_efs;
     mod v11_s3_files_without_role;
+    mod v12_unused_volume;
 }

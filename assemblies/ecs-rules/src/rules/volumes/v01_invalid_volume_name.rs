@@ -15,14 +15,28 @@ pub(super) const RULE: Rule = Rule {
     passing: r#"{
   "family": "web",
   "volumes": [{ "name": "scratch" }],
-  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "mountPoints": [{ "sourceVolume": "scratch", "containerPath": "/data" }],
+      "memory": 128
+    }
+  ]
 }"#,
     // Two volumes have the same name.
     failing: Failing::Document(
         r#"{
   "family": "web",
   "volumes": [{ "name": "scratch" }, { "name": "scratch" }],
-  "containerDefinitions": [{ "name": "app", "image": "app:1", "memory": 128 }]
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "mountPoints": [{ "sourceVolume": "scratch", "containerPath": "/data" }],
+      "memory": 128
+    }
+  ]
 }"#,
     ),
     check: Check::Definition(check),

@@ -19,12 +19,18 @@ pub(super) const RULE: Rule = Rule {
   "cpu": "256",
   "memory": "512",
   "volumes": [{ "name": "scratch" }],
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "mountPoints": [{ "sourceVolume": "scratch", "containerPath": "/data" }]
+    }
+  ]
 }"#,
     // A host folder.
     failing: Failing::Change(
         r#""name": "scratch""#,
-        r#""name": "data", "host": { "sourcePath": "/data" }"#,
+        r#""name": "scratch", "host": { "sourcePath": "/data" }"#,
     ),
     check: Check::Definition(check),
     ..Rule::DEFAULT

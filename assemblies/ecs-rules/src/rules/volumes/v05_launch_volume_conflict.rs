@@ -1,5 +1,5 @@
 use diagnostics::Severity;
-use task_definition::LocatedDefinition;
+use task_definition::{LocatedDefinition, Volume};
 
 use crate::rules::shared::containers;
 use crate::rules::{Check, Failing, Report, Rule};
@@ -9,8 +9,9 @@ pub(super) const RULE: Rule = Rule {
     name: "launch-volume-conflict",
     severity: Severity::Error,
     title: "conflicting volume configuration at launch",
-    explanation: "An EBS volume is configured when the task is launched. A definition has at most \
-                  one, without any other volume configuration, and a container must mount it.",
+    explanation: "A volume has one configuration: host, Docker, EFS, S3 Files, FSx, or EBS, which is \
+                  configured when the task is launched. A definition has at most one EBS volume, and a \
+                  container must mount it.",
     source: "ECS API, Volume, field configuredAtLaunch",
     hint: "Keep one, and mount it.",
     passing: r#"{
@@ -45,21 +46,24 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(located: &LocatedDefinition, report: &mut Report) {
+    for (index, volume) in located.definition.volumes.iter().enumerate() {
+        let kinds = configurations(volume);
+        if let [first, second, ..] = kinds.as_slice() {
+            let message = format!("the volume `{}` has {first} and {second}", volume.name);
+            report.add(
+                format!("/volumes/{index}/{second}"),
+                message,
+                "keep one of them",
+            );
+        }
+    }
+
     let volumes = located.definition.volumes.iter().enumerate();
     let launched = volumes.filter(|(_, volume)| volume.configured_at_launch == Some(true));
     for (count, (index, volume)) in launched.enumerate() {
         let pointer = format!("/volumes/{index}/configuredAtLaunch");
         let name = &volume.name;
-        let is_configured = volume
-            .host
-            .as_ref()
-            .is_some_and(|host| host.source_path.is_some())
-            || volume.docker_volume_configuration.is_some()
-            || volume.efs_volume_configuration.is_some()
-            || volume.s3files_volume_configuration.is_some()
-            || volume
-                .fsx_windows_file_server_volume_configuration
-                .is_some();
+        let is_configured = !configurations(volume).is_empty();
 
         let is_mounted = containers(located).any(|(_, container)| {
             container
@@ -80,4 +84,34 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             report.add(pointer, message, "add a mount point for it");
         }
     }
+}
+
+/// Returns the fields that configure a volume in the definition.
+fn configurations(volume: &Volume) -> Vec<&'static str> {
+    let host = volume.host.as_ref();
+    let fields = [
+        ("host", host.is_some_and(|host| host.source_path.is_some())),
+        (
+            "dockerVolumeConfiguration",
+            volume.docker_volume_configuration.is_some(),
+        ),
+        (
+            "efsVolumeConfiguration",
+            volume.efs_volume_configuration.is_some(),
+        ),
+        (
+            "s3filesVolumeConfiguration",
+            volume.s3files_volume_configuration.is_some(),
+        ),
+        (
+            "fsxWindowsFileServerVolumeConfiguration",
+            volume
+                .fsx_windows_file_server_volume_configuration
+                .is_some(),
+        ),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(field, is_set)| is_set.then_some(field))
+        .collect()
 }

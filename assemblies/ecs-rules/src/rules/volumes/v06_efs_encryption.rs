@@ -30,7 +30,13 @@ pub(super) const RULE: Rule = Rule {
       }
     }
   ],
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data" }]
+    }
+  ]
 }"#,
     // iam ENABLED without encryption.
     failing: Failing::Change(

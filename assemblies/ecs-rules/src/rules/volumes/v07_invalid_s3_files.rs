@@ -8,7 +8,9 @@ pub(super) const RULE: Rule = Rule {
     name: "invalid-s3-files",
     severity: Severity::Error,
     title: "invalid S3 Files volume",
-    explanation: "fileSystemArn is a full ARN. With an access point the root directory is that of \
+    explanation: "fileSystemArn is the full ARN of a file system of S3 Files, not of a bucket or of EFS, \
+                  and accessPointArn that of an access point. The port of the encrypted connection is \
+                  below 65536. With an access point the root directory is that of \
                   the access point, so rootDirectory is / or omitted.",
     source: "ECS API, S3FilesVolumeConfiguration",
     hint: "Copy the whole ARN.",
@@ -25,7 +27,13 @@ pub(super) const RULE: Rule = Rule {
       "s3filesVolumeConfiguration": { "fileSystemArn": "arn:aws:s3files:eu-central-1:111122223333:file-system/fs-0123" }
     }
   ],
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data" }]
+    }
+  ]
 }"#,
     // A file system id in place of an ARN.
     failing: Failing::Document(
@@ -37,7 +45,13 @@ pub(super) const RULE: Rule = Rule {
   "memory": "512",
   "taskRoleArn": "arn:aws:iam::111122223333:role/web",
   "volumes": [{ "name": "data", "s3filesVolumeConfiguration": { "fileSystemArn": "fs-0123" } }],
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data" }]
+    }
+  ]
 }"#,
     ),
     check: Check::Definition(check),
@@ -51,13 +65,23 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
         };
         let pointer = format!("/volumes/{index}/s3filesVolumeConfiguration");
 
-        if !files.file_system_arn.starts_with("arn:") {
-            let message = format!("`{}` is not an ARN", files.file_system_arn);
-            report.add(
-                format!("{pointer}/fileSystemArn"),
-                message,
-                "copy the whole ARN",
-            );
+        let system = Some(files.file_system_arn.as_str());
+        for (field, arn, part) in [
+            ("fileSystemArn", system, ":file-system/"),
+            (
+                "accessPointArn",
+                files.access_point_arn.as_deref(),
+                "/access-point/",
+            ),
+        ] {
+            if let Some(problem) = arn.and_then(|arn| find_problem(arn, part)) {
+                report.add(format!("{pointer}/{field}"), problem, "copy the whole ARN");
+            }
+        }
+        if let Some(port) = files.transit_encryption_port.filter(|port| *port > 65_535) {
+            let message = format!("{port} is not a port");
+            let hint = "choose a port up to 65535, or leave it out";
+            report.add(format!("{pointer}/transitEncryptionPort"), message, hint);
         }
 
         // The access point enforces its own root directory.
@@ -77,4 +101,17 @@ fn check(located: &LocatedDefinition, report: &mut Report) {
             report.fix("remove `rootDirectory`", edits);
         }
     }
+}
+
+fn find_problem(arn: &str, part: &str) -> Option<String> {
+    if !arn.starts_with("arn:") {
+        return Some(format!("`{arn}` is not an ARN"));
+    }
+    // arn:partition:s3files:region:account:file-system/fs-…
+    let service = arn.split(':').nth(2).unwrap_or_default();
+    if service != "s3files" {
+        return Some(format!("this is an ARN of {service}, not of S3 Files"));
+    }
+    let what = part.trim_matches([':', '/']);
+    (!arn.contains(part)).then(|| format!("`{arn}` is not the ARN of a {what}"))
 }

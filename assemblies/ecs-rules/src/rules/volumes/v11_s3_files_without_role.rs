@@ -25,7 +25,13 @@ pub(super) const RULE: Rule = Rule {
       "s3filesVolumeConfiguration": { "fileSystemArn": "arn:aws:s3files:eu-central-1:111122223333:file-system/fs-0123" }
     }
   ],
-  "containerDefinitions": [{ "name": "app", "image": "app:1" }]
+  "containerDefinitions": [
+    {
+      "name": "app",
+      "image": "app:1",
+      "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data" }]
+    }
+  ]
 }"#,
     // The task role is missing.
     failing: Failing::Change(

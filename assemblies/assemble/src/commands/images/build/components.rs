@@ -17,6 +17,11 @@ use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
 
+// The programs are linked with glibc. Each large block it frees raises the size from which blocks are returned to the
+// kernel, up to 32 MiB, unless the threshold is set (mallopt(3), M_MMAP_THRESHOLD); the process then keeps what one burst
+// of requests needed.
+const MALLOC_THRESHOLD: &str = "MALLOC_MMAP_THRESHOLD_=131072";
+
 /// Compiles every program and writes its image.
 pub(super) fn build(
     selection: &Selection,
@@ -115,7 +120,7 @@ impl Builder<'_> {
             program: compiled.program,
             links: facts.links.clone(),
             command: facts.command.clone(),
-            environment: Vec::new(),
+            environment: vec![MALLOC_THRESHOLD.to_owned()],
             ports: facts.ports.clone(),
             folders: facts.folders.clone(),
             files,
