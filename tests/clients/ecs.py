@@ -9,7 +9,7 @@ import uuid
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError, HTTPClientError, WaiterError
 
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "ENABLED"}}
 FARGATE = {"launchType": "FARGATE", "networkConfiguration": NETWORK}
@@ -289,9 +289,30 @@ def signatures():
     refusal("UnknownOperationException", ecs.list_attributes, targetType="container-instance")
 
 
+def faults():
+    """The rules of the emulator's faults file, one call each, and then every call is denied."""
+    for code in ("ThrottlingException", "TooManyRequestsException", "InvalidParameterException", "ServerException",
+                 "ServiceUnavailableException"):
+        refusal(code, ecs.list_clusters)
+    for _ in ("cut", "cut-after"):
+        try:
+            raise AssertionError(f"the connection is cut: {ecs.list_clusters()}")
+        except HTTPClientError:
+            pass
+    every = {
+        "register_task_definition": {"family": "x", "containerDefinitions": []}, "describe_task_definition": {"taskDefinition": "x"},
+        "run_task": {"taskDefinition": "x"}, "describe_tasks": {"tasks": ["0" * 32]}, "list_tasks": {}, "stop_task": {"task": "0" * 32},
+        "create_service": {"serviceName": "x"}, "update_service": {"service": "x"}, "describe_services": {"services": ["x"]},
+        "delete_service": {"service": "x"}, "list_service_deployments": {"service": "x"}, "create_cluster": {}, "list_clusters": {},
+    }
+    for name, arguments in every.items():
+        refusal("AccessDeniedException", getattr(ecs, name), **arguments)
+
+
 PARTS = [account, signatures, definitions, clusters, tasks, exits, services]
 
 if __name__ == "__main__":
-    for part in [part for part in PARTS if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]]:
+    # The faults need an emulator with their rules.
+    for part in [faults] if sys.argv[1:] == ["faults"] else PARTS:
         part()
         print(f"{part.__name__}: done", flush=True)

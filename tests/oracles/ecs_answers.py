@@ -24,7 +24,7 @@ SERVICES = {"AmazonEC2ContainerServiceV20141113": "ecs", "AnyScaleFrontendServic
 # Errors that every AWS API has, which are not in its model.
 COMMON_ERRORS = {
     "AccessDeniedException", "IncompleteSignatureException", "InvalidSignatureException", "MissingAuthenticationTokenException",
-    "SerializationException", "ThrottlingException", "TooManyRequestsException", "UnknownOperationException",
+    "SerializationException", "ServiceUnavailableException", "ThrottlingException", "TooManyRequestsException", "UnknownOperationException",
     "UnrecognizedClientException", "ValidationException",
 }
 TYPES = {"string": str, "boolean": bool, "integer": int, "long": int, "float": (int, float), "double": (int, float),

@@ -56,8 +56,10 @@ struct Running {
     /// The record that was applied last.
     record: Option<Value>,
     is_stop_sent: bool,
-    /// The protection that the task and the state agree on. `None` for tasks that cannot be protected.
-    protection: Option<Option<SystemTime>>,
+    /// Whether a service runs it, so that it can be protected.
+    is_of_service: bool,
+    /// The protection that the task and the state agree on.
+    protected_until: Option<SystemTime>,
 }
 
 impl Runner {
@@ -323,7 +325,8 @@ fn start(task: &Task, config: &Config, project: &Project) -> io::Result<Running>
         folder,
         record: None,
         is_stop_sent: false,
-        protection: task.launch.service.is_some().then_some(None),
+        is_of_service: task.launch.service.is_some(),
+        protected_until: None,
     })
 }
 

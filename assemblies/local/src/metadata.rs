@@ -92,7 +92,7 @@ impl Metadata {
         };
 
         let mut endpoint = Endpoint::new(Arc::clone(&view), origin, faults, source);
-        // Whoever gave the task its identity protects it too.
+        // The process that gave the task its identity protects it too.
         if role.identity().is_some() {
             endpoint = endpoint.with_protection_file(folder.join(PROTECTION));
         }

@@ -371,7 +371,7 @@ fn a_file_of_protection_has_seconds_or_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("protection");
     assert_eq!(read_protection(&file), None);
-    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_001);
     write_protection(&file, Some(until)).unwrap();
     assert_eq!(read_protection(&file), Some(until));
     for text in [

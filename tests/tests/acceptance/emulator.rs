@@ -69,6 +69,35 @@ fn the_javascript_sdk_works_unchanged_and_every_answer_fits_the_model() {
     assert_eq!(checked.code, 0, "{}", checked.output());
 }
 
+#[test]
+fn boto3_recognizes_every_fault() {
+    // Each rule once, in this order; afterwards every call is denied.
+    const ONCE: [&str; 7] = [
+        "throttle-400",
+        "throttle-429",
+        "throttle-in-exception",
+        "server-error",
+        "unavailable",
+        "cut",
+        "cut-after",
+    ];
+    let once = ONCE.map(|kind| format!("  - {{ operation: '*', kind: {kind}, count: 1 }}\n"));
+    let rules = format!(
+        "rules:\n{}  - {{ operation: '*', kind: access-denied }}\n",
+        once.concat()
+    );
+    let folder = tempfile::tempdir().expect("writable");
+    let file = folder.path().join("faults.yaml");
+    fs::write(&file, rules).expect("writable");
+
+    let emulator = Emulator::start(&["--faults", &file.display().to_string()]);
+    let mut command = emulator.python("clients/ecs.py");
+    command.arg("faults");
+    let (finished, checked) = run_checked(&emulator, command);
+    assert_eq!(finished.code, 0, "{}", finished.output());
+    assert_eq!(checked.code, 0, "{}", checked.output());
+}
+
 /// Without this test, an oracle that finds nothing would prove nothing.
 #[test]
 fn the_oracle_rejects_an_answer_that_does_not_fit_the_model() {

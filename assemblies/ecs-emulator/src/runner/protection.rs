@@ -8,9 +8,9 @@ use crate::emulator::Shared;
 impl Running {
     /// Passes changes of the protection on, from the endpoint in the task to the API and back.
     pub(super) fn exchange_protection(&mut self, id: &str, shared: &Shared) {
-        let Some(agreed) = &mut self.protection else {
+        if !self.is_of_service {
             return;
-        };
+        }
         let from_task = self.process.protected_until();
         let mut state = shared.state();
         let Some(task) = state.tasks.by_id.get_mut(id) else {
@@ -18,16 +18,18 @@ impl Running {
         };
 
         // Compared with what both had last: the side that differs has changed it.
-        if from_task != *agreed {
+        if from_task != self.protected_until {
             task.protected_until = from_task;
-            *agreed = from_task;
-        } else if task.protected_until.map(whole_seconds) != *agreed {
-            *agreed = task.protected_until.map(whole_seconds);
-            let until = *agreed;
-            // Not under the lock: it writes a file.
-            drop(state);
-            // Without the file the endpoint returns the old state; the protection is in force all the same.
-            let _ = self.process.set_protection(until);
+            self.protected_until = from_task;
+            return;
+        }
+
+        let until = task.protected_until.map(whole_seconds);
+        // Not under the lock: it writes a file.
+        drop(state);
+        // A write that fails is tried again the next time.
+        if until != self.protected_until && self.process.set_protection(until).is_ok() {
+            self.protected_until = until;
         }
     }
 }

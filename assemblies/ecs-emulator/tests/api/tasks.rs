@@ -170,9 +170,9 @@ async fn overrides_reach_the_definition_that_runs() {
     let task = wait_for(&client, started.tasks()[0].task_arn().unwrap(), "RUNNING").await;
     assert_eq!(task.memory(), Some("1024"));
 
-    let runs = std::fs::read_dir(emulator.root.path().join(".assemble/run")).unwrap();
+    let runs = fs::read_dir(emulator.root.path().join(".assemble/run")).unwrap();
     let folder = runs.flatten().next().unwrap().path();
-    let text = std::fs::read_to_string(folder.join("definition.json")).unwrap();
+    let text = fs::read_to_string(folder.join("definition.json")).unwrap();
     let definition: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(definition["containerDefinitions"][0]["command"][0], "serve");
     assert_eq!(
