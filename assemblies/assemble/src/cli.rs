@@ -66,6 +66,24 @@ pub(crate) enum Verb {
     /// Run a registered task on Fargate and wait until it stops.
     #[cfg(feature = "aws")]
     Run(commands::run::Arguments),
+    /// Deploy a definition or other images to a service, and wait.
+    #[cfg(feature = "aws")]
+    Deploy(commands::deploy::Arguments),
+    /// Let a deployment that waits for an answer go on.
+    #[cfg(feature = "aws")]
+    Continue(commands::continue_deployment::Arguments),
+    /// Go back to a revision that was deployed before.
+    #[cfg(feature = "aws")]
+    Rollback(commands::rollback::Arguments),
+    /// Show a service on AWS and its deployment.
+    #[cfg(feature = "aws")]
+    Status(commands::status::Arguments),
+    /// Forward a local port to a container on AWS.
+    #[cfg(feature = "aws")]
+    Forward(commands::forward::Arguments),
+    /// Set the number of tasks of a service on AWS.
+    #[cfg(feature = "aws")]
+    Scale(commands::scale::Arguments),
     /// Build, push and inspect container images, without Docker.
     #[cfg(feature = "lock")]
     Images(commands::images::Arguments),
@@ -83,11 +101,11 @@ pub(crate) enum Verb {
     /// List tasks that run locally.
     #[cfg(feature = "up")]
     Ps(commands::ps::Arguments),
-    /// Show the output of a local task's containers.
-    #[cfg(feature = "up")]
+    /// Show the output of containers, locally or on AWS.
+    #[cfg(any(feature = "aws", feature = "up"))]
     Logs(commands::logs::Arguments),
-    /// Run a command in a running local container.
-    #[cfg(feature = "up")]
+    /// Run a command in a running container, locally or on AWS.
+    #[cfg(any(feature = "aws", feature = "up"))]
     Exec(commands::exec::Arguments),
     /// Stop a local task.
     #[cfg(feature = "up")]

@@ -74,6 +74,12 @@ impl Ui {
         self.quiet
     }
 
+    /// Returns the colour setting of stderr.
+    #[cfg(feature = "aws")]
+    pub(crate) fn color_of_messages(&self) -> Color {
+        self.color_err
+    }
+
     /// Returns the colour setting of stdout.
     pub(crate) fn color(&self) -> Color {
         self.color_out

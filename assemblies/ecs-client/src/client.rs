@@ -1,28 +1,20 @@
 //! The API client.
 
-use std::collections::HashMap;
-
-use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
-use aws_sdk_ecs::config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint};
-use aws_sdk_ecs::config::http::HttpRequest;
-use aws_smithy_types::Document;
-use serde_json::{Value, json};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use serde_json::Value;
 
-use crate::api::{Api, Call, Operation};
-use crate::document::{ResponseDocument, send};
+use crate::api::{Api, Call, Service};
 use crate::error::Error;
-use crate::login::{Login, Origin, Session};
+use crate::login::{Login, Session};
+use crate::transport::Transport;
 
-/// A client for ECS, and for the calls of STS and CloudWatch Logs that go with it, in one region.
+/// A client for ECS, and for the APIs that go with it, in one region.
 #[derive(Debug, Clone)]
 pub struct Client {
-    ecs: aws_sdk_ecs::Client,
-    sts: aws_sdk_sts::Client,
-    logs: LogsEndpoint,
+    transport: Transport,
     region: String,
     endpoint: Option<String>,
-    origin: Origin,
 }
 
 impl Client {
@@ -35,7 +27,7 @@ impl Client {
     /// Creates a client with a chosen profile, region or endpoint. Gets credentials at once, so that the error is not
     /// that of a later call.
     pub async fn log_in(login: &Login) -> Result<Self, Error> {
-        Self::from_session(&login.connect().await?)
+        Self::from_session(login.connect().await?)
     }
 
     /// Creates a client for an emulator such as moto, with dummy credentials.
@@ -48,26 +40,20 @@ impl Client {
 
         let mut session = login.load().await?;
         let credentials = Credentials::new("emulator", "emulator", None, None, "emulator");
+        session.provider = SharedCredentialsProvider::new(credentials);
         session.config = session
             .config
             .into_builder()
-            .credentials_provider(
-                aws_credential_types::provider::SharedCredentialsProvider::new(credentials),
-            )
+            .credentials_provider(session.provider.clone())
             .build();
-        Self::from_session(&session)
+        Self::from_session(session)
     }
 
-    fn from_session(session: &Session) -> Result<Self, Error> {
-        let endpoint = session.endpoint_url();
-        let region = session.region()?.to_string();
+    fn from_session(session: Session) -> Result<Self, Error> {
         Ok(Self {
-            ecs: aws_sdk_ecs::Client::new(&session.config),
-            sts: aws_sdk_sts::Client::new(&session.config),
-            logs: LogsEndpoint::new(&session.config, &region),
-            region,
-            endpoint,
-            origin: session.origin.clone(),
+            endpoint: session.endpoint_url(Service::Ecs.id()),
+            region: session.region()?.to_string(),
+            transport: Transport::new(session)?,
         })
     }
 
@@ -76,143 +62,20 @@ impl Client {
         &self.region
     }
 
+    /// Returns the URL of the endpoint of an API.
+    pub fn endpoint(&self, service: Service) -> Result<String, Error> {
+        self.transport.endpoint(service)
+    }
+
     /// Returns whether the endpoint is on this host: an emulator, which has no accounts.
     pub fn is_emulator(&self) -> bool {
         self.endpoint.as_deref().is_some_and(is_loopback)
     }
-
-    async fn identity(&self) -> Result<Value, Error> {
-        // STS speaks XML, and has no document of a user to keep, so the typed call of its SDK is enough.
-        let called = Operation::GetCallerIdentity;
-        let output = self
-            .sts
-            .get_caller_identity()
-            .send()
-            .await
-            .map_err(|error| Error::from_sdk(called, error, &self.origin))?;
-        Ok(json!({ "Account": output.account(), "Arn": output.arn(), "UserId": output.user_id() }))
-    }
-}
-
-/// Sends a call with the SDK, which signs it and repeats it after faults. The request is the body as it is.
-macro_rules! send {
-    ($client:expr, $call:expr, $builder:expr) => {{
-        let response = ResponseDocument::default();
-        $builder
-            .customize()
-            .mutate_request(send($call.body.to_string()))
-            .interceptor(response.clone())
-            .send()
-            .await
-            .map_err(|error| Error::from_sdk($call.operation, error, &$client.origin))?;
-        response
-    }};
 }
 
 impl Api for Client {
     async fn call(&self, call: &Call) -> Result<Value, Error> {
-        let response = match call.operation {
-            Operation::GetCallerIdentity => return self.identity().await,
-            Operation::DescribeTaskDefinition => {
-                send!(self, call, self.ecs.describe_task_definition())
-            }
-            Operation::RegisterTaskDefinition => {
-                send!(self, call, self.ecs.register_task_definition())
-            }
-            Operation::ListTaskDefinitionFamilies => {
-                send!(self, call, self.ecs.list_task_definition_families())
-            }
-            Operation::ListTaskDefinitions => {
-                send!(self, call, self.ecs.list_task_definitions())
-            }
-            Operation::ListClusters => {
-                send!(self, call, self.ecs.list_clusters())
-            }
-            Operation::ListServices => {
-                send!(self, call, self.ecs.list_services())
-            }
-            Operation::DescribeServices => {
-                send!(self, call, self.ecs.describe_services())
-            }
-            Operation::ListServiceDeployments => {
-                send!(self, call, self.ecs.list_service_deployments())
-            }
-            Operation::DescribeServiceRevisions => {
-                send!(self, call, self.ecs.describe_service_revisions())
-            }
-            Operation::RunTask => send!(self, call, self.ecs.run_task()),
-            Operation::DescribeTasks => send!(self, call, self.ecs.describe_tasks()),
-            Operation::StopTask => send!(self, call, self.ecs.stop_task()),
-            Operation::GetLogEvents => self.logs_call(call).await?,
-        };
-
-        // HTTP 200 without JSON is not a response of the API.
-        response.take().ok_or(Error::UnexpectedResponse {
-            service: call.operation.service(),
-            operation: call.operation.as_str(),
-            status: 200,
-        })
-    }
-}
-
-impl Client {
-    /// Sends a call to CloudWatch Logs with the ECS client: both APIs are AWS JSON 1.1, and the SDK for logs takes
-    /// 40 s to compile. The endpoint has the name that the signature needs.
-    async fn logs_call(&self, call: &Call) -> Result<ResponseDocument, Error> {
-        let response = ResponseDocument::default();
-        let target = format!("Logs_20140328.{}", call.operation.as_str());
-        let body = send(call.body.to_string());
-        let config = aws_sdk_ecs::config::Builder::new().endpoint_resolver(self.logs.clone());
-        // Any operation will do: the target, the body and the endpoint are replaced. The response of this one has no
-        // required members.
-        self.ecs
-            .list_tags_for_resource()
-            .customize()
-            .config_override(config)
-            .mutate_request(move |request: &mut HttpRequest| {
-                request.headers_mut().insert("x-amz-target", target.clone());
-                body(request);
-            })
-            .interceptor(response.clone())
-            .send()
-            .await
-            .map_err(|error| Error::from_sdk(call.operation, error, &self.origin))?;
-        Ok(response)
-    }
-}
-
-/// Resolves every call to the endpoint of CloudWatch Logs.
-#[derive(Debug, Clone)]
-struct LogsEndpoint {
-    url: String,
-    region: String,
-}
-
-impl LogsEndpoint {
-    fn new(config: &SdkConfig, region: &str) -> Self {
-        // The regions of China have a domain of their own.
-        let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-        let regular = || format!("https://logs.{region}.amazonaws.com{suffix}");
-        let url = config.endpoint_url().map_or_else(regular, str::to_owned);
-        let region = region.to_owned();
-        Self { url, region }
-    }
-}
-
-impl ResolveEndpoint for LogsEndpoint {
-    fn resolve_endpoint<'a>(&'a self, _: &'a Params) -> EndpointFuture<'a> {
-        // The names are those of the endpoint rules of the SDKs ("authSchemes" in smithy's endpoint specification).
-        let text = |text: &str| Document::String(text.to_owned());
-        let scheme = HashMap::from([
-            ("name".to_owned(), text("sigv4")),
-            ("signingName".to_owned(), text("logs")),
-            ("signingRegion".to_owned(), text(&self.region)),
-        ]);
-        let endpoint = Endpoint::builder()
-            .url(self.url.clone())
-            .property("authSchemes", vec![Document::Object(scheme)])
-            .build();
-        EndpointFuture::ready(Ok(endpoint))
+        self.transport.call(call).await
     }
 }
 

@@ -1,21 +1,16 @@
 //! Errors, with messages for users.
 
-use std::error::Error as StdError;
 use std::time::Duration;
-
-use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_ecs::config::http::HttpResponse;
-use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
-use serde_json::Value;
 
 use crate::account::AccountMismatch;
 use crate::api::Operation;
-use crate::login::Origin;
 
 mod causes;
+mod failure;
 
-pub(crate) use causes::causes;
-use causes::{chain, root_cause};
+pub(crate) use causes::{causes, root_cause};
+pub use failure::Failure;
+use failure::format_failures;
 
 /// An error of a call to AWS.
 #[derive(Debug, thiserror::Error)]
@@ -60,23 +55,20 @@ pub enum Error {
     },
     /// AWS cannot be reached.
     #[error(
-        "cannot reach {service} for {operation}: {detail}; check the network and AWS_ENDPOINT_URL"
+        "cannot reach {} for {operation}: {detail}; check the network and AWS_ENDPOINT_URL",
+        .operation.service()
     )]
     Unreachable {
-        /// The API.
-        service: &'static str,
         /// The API operation.
-        operation: &'static str,
+        operation: Operation,
         /// The cause.
         detail: String,
     },
     /// AWS does not accept the credentials.
-    #[error("{service} rejected the credentials of {origin} for {operation}: {message}; {advice}")]
+    #[error("{} rejected the credentials of {origin} for {operation}: {message}; {advice}", .operation.service())]
     RejectedCredentials {
-        /// The API.
-        service: &'static str,
         /// The API operation.
-        operation: &'static str,
+        operation: Operation,
         /// The message and the code of AWS.
         message: String,
         /// Where the credentials come from.
@@ -85,26 +77,25 @@ pub enum Error {
         advice: String,
     },
     /// AWS returned an error.
-    #[error("{service} refused {operation}: {message} ({code}){}", hint(.code, .operation))]
+    #[error("{} refused {operation}: {message} ({code}){}", .operation.service(), hint(.code, *.operation, .message))]
     Refused {
-        /// The API.
-        service: &'static str,
         /// The API operation.
-        operation: &'static str,
+        operation: Operation,
         /// The error code.
         code: String,
         /// The message of AWS.
         message: String,
+        /// The HTTP status.
+        status: u16,
     },
     /// The response is not in the format of the API.
     #[error(
-        "unexpected response to {operation} (HTTP {status}); check that the endpoint is {service}"
+        "unexpected response to {operation} (HTTP {status}); check that the endpoint is {}",
+        .operation.service()
     )]
     UnexpectedResponse {
-        /// The API.
-        service: &'static str,
         /// The API operation.
-        operation: &'static str,
+        operation: Operation,
         /// The HTTP status.
         status: u16,
     },
@@ -122,6 +113,84 @@ pub enum Error {
         tasks: Vec<String>,
         /// The cause.
         source: Box<Error>,
+    },
+    /// There is no such service.
+    #[error(
+        "there is no service {name}: {detail}; `aws ecs list-services --cluster NAME` lists them"
+    )]
+    ServiceNotFound {
+        /// The cluster and the service.
+        name: String,
+        /// The reason.
+        detail: String,
+    },
+    /// The deployments of the service are not those of ECS.
+    #[error("cannot deploy to {name}: its deployment controller is {controller}; {remedy}")]
+    UnsupportedController {
+        /// The cluster and the service.
+        name: String,
+        /// The type of the controller.
+        controller: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// ECS lists no deployment of the revision.
+    #[error("ECS lists no deployment of {revision} for {name}; see `assemble status {name}`")]
+    NoDeployment {
+        /// The cluster and the service.
+        name: String,
+        /// The ARN of the revision.
+        revision: String,
+    },
+    /// A deployment cannot be followed.
+    #[error("cannot follow the deployment of {revision} to {name}, which goes on: {source}")]
+    DeploymentUnfollowed {
+        /// The cluster and the service.
+        name: String,
+        /// The ARN of the revision.
+        revision: String,
+        /// The cause.
+        source: Box<Error>,
+    },
+    /// A deployment did not end within the timeout.
+    #[error("the deployment to {name} is still {status} after {} s; it goes on: see `assemble status {name}`", .timeout.as_secs())]
+    DeploymentTimeout {
+        /// The cluster and the service.
+        name: String,
+        /// The last known status.
+        status: String,
+        /// The timeout.
+        timeout: Duration,
+    },
+    /// Other writers changed the service each time.
+    #[error("{name} is deployed to by others at the same time; try again later")]
+    Contended {
+        /// The cluster and the service.
+        name: String,
+    },
+    /// A revision cannot be deployed.
+    #[error("cannot go back to {revision}: {detail}; choose another one with `--to N`")]
+    RevisionNotUsable {
+        /// The ARN of the revision.
+        revision: String,
+        /// The reason.
+        detail: String,
+    },
+    /// A command cannot be run in a task.
+    #[error("cannot reach {what}: {detail}")]
+    NoTarget {
+        /// The service, or the ARN of the task.
+        what: String,
+        /// The reason, and what to do.
+        detail: String,
+    },
+    /// No other revision was deployed completely.
+    #[error(
+        "no other revision was deployed completely to {name}, as far as ECS remembers; choose one with `--to N`"
+    )]
+    NothingToRollBackTo {
+        /// The cluster and the service.
+        name: String,
     },
     /// ECS did not start the task.
     #[error("ECS did not start the task: {}", format_failures(.0))]
@@ -144,74 +213,6 @@ pub enum Error {
     },
 }
 
-/// A failure that ECS returned instead of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// The resource: a capacity provider, a container instance, a task.
-    pub arn: Option<String>,
-    /// The reason, such as `RESOURCE:MEMORY` or `MISSING`.
-    pub reason: String,
-    /// Details.
-    pub detail: Option<String>,
-}
-
-impl Failure {
-    /// Reads the `failures` of a response.
-    pub(crate) fn read_all(response: &Value) -> Vec<Self> {
-        let entries = response["failures"]
-            .as_array()
-            .map_or(&[][..], Vec::as_slice);
-        let text = |entry: &Value, name: &str| entry[name].as_str().map(str::to_owned);
-        let read = |entry: &Value| Self {
-            arn: text(entry, "arn"),
-            reason: text(entry, "reason").unwrap_or_else(|| "no reason given".to_owned()),
-            detail: text(entry, "detail"),
-        };
-        entries.iter().map(read).collect()
-    }
-
-    /// Returns whether there may be capacity later.
-    ///
-    /// Source: "API failure reasons" in the ECS developer guide: `RESOURCE:*`, and the text of Fargate.
-    pub(crate) fn is_about_capacity(&self) -> bool {
-        let text = format!(
-            "{} {}",
-            self.reason,
-            self.detail.as_deref().unwrap_or_default()
-        );
-        self.reason.starts_with("RESOURCE:")
-            || [
-                "Capacity is unavailable",
-                "Rate exceeded",
-                "Too many concurrent",
-            ]
-            .iter()
-            .any(|known| text.contains(known))
-    }
-}
-
-fn format_failures(failures: &[Failure]) -> String {
-    let each = failures.iter().map(|failure| {
-        let resource = failure
-            .arn
-            .as_deref()
-            .map(|arn| format!(" ({arn})"))
-            .unwrap_or_default();
-        let detail = failure
-            .detail
-            .as_deref()
-            .map(|text| format!(": {text}"))
-            .unwrap_or_default();
-        format!("{}{detail}{resource}", failure.reason)
-    });
-
-    // An emulator may return an empty list.
-    match each.collect::<Vec<_>>().join("; ") {
-        text if text.is_empty() => "ECS returned neither a task nor a reason".to_owned(),
-        text => text,
-    }
-}
-
 fn format_profiles(known: &[String]) -> String {
     match known {
         [] => "~/.aws/config and ~/.aws/credentials have no profiles".to_owned(),
@@ -219,76 +220,31 @@ fn format_profiles(known: &[String]) -> String {
     }
 }
 
-/// Returns where to look for the permissions, if one is missing.
-fn hint(code: &str, operation: &str) -> String {
-    match code {
-        "AccessDeniedException" | "AccessDenied" => format!(
-            "; the policy of your user or role must allow {operation}: see `assemble permissions`"
-        ),
-        _ => String::new(),
+/// Returns the permission that is missing, and where to look for all that are needed.
+fn hint(code: &str, operation: Operation, message: &str) -> String {
+    if !ACCESS_CODES.contains(&code) {
+        return String::new();
     }
+    let action = refused_action(message).map_or_else(|| operation.action(), str::to_owned);
+    format!("; the policy of your user or role must allow {action}: see `assemble permissions`")
+}
+
+/// Returns the action that a message names. It may be another one than that of the call: RegisterTaskDefinition also
+/// needs `iam:PassRole`.
+fn refused_action(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("not authorized to perform: ")?;
+    let action = rest.split_whitespace().next()?;
+    let (service, name) = action.split_once(':')?;
+    let is_name = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    (is_name(service) && is_name(name)).then_some(action)
 }
 
 impl Error {
-    /// Converts an error of the SDK.
-    pub(crate) fn from_sdk<E>(
-        called: Operation,
-        error: SdkError<E, HttpResponse>,
-        origin: &Origin,
-    ) -> Self
-    where
-        E: ProvideErrorMetadata + StdError + 'static,
-    {
-        let (service, operation) = (called.service(), called.as_str());
-
-        // A modelled error of the API, with a code and a message for users.
-        if let (Some(code), SdkError::ServiceError(_)) = (error.code(), &error) {
-            let message = error
-                .message()
-                .unwrap_or("no reason given")
-                .trim()
-                .to_owned();
-            let code = code.to_owned();
-            if is_about_credentials(&code) {
-                return Self::RejectedCredentials {
-                    service,
-                    operation,
-                    message: format!("{message} ({code})"),
-                    origin: origin.to_string(),
-                    advice: origin.advice(),
-                };
-            }
-            return Self::Refused {
-                service,
-                operation,
-                code,
-                message,
-            };
-        }
-
-        // A response without an error code, such as HTML of a proxy; its body would not help the user.
-        if let Some(response) = error.raw_response() {
-            return Self::UnexpectedResponse {
-                service,
-                operation,
-                status: response.status().as_u16(),
-            };
-        }
-
-        // Credentials that cannot be renewed during a long wait.
-        if let Some(error) =
-            chain(&error).find_map(|error| error.downcast_ref::<CredentialsError>())
-        {
-            return origin.explain(error);
-        }
-
-        Self::Unreachable {
-            service,
-            operation,
-            detail: root_cause(&error),
-        }
-    }
-
     /// Returns whether the error is remote and not caused by the local configuration.
     pub fn is_remote(&self) -> bool {
         !matches!(
@@ -304,24 +260,63 @@ impl Error {
     }
 
     /// Returns whether the same call may succeed later: AWS limits the rate of calls, or has a fault.
-    pub(crate) fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::UnexpectedResponse { status, .. } => *status == 429 || *status >= 500,
-            Self::Refused { code, message, .. } => {
+            Self::UnexpectedResponse { status, .. } => is_fault(*status),
+            Self::Refused {
+                code,
+                message,
+                status,
+                ..
+            } => {
                 // ECS also reports its limits inside InvalidParameterException and ClientException.
-                TRANSIENT_CODES.contains(&code.as_str())
+                is_fault(*status)
+                    || THROTTLING_CODES.contains(&code.as_str())
+                    || TRANSIENT_CODES.contains(&code.as_str())
                     || TRANSIENT_TEXTS.iter().any(|text| message.contains(text))
             }
             _ => false,
         }
     }
+
+    /// Returns whether AWS limits the rate of calls, so that the call had no effect.
+    pub(crate) fn is_throttling(&self) -> bool {
+        match self {
+            Self::UnexpectedResponse { status, .. } => *status == TOO_MANY_REQUESTS,
+            Self::Refused { code, status, .. } => {
+                *status == TOO_MANY_REQUESTS || THROTTLING_CODES.contains(&code.as_str())
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns whether the same request may be sent again at once.
+    pub(crate) fn may_be_repeated(&self, operation: Operation) -> bool {
+        let is_fault = match self {
+            Self::Unreachable { .. } => true,
+            Self::UnexpectedResponse { status, .. } | Self::Refused { status, .. } => {
+                is_fault(*status)
+            }
+            _ => false,
+        };
+        self.is_throttling() || (is_fault && operation.is_repeatable())
+    }
+
+    /// Returns whether a permission is missing.
+    pub fn is_access_denied(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if ACCESS_CODES.contains(&code.as_str()))
+    }
+}
+
+fn is_fault(status: u16) -> bool {
+    status == TOO_MANY_REQUESTS || status >= 500
 }
 
 /// Returns whether a code is about the credentials rather than about what they allow.
 ///
 /// Source: the common errors of the API references of ECS and STS.
-fn is_about_credentials(code: &str) -> bool {
+pub(crate) fn is_about_credentials(code: &str) -> bool {
     matches!(
         code,
         "ExpiredTokenException"
@@ -339,7 +334,7 @@ fn is_about_credentials(code: &str) -> bool {
 }
 
 /// Source: "Error retries" in the documentation of the SDKs, and the errors of the ECS API reference.
-const TRANSIENT_CODES: [&str; 12] = [
+const THROTTLING_CODES: [&str; 7] = [
     "ThrottlingException",
     "Throttling",
     "ThrottledException",
@@ -347,6 +342,8 @@ const TRANSIENT_CODES: [&str; 12] = [
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
+];
+const TRANSIENT_CODES: [&str; 5] = [
     "ServerException",
     "InternalFailure",
     "InternalServerError",
@@ -358,3 +355,42 @@ const TRANSIENT_TEXTS: [&str; 3] = [
     "Too many concurrent",
     "Please try again later",
 ];
+
+const TOO_MANY_REQUESTS: u16 = 429;
+/// What the APIs call a missing permission; the last one is EC2's.
+const ACCESS_CODES: [&str; 3] = [
+    "AccessDeniedException",
+    "AccessDenied",
+    "UnauthorizedOperation",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+    use crate::api::Operation;
+
+    fn access_denied(message: &str) -> String {
+        let error = Error::Refused {
+            operation: Operation::RegisterTaskDefinition,
+            code: "AccessDeniedException".to_owned(),
+            message: message.to_owned(),
+            status: 400,
+        };
+        error.to_string()
+    }
+
+    #[test]
+    fn a_missing_permission_is_named() {
+        let pass = "User: u is not authorized to perform: iam:PassRole on resource: r";
+        assert!(
+            access_denied(pass).contains("must allow iam:PassRole:"),
+            "{}",
+            access_denied(pass)
+        );
+        let other = access_denied("no");
+        assert!(
+            other.contains("must allow ecs:RegisterTaskDefinition:"),
+            "{other}"
+        );
+    }
+}

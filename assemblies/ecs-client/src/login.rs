@@ -130,10 +130,11 @@ impl Session {
         self.region.as_ref().ok_or(Error::MissingRegion)
     }
 
-    /// Returns the endpoint that is configured for ECS, if it is not that of the region.
-    pub(crate) fn endpoint_url(&self) -> Option<String> {
+    /// Returns the endpoint that is configured for an API, if it is not that of the region; `service` is its name in
+    /// the configuration.
+    pub(crate) fn endpoint_url(&self, service: &str) -> Option<String> {
         let key = ServiceConfigKey::builder()
-            .service_id("ECS")
+            .service_id(service)
             .env("AWS_ENDPOINT_URL")
             .profile("endpoint_url")
             .build()
@@ -234,7 +235,7 @@ impl ProvideCredentials for CachedCredentials {
 }
 
 /// The SDK has no operation timeout by default; three attempts of 20 s fit in a minute.
-fn timeouts() -> TimeoutConfig {
+pub(crate) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
         .operation_attempt_timeout(Duration::from_secs(20))

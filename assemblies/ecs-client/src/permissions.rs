@@ -4,15 +4,33 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::partition::Partition;
+
 /// A verb that calls AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AwsVerb {
+    /// `assemble continue`
+    Continue,
+    /// `assemble deploy`
+    Deploy,
     /// `assemble diff`
     Diff,
+    /// `assemble exec`
+    Exec,
+    /// `assemble forward`
+    Forward,
+    /// `assemble logs`
+    Logs,
     /// `assemble register`
     Register,
+    /// `assemble rollback`
+    Rollback,
     /// `assemble run`
     Run,
+    /// `assemble scale`
+    Scale,
+    /// `assemble status`
+    Status,
     /// `assemble why`
     Why,
     /// `assemble images push` to Amazon ECR
@@ -49,41 +67,66 @@ pub enum Scope {
     Roles,
     /// The log streams of the task.
     LogStreams,
+    /// The log groups of the containers.
+    LogGroups,
+    /// The services of the cluster.
+    Services,
+    /// The deployments of the services of the cluster.
+    ServiceDeployments,
+    /// The revisions of the services of the cluster.
+    ServiceRevisions,
+    /// The cluster and its tasks.
+    ClusterAndTasks,
+    /// The tasks of the cluster, and the document of the session.
+    SessionTargets,
     /// The repositories of the images.
     Repositories,
 }
 
-use AwsVerb::{Diff, ImagesPrune, ImagesPush, Lock, Register, Run, Why};
+use AwsVerb::{
+    Continue, Deploy, Diff, Exec, Forward, ImagesPrune, ImagesPush, Lock, Logs, Register, Rollback,
+    Run, Scale, Status, Why,
+};
 
 /// The permissions of all verbs.
 ///
-/// Source: "Actions, resources, and condition keys for Amazon Elastic Container Service" and "… for Amazon CloudWatch
-/// Logs" and "… for Amazon Elastic Container Registry" in the Service Authorization Reference. GetCallerIdentity needs no
-/// permission (STS API reference). The registry protocol of ECR needs the permissions of the API operations that do the
-/// same (ECR user guide, "IAM permissions for pushing an image"); mounting a layer that of reading it ("Blob mounting"),
-/// and listing referrers BatchGetImage (ListImageReferrers in the API reference).
+/// Source: "Actions, resources, and condition keys for Amazon Elastic Container Service", "… for Amazon CloudWatch
+/// Logs", "… for Amazon Elastic Container Registry", "… for Application Auto Scaling" and "… for AWS Systems Manager" in
+/// the Service Authorization Reference. GetCallerIdentity needs no permission (STS API reference). The registry protocol
+/// of ECR needs the permissions of the API operations that do the same (ECR user guide, "IAM permissions for pushing an
+/// image"); mounting a layer that of reading it ("Blob mounting"), and listing referrers BatchGetImage
+/// (ListImageReferrers in the API reference).
 pub const PERMISSIONS: &[Permission] = &[
     Permission {
         action: "ecs:DescribeTaskDefinition",
-        verbs: &[Diff, Register, Run, Why, ImagesPrune],
+        verbs: &[
+            Deploy,
+            Diff,
+            Logs,
+            Register,
+            Rollback,
+            Run,
+            Why,
+            ImagesPrune,
+        ],
         scope: Scope::All,
         reason: "reads registered revisions",
     },
     Permission {
         action: "ecs:RegisterTaskDefinition",
-        verbs: &[Register],
+        verbs: &[Deploy, Register],
         scope: Scope::All,
         reason: "registers a revision",
     },
     Permission {
         action: "ecs:TagResource",
-        verbs: &[Register],
+        verbs: &[Deploy, Register],
         scope: Scope::TaskDefinitions,
         reason: "sets the tags of the revision, if the definition has tags",
     },
     Permission {
         action: "iam:PassRole",
-        verbs: &[Register, Run],
+        verbs: &[Deploy, Register, Run],
         scope: Scope::Roles,
         reason: "gives the execution role and the task role to ECS",
     },
@@ -95,9 +138,9 @@ pub const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         action: "ecs:DescribeTasks",
-        verbs: &[Run, Why],
+        verbs: &[Deploy, Exec, Forward, Logs, Rollback, Run, Why],
         scope: Scope::Tasks,
-        reason: "reads the state of the task",
+        reason: "reads the state of tasks",
     },
     Permission {
         action: "ecs:StopTask",
@@ -107,9 +150,81 @@ pub const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         action: "logs:GetLogEvents",
-        verbs: &[Run],
+        verbs: &[Deploy, Rollback, Run],
         scope: Scope::LogStreams,
-        reason: "reads the output of the containers, with --logs",
+        reason: "reads the output of the containers: with --logs, and of failed tasks of a deployment",
+    },
+    Permission {
+        action: "logs:FilterLogEvents",
+        verbs: &[Logs],
+        scope: Scope::LogGroups,
+        reason: "reads the output of the containers",
+    },
+    Permission {
+        action: "ecs:DescribeServices",
+        verbs: &[Continue, Deploy, Diff, Logs, Rollback, Status],
+        scope: Scope::Services,
+        reason: "reads the service",
+    },
+    Permission {
+        action: "ecs:UpdateService",
+        verbs: &[Deploy, Rollback, Scale],
+        scope: Scope::Services,
+        reason: "deploys a revision, or sets the number of tasks",
+    },
+    Permission {
+        action: "ecs:ListServiceDeployments",
+        verbs: &[Deploy, Diff, Rollback],
+        scope: Scope::Services,
+        reason: "finds the deployment of the revision, and those before it",
+    },
+    Permission {
+        action: "ecs:DescribeServiceRevisions",
+        verbs: &[Deploy, Rollback],
+        scope: Scope::ServiceRevisions,
+        reason: "reads which task definition a deployment leads to",
+    },
+    Permission {
+        action: "ecs:DescribeServiceDeployments",
+        verbs: &[Continue, Deploy, Rollback, Status],
+        scope: Scope::ServiceDeployments,
+        reason: "follows the deployment",
+    },
+    Permission {
+        action: "ecs:ContinueServiceDeployment",
+        verbs: &[Continue, Rollback],
+        scope: Scope::ServiceDeployments,
+        reason: "answers a hook that waits",
+    },
+    Permission {
+        action: "ecs:ListTasks",
+        verbs: &[Deploy, Exec, Forward, Rollback],
+        scope: Scope::All,
+        reason: "finds the tasks of the service",
+    },
+    Permission {
+        action: "ecs:ExecuteCommand",
+        verbs: &[Exec],
+        scope: Scope::ClusterAndTasks,
+        reason: "starts the command",
+    },
+    Permission {
+        action: "ssm:StartSession",
+        verbs: &[Forward],
+        scope: Scope::SessionTargets,
+        reason: "forwards the port",
+    },
+    Permission {
+        action: "application-autoscaling:DescribeScalableTargets",
+        verbs: &[Diff, Scale],
+        scope: Scope::All,
+        reason: "reads the limits of the auto scaling",
+    },
+    Permission {
+        action: "application-autoscaling:RegisterScalableTarget",
+        verbs: &[Scale],
+        scope: Scope::All,
+        reason: "sets the limits of the auto scaling, with --min or --max",
     },
     Permission {
         action: "ecs:ListTaskDefinitionFamilies",
@@ -295,12 +410,26 @@ impl Resources {
             Scope::Roles => self.roles.clone().unwrap_or_else(|| {
                 vec![format!("arn:{}:iam::{account}:role/*", partition(region))]
             }),
-            Scope::LogStreams => {
-                let every = vec!["*".to_owned()];
-                let groups = self.log_groups.as_ref().unwrap_or(&every).iter();
-                let arn = |group| format!("{}:log-group:{group}:log-stream:*", start("logs"));
-                groups.map(arn).collect()
+            Scope::LogStreams => self.log_arns(&start("logs"), ":log-stream:*"),
+            Scope::LogGroups => self.log_arns(&start("logs"), ":*"),
+            Scope::Services => vec![format!("{}:service/{cluster}/*", start("ecs"))],
+            Scope::ServiceDeployments => {
+                vec![format!("{}:service-deployment/{cluster}/*", start("ecs"))]
             }
+            Scope::ServiceRevisions => {
+                vec![format!("{}:service-revision/{cluster}/*", start("ecs"))]
+            }
+            Scope::ClusterAndTasks => vec![
+                format!("{}:cluster/{cluster}", start("ecs")),
+                format!("{}:task/{cluster}/*", start("ecs")),
+            ],
+            Scope::SessionTargets => vec![
+                format!("{}:task/{cluster}/*", start("ecs")),
+                format!(
+                    "arn:{}:ssm:{region}::document/AWS-StartPortForwardingSession",
+                    partition(region)
+                ),
+            ],
             Scope::Repositories => {
                 let every = vec!["*".to_owned()];
                 let names = self.repositories.as_ref().unwrap_or(&every).iter();
@@ -308,6 +437,15 @@ impl Resources {
                 names.map(arn).collect()
             }
         }
+    }
+
+    /// Returns the log groups, with what the ARN of the resource adds.
+    fn log_arns(&self, start: &str, end: &str) -> Vec<String> {
+        let every = vec!["*".to_owned()];
+        let groups = self.log_groups.as_ref().unwrap_or(&every).iter();
+        groups
+            .map(|group| format!("{start}:log-group:{group}{end}"))
+            .collect()
     }
 
     fn condition(&self, action: &str) -> Option<Value> {
@@ -319,7 +457,7 @@ impl Resources {
             "ecs:TagResource" => {
                 Some(json!({ "StringEquals": { "ecs:CreateAction": "RegisterTaskDefinition" } }))
             }
-            "ecs:RunTask" => {
+            "ecs:RunTask" | "ecs:ListTasks" => {
                 let region = self.region.as_deref().unwrap_or("*");
                 let account = self.account.as_deref().unwrap_or("*");
                 let cluster = self.cluster.as_ref()?;
@@ -332,13 +470,9 @@ impl Resources {
     }
 }
 
-/// Returns the partition of a region.
+/// Returns the name of the partition of a region.
 fn partition(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
+    Partition::from_region(region).name()
 }
 
 #[cfg(test)]

@@ -50,22 +50,13 @@ impl Api for Offline {
     async fn call(&self, call: &Call) -> Result<Value, Error> {
         let body = &call.body;
         Ok(match call.operation {
-            // The account is unknown without a call, and every list is empty.
-            Operation::GetCallerIdentity
-            | Operation::ListTaskDefinitionFamilies
-            | Operation::ListTaskDefinitions
-            | Operation::ListClusters
-            | Operation::ListServices
-            | Operation::DescribeServices
-            | Operation::ListServiceDeployments
-            | Operation::DescribeServiceRevisions => json!({}),
             // As for a family that was never registered.
             Operation::DescribeTaskDefinition => {
                 return Err(Error::Refused {
-                    service: call.operation.service(),
-                    operation: call.operation.as_str(),
+                    operation: call.operation,
                     code: "ClientException".to_owned(),
                     message: "Unable to describe task definition.".to_owned(),
+                    status: 400,
                 });
             }
             Operation::RegisterTaskDefinition => json!({ "taskDefinition": {
@@ -88,7 +79,8 @@ impl Api for Offline {
                 json!({ "tasks": tasks.iter().map(task).collect::<Vec<_>>(), "failures": [] })
             }
             Operation::StopTask => json!({ "task": { "taskArn": body["task"] } }),
-            Operation::GetLogEvents => json!({ "events": [] }),
+            // The account is unknown without a call, and every list is empty.
+            _ => json!({}),
         })
     }
 }

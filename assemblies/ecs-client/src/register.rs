@@ -44,8 +44,7 @@ pub async fn register(api: &impl Api, definition: &TaskDefinition) -> Result<Rev
     let arn = registered["taskDefinitionArn"]
         .as_str()
         .ok_or(Error::UnexpectedResponse {
-            service: operation.service(),
-            operation: operation.as_str(),
+            operation,
             status: 200,
         })?;
 
@@ -93,8 +92,7 @@ pub async fn describe(api: &impl Api, family: &str) -> Result<Option<DescribedDe
     };
     let (arn, status) = (text("taskDefinitionArn"), text("status"));
     let definition = parse_definition(response).ok_or(Error::UnexpectedResponse {
-        service: operation.service(),
-        operation: operation.as_str(),
+        operation,
         status: 200,
     })?;
     Ok(Some(DescribedDefinition {

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
@@ -73,38 +74,45 @@ impl RequestSigner {
                 self.service
             ))
         };
-        let mut request = http::Request::post(format!("{}/", self.endpoint))
+        let request = http::Request::post(format!("{}/", self.endpoint))
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", target)
             .body(body)
             .map_err(|error| invalid(&error))?;
 
-        let identity = credentials.into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(self.service)
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| invalid(&error))?
-            .into();
-
-        let uri = request.uri().to_string();
-        let headers = request
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-        let content = SignableBody::Bytes(request.body().as_bytes());
-        let signable =
-            SignableRequest::new("POST", uri, headers, content).map_err(|error| invalid(&error))?;
-        let (instructions, _) = sign(signable, &parameters)
-            .map_err(|error| invalid(&error))?
-            .into_parts();
-
-        instructions.apply_to_request_http1x(&mut request);
-        Ok(request)
+        sign_request(request, credentials, &self.region, self.service)
+            .map_err(|error| invalid(&error))
     }
+}
+
+/// Adds the headers with the signature of a request.
+pub(crate) fn sign_request(
+    mut request: http::Request<String>,
+    credentials: Credentials,
+    region: &str,
+    signing_name: &str,
+) -> Result<http::Request<String>, Box<dyn std::error::Error + Send + Sync>> {
+    let identity = credentials.into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name(signing_name)
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()?
+        .into();
+
+    let uri = request.uri().to_string();
+    let headers = request
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let content = SignableBody::Bytes(request.body().as_bytes());
+    let signable = SignableRequest::new("POST", uri, headers, content)?;
+    let (instructions, _) = sign(signable, &parameters)?.into_parts();
+
+    instructions.apply_to_request_http1x(&mut request);
+    Ok(request)
 }
 
 fn missing(service: &str, detail: &str) -> Error {

@@ -16,10 +16,11 @@ use std::time::Duration;
 use diagnostics::Finding;
 use diagnostics::source::Source;
 use ecs_client::{
-    Client, Comparison, Error, Override, RunRequest, TaskOutcome, Wait, difference, latest,
-    register, run,
+    Api as _, Call, Client, Comparison, Error, Operation, Override, RunRequest, TaskOutcome, Wait,
+    difference, latest, register, run,
 };
 use ecs_rules::check;
+use serde_json::{Value, json};
 use support::{Moto, definition};
 use task_definition::{normalise, read};
 
@@ -224,5 +225,67 @@ async fn reads_the_endpoint_from_the_environment() {
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stdout)
+    );
+}
+
+/// JSON, query and EC2 query, with lists and structures in requests and responses.
+#[tokio::test]
+async fn calls_apis_of_every_protocol() {
+    let Some(moto) = Moto::start("protocols against moto") else {
+        return;
+    };
+    let client = Client::emulator(&moto.url).await.unwrap();
+    let call = async |operation: Operation, body: Value| {
+        client.call(&Call::new(operation, body)).await.unwrap()
+    };
+
+    let filter = json!({ "Filter": [{ "Name": "default-for-az", "Value": ["true"] }] });
+    let subnets = call(Operation::DescribeSubnets, filter).await;
+    let subnet = &subnets["subnetSet"][0];
+    assert!(subnet["vpcId"].is_string(), "{subnets}");
+    let filter =
+        json!({ "Filter": [{ "Name": "vpc-id", "Value": ["vpc-none", subnet["vpcId"]] }] });
+    let tables = call(Operation::DescribeRouteTables, filter).await;
+    assert_eq!(tables["routeTableSet"][0]["vpcId"], subnet["vpcId"]);
+
+    let template = json!({ "Resources": { "Logs": { "Type": "AWS::Logs::LogGroup",
+        "Properties": { "LogGroupName": "/ecs/web" } } } });
+    let body = json!({ "StackName": "web", "ChangeSetName": "first", "ChangeSetType": "CREATE",
+        "TemplateBody": template.to_string(), "Capabilities": ["CAPABILITY_IAM"],
+        "Tags": [{ "Key": "team", "Value": "a & b" }] });
+    let change_set = call(Operation::CreateChangeSet, body).await;
+    assert!(change_set["Id"].is_string(), "{change_set}");
+    let body = json!({ "StackName": "web", "ChangeSetName": "first" });
+    call(Operation::ExecuteChangeSet, body).await;
+    let stacks = call(Operation::DescribeStacks, json!({ "StackName": "web" })).await;
+    assert_eq!(
+        stacks["Stacks"][0]["Tags"],
+        json!([{ "Key": "team", "Value": "a & b" }])
+    );
+
+    let prefix = json!({ "logGroupNamePrefix": "/ecs/" });
+    let groups = call(Operation::DescribeLogGroups, prefix).await;
+    assert_eq!(groups["logGroups"][0]["logGroupName"], "/ecs/web");
+    let balancers = call(Operation::DescribeLoadBalancers, json!({})).await;
+    assert_eq!(balancers, json!({ "LoadBalancers": null }));
+    let parameters = json!({ "Names": ["/none"] });
+    let parameters = call(Operation::GetParameters, parameters).await;
+    assert_eq!(parameters["InvalidParameters"], json!(["/none"]));
+
+    let role = Call::new(Operation::GetRole, json!({ "RoleName": "none" }));
+    let error = client.call(&role).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("IAM refused GetRole: ") && error.ends_with("(NoSuchEntity)"),
+        "{error}"
+    );
+    let secret = json!({ "SecretId": "none" });
+    let secret = client
+        .call(&Call::new(Operation::DescribeSecret, secret))
+        .await;
+    assert!(
+        secret
+            .unwrap_err()
+            .to_string()
+            .contains("ResourceNotFoundException")
     );
 }

@@ -1,14 +1,20 @@
-//! `assemble exec`: runs a command in a running local container.
-
-use std::io;
+//! `assemble exec`: runs a command in a running container, of a local run or on AWS.
+//!
+//! | file | does |
+//! |---|---|
+//! | `local` | enters the namespaces of the container |
+//! | `aws` | ECS Exec |
 
 use clap::Args;
-use serde_json::Value;
 
-use super::runs::Run;
 use crate::error::CliError;
 use crate::project::Project;
 use crate::ui::Ui;
+
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "up")]
+mod local;
 
 /// Arguments of `exec`.
 #[derive(Debug, Args)]
@@ -19,70 +25,36 @@ pub(crate) struct Arguments {
     /// Command to run. The image's own program is found by its path in the image.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
-    /// Run, by name or prefix of its name [default: the only one that is running].
+    /// Local run, by name or prefix of its name, or a task on AWS, by ARN or as CLUSTER/ID
+    /// [default: the only local run].
     #[arg(long, value_name = "TASK")]
     task: Option<String>,
+    /// Service on AWS, of which one running task is chosen.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "CLUSTER/SERVICE", conflicts_with = "task", value_parser = super::remote::parse_service)]
+    service: Option<ecs_client::ServiceName>,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    aws: super::remote::AwsArguments,
 }
 
-/// Runs the command and returns its exit code: 126 if it cannot be executed, 127 if it is not found.
+/// Runs the command and returns its exit code; on AWS that of the session.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
-    let run = match &arguments.task {
-        Some(name) => Run::find(name, project)?,
-        None => Run::only_running(project)?,
-    };
-
-    let pid = pid(arguments, &run)?;
-    match task_runner::enter(pid, &arguments.command) {
-        Ok(code) => Ok(u8::try_from(code).unwrap_or(1)),
-        Err(failure) => {
-            let command = arguments.command.join(" ");
-            ui.error(&CliError::Usage(format!(
-                "cannot run `{command}`: {failure}"
-            )));
-            // The codes of a POSIX shell for a command it cannot execute or find.
-            Ok(if failure.kind() == io::ErrorKind::NotFound {
-                COMMAND_NOT_FOUND
-            } else {
-                CANNOT_EXECUTE
-            })
+    #[cfg(feature = "aws")]
+    {
+        let service = arguments.service.as_ref();
+        if let Some(reach) = super::remote::Reach::new(service, arguments.task.as_deref())? {
+            return aws::run(arguments, &reach, ui);
         }
     }
-}
-
-const CANNOT_EXECUTE: u8 = 126;
-const COMMAND_NOT_FOUND: u8 = 127;
-
-fn pid(arguments: &Arguments, run: &Run) -> Result<u32, CliError> {
-    let (name, task) = (&arguments.container, &run.name);
-    let containers: Vec<&Value> = run.task["containers"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .collect();
-    let Some(container) = containers
-        .iter()
-        .find(|container| container["name"] == **name)
-    else {
-        let names: Vec<&str> = containers
-            .iter()
-            .filter_map(|container| container["name"].as_str())
-            .collect();
-        return Err(CliError::Usage(format!(
-            "`{task}` has no container `{name}`; it has {}",
-            names.join(", ")
-        )));
-    };
-
-    let status = container["lastStatus"].as_str().unwrap_or_default();
-    let pid = container["pid"]
-        .as_u64()
-        .and_then(|pid| u32::try_from(pid).ok());
-    // A pid in the record of a run that has ended may belong to another process by now.
-    match pid {
-        Some(pid) if run.alive && status == "RUNNING" => Ok(pid),
-        _ => Err(CliError::Usage(format!(
-            "container `{name}` of `{task}` is not running; it is {}",
-            if run.alive { status } else { run.status() }
-        ))),
+    #[cfg(feature = "up")]
+    return local::run(arguments, project, ui);
+    #[cfg(not(feature = "up"))]
+    {
+        let _ = (project, ui);
+        Err(CliError::Usage(
+            "this build has no local runs; pass `--service CLUSTER/SERVICE`, or the ARN of a task with `--task`"
+                .to_owned(),
+        ))
     }
 }

@@ -23,7 +23,13 @@ pub(crate) mod size;
 pub(crate) mod why;
 
 #[cfg(feature = "aws")]
+pub(crate) mod continue_deployment;
+#[cfg(feature = "aws")]
+pub(crate) mod deploy;
+#[cfg(feature = "aws")]
 pub(crate) mod diff;
+#[cfg(feature = "aws")]
+pub(crate) mod forward;
 #[cfg(feature = "aws")]
 pub(crate) mod permissions;
 #[cfg(feature = "aws")]
@@ -31,7 +37,13 @@ pub(crate) mod register;
 #[cfg(feature = "aws")]
 pub(crate) mod remote;
 #[cfg(feature = "aws")]
+pub(crate) mod rollback;
+#[cfg(feature = "aws")]
 pub(crate) mod run;
+#[cfg(feature = "aws")]
+pub(crate) mod scale;
+#[cfg(feature = "aws")]
+pub(crate) mod status;
 
 #[cfg(feature = "lock")]
 pub(crate) mod images;
@@ -40,9 +52,9 @@ pub(crate) mod lock;
 
 #[cfg(feature = "up")]
 pub(crate) mod dev_token;
-#[cfg(feature = "up")]
+#[cfg(any(feature = "aws", feature = "up"))]
 pub(crate) mod exec;
-#[cfg(feature = "up")]
+#[cfg(any(feature = "aws", feature = "up"))]
 pub(crate) mod logs;
 #[cfg(feature = "up")]
 pub(crate) mod ps;
@@ -79,6 +91,18 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         #[cfg(feature = "aws")]
         Verb::Run(arguments) => Ok(run::run(&arguments, &project()?, ui)),
         #[cfg(feature = "aws")]
+        Verb::Deploy(arguments) => deploy::run(&arguments, &project()?, ui),
+        #[cfg(feature = "aws")]
+        Verb::Continue(arguments) => continue_deployment::run(&arguments, ui),
+        #[cfg(feature = "aws")]
+        Verb::Rollback(arguments) => rollback::run(&arguments, ui),
+        #[cfg(feature = "aws")]
+        Verb::Status(arguments) => status::run(&arguments, ui),
+        #[cfg(feature = "aws")]
+        Verb::Scale(arguments) => scale::run(&arguments, ui),
+        #[cfg(feature = "aws")]
+        Verb::Forward(arguments) => forward::run(&arguments, ui),
+        #[cfg(feature = "aws")]
         Verb::Permissions(arguments) => permissions::run(&arguments, &project()?, ui),
         Verb::Why(arguments) => why::run(&arguments, ui),
         #[cfg(feature = "lock")]
@@ -89,9 +113,9 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         Verb::Up(arguments) => Ok(up::run(&arguments, &project()?, ui)),
         #[cfg(feature = "up")]
         Verb::Ps(arguments) => Ok(ps::run(&arguments, &project()?, ui)),
-        #[cfg(feature = "up")]
+        #[cfg(any(feature = "aws", feature = "up"))]
         Verb::Logs(arguments) => logs::run(&arguments, &project()?, ui),
-        #[cfg(feature = "up")]
+        #[cfg(any(feature = "aws", feature = "up"))]
         Verb::Exec(arguments) => exec::run(&arguments, &project()?, ui),
         #[cfg(feature = "up")]
         Verb::Stop(arguments) => stop::run(&arguments, &project()?, ui),

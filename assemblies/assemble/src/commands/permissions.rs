@@ -29,9 +29,17 @@ pub(crate) struct Arguments {
 /// The verbs that call AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Verb {
+    Continue,
+    Deploy,
     Diff,
+    Exec,
+    Forward,
+    Logs,
     Register,
+    Rollback,
     Run,
+    Scale,
+    Status,
     Why,
     /// `images push` to Amazon ECR.
     ImagesPush,
@@ -44,9 +52,17 @@ enum Verb {
 /// Prints the policy on stdout, and the reason of each permission on stderr.
 pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u8, CliError> {
     let verb = match arguments.verb {
+        Verb::Continue => AwsVerb::Continue,
+        Verb::Deploy => AwsVerb::Deploy,
         Verb::Diff => AwsVerb::Diff,
+        Verb::Exec => AwsVerb::Exec,
+        Verb::Forward => AwsVerb::Forward,
+        Verb::Logs => AwsVerb::Logs,
         Verb::Register => AwsVerb::Register,
+        Verb::Rollback => AwsVerb::Rollback,
         Verb::Run => AwsVerb::Run,
+        Verb::Scale => AwsVerb::Scale,
+        Verb::Status => AwsVerb::Status,
         Verb::Why => AwsVerb::Why,
         Verb::ImagesPush => AwsVerb::ImagesPush,
         Verb::ImagesPrune => AwsVerb::ImagesPrune,

@@ -4,6 +4,10 @@
 //! |---|---|
 //! | `target` | reads what to register, compare or run |
 //! | `guard` | refuses examples, placeholders and other accounts |
+//! | `names` | services and tasks on the command line |
+//! | `service` | what an assembly says about its service |
+//! | `session` | sessions of Systems Manager: finds the container, starts the plugin |
+//! | `signals` | SIGINT and SIGTERM |
 
 use clap::Args;
 use ecs_client::{Api, Call, Client, Login, Offline, Recorder};
@@ -14,9 +18,16 @@ use crate::runtime;
 use crate::ui::Ui;
 
 mod guard;
+mod names;
+mod service;
+mod session;
+mod signals;
 mod target;
 
 pub(crate) use guard::{check_before_read, check_before_write, compare_account};
+pub(crate) use names::{account_of, is_on_aws, parse_service, parse_task};
+pub(crate) use session::{Reach, run_session};
+pub(crate) use signals::{SIGINT, Signals};
 pub(crate) use target::{Target, is_assembly};
 
 /// The login of the verbs that call AWS.

@@ -9,10 +9,15 @@
 
 mod account;
 mod common;
+mod deploy;
 #[path = "../../../ecs-client/tests/support/mod.rs"]
 mod fake;
+mod reach;
 mod register;
 mod run;
+mod service;
+#[path = "../../../ecs-client/tests/deploy/fake.rs"]
+mod service_fake;
 #[path = "../support/mod.rs"]
 mod support;
 mod why;

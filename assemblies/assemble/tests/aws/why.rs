@@ -106,11 +106,12 @@ fn the_policy_of_a_verb_allows_the_calls_that_it_makes() {
     ] {
         let ecs = ecs(stopped(1));
         aws_elsewhere(&project, &ecs, &arguments);
-        assert_eq!(
-            calls(&ecs),
-            without_implied(actions(&project, verb)),
-            "{verb}"
-        );
+        let mut called = calls(&ecs);
+        if verb == "diff" {
+            // With a service more is read; that part of the library has a test of its own.
+            called.extend(calls_of_diff_with_a_service(&project));
+        }
+        assert_eq!(called, without_implied(actions(&project, verb)), "{verb}");
     }
 
     // `run` calls StopTask after Ctrl-C.
@@ -129,6 +130,15 @@ fn the_policy_of_a_verb_allows_the_calls_that_it_makes() {
     assert_eq!(calls(&ecs), without_implied(actions(&project, "run")));
 }
 
+fn calls_of_diff_with_a_service(project: &Project) -> BTreeSet<String> {
+    let service = crate::service::Service::new();
+    let arguments = ["diff", "shop", "--values", "prod", "--service", "main/web"];
+    let diff = aws(project, service.url(), &arguments);
+    assert_eq!(diff.code, Some(1), "{diff:?}");
+    assert!(diff.out.contains("service\n"), "{}", diff.out);
+    calls(&service.http)
+}
+
 /// Returns the calls as actions. GetCallerIdentity needs no permission.
 fn calls(ecs: &FakeEcs) -> BTreeSet<String> {
     let requests = ecs.requests.lock().unwrap();
@@ -136,12 +146,10 @@ fn calls(ecs: &FakeEcs) -> BTreeSet<String> {
     let actions = names
         .filter(|name| *name != "GetCallerIdentity")
         .map(|name| {
-            let service = if name == "GetLogEvents" {
-                "logs"
-            } else {
-                "ecs"
-            };
-            format!("{service}:{name}")
+            let operation = ecs_client::Operation::ALL
+                .iter()
+                .find(|it| it.as_str() == name);
+            operation.unwrap().action()
         });
     actions.collect()
 }

@@ -10,7 +10,7 @@ pub(super) fn chain<'e>(
 }
 
 /// Returns the message of the innermost cause.
-pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     chain(error)
         .last()
         .map(ToString::to_string)

@@ -87,17 +87,8 @@ impl LogFollower {
 
 impl Stream {
     /// Returns the stream of a container, if its output goes to CloudWatch Logs.
-    ///
-    /// Source: "Send Amazon ECS logs to CloudWatch": `prefix-name/container-name/ecs-task-id`.
     fn new(container: &ContainerDefinition, task: &str, is_single: bool) -> Option<Self> {
-        let logs = container.log_configuration.as_ref()?;
-        if logs.log_driver != "awslogs" {
-            return None;
-        }
-
-        // On Fargate the prefix is required (RegisterTaskDefinition).
-        let option = |name: &str| logs.options.get(name).cloned();
-        let prefix = option("awslogs-stream-prefix")?;
+        let (group, stream) = log_stream(container, task)?;
         let name = &container.name;
         Some(Self {
             container: if is_single {
@@ -106,8 +97,8 @@ impl Stream {
                 // The first characters of a task's id distinguish it in practice.
                 format!("{} {name}", task.get(..8).unwrap_or(task))
             },
-            group: option("awslogs-group")?,
-            stream: format!("{prefix}/{name}/{task}"),
+            group,
+            stream,
             next: None,
         })
     }
@@ -146,6 +137,24 @@ impl Stream {
         }
         Ok(count)
     }
+}
+
+/// Returns the log group and the stream of a container, if its output goes to CloudWatch Logs; `task` is the id or ARN
+/// of the task.
+///
+/// Source: "Send Amazon ECS logs to CloudWatch": `prefix-name/container-name/ecs-task-id`.
+pub(crate) fn log_stream(container: &ContainerDefinition, task: &str) -> Option<(String, String)> {
+    let logs = container.log_configuration.as_ref()?;
+    if logs.log_driver != "awslogs" {
+        return None;
+    }
+
+    // On Fargate the prefix is required (RegisterTaskDefinition).
+    let option = |name: &str| logs.options.get(name).cloned();
+    let prefix = option("awslogs-stream-prefix")?;
+    let id = task.rsplit('/').next().unwrap_or(task);
+    let stream = format!("{prefix}/{}/{id}", container.name);
+    Some((option("awslogs-group")?, stream))
 }
 
 /// Up to 10,000 events each; the rest follows with the next poll.

@@ -7,15 +7,16 @@ use tokio::time::Instant;
 use crate::api::{Api, Call, Operation};
 use crate::error::Error;
 
-mod backoff;
 mod logs;
 mod request;
 mod start;
 mod stopped;
 mod wait;
 
+pub(crate) use logs::log_stream;
 pub use request::{Capacity, FollowLogs, Override, PublicAddress, RunRequest, Wait, WaitUntil};
 pub use start::start;
+pub(crate) use stopped::read_stopped;
 pub use stopped::{ContainerExit, StoppedTask};
 pub use wait::wait;
 

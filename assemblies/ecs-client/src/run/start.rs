@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::backoff::Backoff;
 use super::request::RunRequest;
 use super::{Interrupt, Progress, StartedTask};
 use crate::api::{Api, Call, Operation};
+use crate::backoff::Backoff;
 use crate::error::{Error, Failure};
 
 /// Starts the tasks of a request. Calls RunTask again until the timeout if there is no capacity or ECS limits the rate
@@ -90,8 +90,7 @@ fn read_placement(response: &Value) -> Result<(Vec<StartedTask>, Vec<Failure>), 
 
     if tasks.iter().any(|task| task.task.is_empty()) {
         return Err(Error::UnexpectedResponse {
-            service: Operation::RunTask.service(),
-            operation: Operation::RunTask.as_str(),
+            operation: Operation::RunTask,
             status: 200,
         });
     }

@@ -1,6 +1,7 @@
 //! How a task ended.
 
 use serde_json::Value;
+use task_definition::TaskDefinition;
 
 use super::StartedTask;
 use crate::api::Api;
@@ -32,8 +33,34 @@ pub struct ContainerExit {
     pub exit_code: Option<i32>,
     /// The reason of ECS, such as `OutOfMemoryError: …` or `CannotPullContainerError: …`.
     pub reason: Option<String>,
+    /// Whether the health check of the container failed.
+    pub is_unhealthy: bool,
 }
 
+impl StoppedTask {
+    /// Returns the container that most likely caused the end of the task: an essential one that failed by itself, one
+    /// whose health check failed, one with a reason, or the only essential one.
+    pub fn cause(&self) -> Option<&ContainerExit> {
+        let essential = || {
+            self.containers
+                .iter()
+                .filter(|container| container.essential)
+        };
+        let is_own_failure =
+            |container: &&ContainerExit| !matches!(container.exit_code, None | Some(0 | 137 | 143));
+        essential()
+            .find(is_own_failure)
+            .or_else(|| essential().find(|container| container.is_unhealthy))
+            .or_else(|| essential().find(|container| container.reason.is_some()))
+            .or_else(|| self.containers.iter().find(is_own_failure))
+            .or_else(|| {
+                let mut all = essential();
+                all.next().filter(|_| all.next().is_none())
+            })
+    }
+}
+
+/// Reads a stopped task, and its definition.
 pub(crate) async fn stopped_task(
     api: &impl Api,
     started: &StartedTask,
@@ -41,10 +68,16 @@ pub(crate) async fn stopped_task(
 ) -> StoppedTask {
     // Only the definition has `essential`. If it cannot be read any more, all containers count as essential.
     let definition = latest(api, &started.task_definition).await.ok().flatten();
+    StoppedTask {
+        task: started.task.clone(),
+        ..read_stopped(task, definition.as_ref())
+    }
+}
+
+/// Reads a stopped task of DescribeTasks.
+pub(crate) fn read_stopped(task: &Value, definition: Option<&TaskDefinition>) -> StoppedTask {
     let is_essential = |name: &str| {
-        let container = definition
-            .as_ref()
-            .and_then(|definition| definition.container(name));
+        let container = definition.and_then(|definition| definition.container(name));
         container.is_none_or(task_definition::ContainerDefinition::is_essential)
     };
 
@@ -59,13 +92,14 @@ pub(crate) async fn stopped_task(
                 essential: is_essential(&name),
                 exit_code: code.and_then(|code| i32::try_from(code).ok()),
                 reason: text(container, "reason"),
+                is_unhealthy: container["healthStatus"] == "UNHEALTHY",
                 name,
             }
         })
         .collect();
 
     StoppedTask {
-        task: started.task.clone(),
+        task: text(task, "taskArn").unwrap_or_default(),
         exit_code: task_exit_code(&containers),
         stop_code: text(task, "stopCode"),
         stopped_reason: text(task, "stoppedReason"),
@@ -103,6 +137,7 @@ mod tests {
             essential: *essential,
             exit_code: *exit_code,
             reason: None,
+            is_unhealthy: false,
         };
         codes.iter().map(end).collect()
     }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::backoff::Backoff;
 use super::logs::LogFollower;
 use super::request::{FollowLogs, Wait, WaitUntil};
 use super::stopped::stopped_task;
 use super::{Progress, StartedTask, TaskOutcome};
 use crate::api::{Api, Call, Operation};
+use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::register::latest;
 

@@ -116,7 +116,7 @@ async fn names_the_permission_that_is_missing_at_each_call() {
         });
         let client = Client::emulator(&ecs.url).await.unwrap();
         let error = run(&client, &request()).await.unwrap_err().to_string();
-        let hint = format!("must allow {denied}: see `assemble permissions`");
+        let hint = format!("must allow ecs:{denied}: see `assemble permissions`");
         assert!(error.contains(&hint), "{error}");
         assert_eq!(ecs.count(denied), 1, "a refusal is final");
     }
@@ -137,7 +137,7 @@ async fn a_refused_poll_names_the_task_that_runs_on() {
     );
 
     assert!(
-        error.contains("allow DescribeTasks: see `assemble permissions`"),
+        error.contains("allow ecs:DescribeTasks: see `assemble permissions`"),
         "{error}"
     );
 }

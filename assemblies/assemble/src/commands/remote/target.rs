@@ -7,8 +7,10 @@ use diagnostics::source::Source;
 use diagnostics::{Finding, Severity};
 use ecs_client::{ExpectedAccount, account_of_roles};
 use ecs_rules::inputs::{Document, DocumentKind, check_input_with, read_input};
+use serde_json::Value;
 use task_definition::TaskDefinition;
 
+use super::service::wanted_service;
 use crate::arguments::ValueArguments;
 use crate::documents;
 use crate::error::CliError;
@@ -24,6 +26,8 @@ pub(crate) struct Target {
     pub(crate) has_example_values: bool,
     /// Values that are not filled in.
     pub(crate) placeholders: Vec<Finding>,
+    /// What an assembly says about its service, as DescribeServices returns it; `null` if it says nothing.
+    pub(crate) service: Value,
 }
 
 impl Target {
@@ -74,6 +78,7 @@ impl Target {
             },
             has_example_values: environments.iter().any(|name| name == EXAMPLE),
             placeholders: placeholders(plan.warnings()),
+            service: wanted_service(&plan, get),
             definition,
         })
     }
@@ -108,6 +113,7 @@ impl Target {
             },
             has_example_values: false,
             placeholders: placeholders(&findings),
+            service: Value::Null,
             definition,
         })
     }

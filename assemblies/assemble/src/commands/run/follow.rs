@@ -5,11 +5,10 @@ use std::pin::pin;
 use std::time::Instant;
 
 use ecs_client::{Interrupt, Progress, RunRequest, StartedTask, TaskOutcome};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::report;
-use crate::commands::remote::Connection;
+use crate::commands::remote::{Connection, SIGINT, Signals};
 use crate::error::CliError;
 use crate::ui::Ui;
 
@@ -128,33 +127,6 @@ fn report_left(started: &[StartedTask], request: &RunRequest, ui: &Ui) {
     }
 }
 
-/// The signals that end `run`.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, CliError> {
-        let listen = |kind| {
-            signal(kind)
-                .map_err(|error| CliError::Usage(format!("cannot listen for signals: {error}")))
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for a signal, and returns the exit code of it.
-    async fn next(&mut self) -> u8 {
-        tokio::select! {
-            _ = self.interrupt.recv() => SIGINT,
-            _ = self.terminate.recv() => SIGTERM,
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Stop,
@@ -197,10 +169,6 @@ fn parse_answer(line: &str) -> Answer {
         _ => Answer::Leave,
     }
 }
-
-/// 128 plus the number of the signal, as shells do.
-const SIGINT: u8 = 130;
-const SIGTERM: u8 = 143;
 
 #[cfg(test)]
 mod tests {

@@ -5,18 +5,18 @@ use std::time::Duration;
 /// Intervals that grow by half up to a maximum, each shortened at random, so that many clients that were refused at
 /// the same time do not come back at the same time.
 #[derive(Debug, Clone)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
     max: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(first: Duration, max: Duration) -> Self {
+    pub(crate) fn new(first: Duration, max: Duration) -> Self {
         Self { next: first, max }
     }
 
     /// Returns the next interval: between half and all of the current one.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let full = self.next.min(self.max);
         self.next = (full + full / 2).min(self.max);
         full.mul_f64(0.5 + fastrand::f64() / 2.0)
