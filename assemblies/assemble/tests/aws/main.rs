@@ -18,6 +18,7 @@ mod run;
 mod service;
 #[path = "../../../ecs-client/tests/deploy/fake.rs"]
 mod service_fake;
+mod stack;
 #[path = "../support/mod.rs"]
 mod support;
 mod why;

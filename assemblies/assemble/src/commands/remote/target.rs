@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use assembly::StackTemplate;
 use diagnostics::placeholder::PLACEHOLDER;
 use diagnostics::source::Source;
 use diagnostics::{Finding, Severity};
@@ -28,6 +29,8 @@ pub(crate) struct Target {
     pub(crate) placeholders: Vec<Finding>,
     /// What an assembly says about its service, as DescribeServices returns it; `null` if it says nothing.
     pub(crate) service: Value,
+    /// The stack of an assembly.
+    stack: Option<StackTemplate>,
 }
 
 impl Target {
@@ -48,6 +51,17 @@ impl Target {
             }
         }
         Self::from_assembly(what, values, project)
+    }
+
+    /// Returns the stack; an error for a file with a task definition, which has none.
+    pub(crate) fn stack(&self) -> Result<&StackTemplate, CliError> {
+        self.stack.as_ref().ok_or_else(|| {
+            CliError::Usage(format!(
+                "{} is a task definition, which has no stack; pass the service to deploy it to: \
+                 `--service CLUSTER/SERVICE`",
+                self.expected.origin
+            ))
+        })
     }
 
     fn from_assembly(
@@ -79,6 +93,7 @@ impl Target {
             has_example_values: environments.iter().any(|name| name == EXAMPLE),
             placeholders: placeholders(plan.warnings()),
             service: wanted_service(&plan, get),
+            stack: Some(assembly::stack_template(&plan)),
             definition,
         })
     }
@@ -114,6 +129,7 @@ impl Target {
             has_example_values: false,
             placeholders: placeholders(&findings),
             service: Value::Null,
+            stack: None,
             definition,
         })
     }
