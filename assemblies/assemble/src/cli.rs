@@ -72,9 +72,12 @@ pub(crate) enum Verb {
     /// Run a registered task on Fargate and wait until it stops.
     #[cfg(feature = "aws")]
     Run(commands::run::Arguments),
-    /// Deploy a definition or other images to a service, and wait.
+    /// Deploy the stack of an assembly, or to a service, and wait.
     #[cfg(feature = "aws")]
     Deploy(commands::deploy::Arguments),
+    /// Delete the stack of an assembly, and keep its data.
+    #[cfg(feature = "aws")]
+    Destroy(commands::destroy::Arguments),
     /// Let a deployment that waits for an answer go on.
     #[cfg(feature = "aws")]
     Continue(commands::continue_deployment::Arguments),

@@ -50,7 +50,7 @@ pub use lock::{Lock, LockMode};
 pub use manifest::Manifest;
 pub use plan::Plan;
 pub use prices::Prices;
-pub use render::{Document, render};
+pub use render::{Document, StackParameter, StackTemplate, render, stack_template};
 pub use rules::{Rule, rule, rules};
 pub use sizing::Sizing;
 pub use values::Values;

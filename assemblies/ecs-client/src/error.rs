@@ -192,6 +192,63 @@ pub enum Error {
         /// The cluster and the service.
         name: String,
     },
+    /// A stack is of another tool.
+    #[error(
+        "there is a stack `{name}` that was not made by `assemble deploy`: it has no tag `assemble:assembly`; rename the \
+         assembly, or delete the stack, or, to hand it over, add the tag with `aws cloudformation update-stack \
+         --use-previous-template --tags Key=assemble:assembly,Value={name}`"
+    )]
+    ForeignStack {
+        /// The name.
+        name: String,
+    },
+    /// A stack has a change set of another tool.
+    #[error(
+        "the stack `{stack}` has the change set `{change_set}` of another tool, which would be deleted; execute it or \
+         delete it first: `aws cloudformation delete-change-set --stack-name {stack} --change-set-name {change_set}`"
+    )]
+    ForeignChangeSet {
+        /// The name of the stack.
+        stack: String,
+        /// The name of the change set.
+        change_set: String,
+    },
+    /// A stack cannot be changed.
+    #[error("the stack `{name}` is in the status {status}: {remedy}")]
+    StackNotUsable {
+        /// The name.
+        name: String,
+        /// The status.
+        status: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// CloudFormation cannot prepare the changes.
+    #[error("CloudFormation cannot change the stack `{stack}`: {reason}{}", existing_hint(.reason))]
+    ChangeSetFailed {
+        /// The name of the stack.
+        stack: String,
+        /// The reason of CloudFormation.
+        reason: String,
+    },
+    /// An operation of a stack cannot be followed.
+    #[error("cannot follow the operation of the stack {name}, which goes on: {source}")]
+    StackUnfollowed {
+        /// The name or the ARN.
+        name: String,
+        /// The cause.
+        source: Box<Error>,
+    },
+    /// An operation of a stack did not end within the timeout.
+    #[error("the stack {name} is still {status} after {} s; run the same command again to wait longer", .timeout.as_secs())]
+    StackTimeout {
+        /// The name or the ARN.
+        name: String,
+        /// The last known status.
+        status: String,
+        /// The timeout.
+        timeout: Duration,
+    },
     /// ECS did not start the task.
     #[error("ECS did not start the task: {}", format_failures(.0))]
     NotStarted(Vec<Failure>),
@@ -217,6 +274,18 @@ fn format_profiles(known: &[String]) -> String {
     match known {
         [] => "~/.aws/config and ~/.aws/credentials have no profiles".to_owned(),
         known => format!("choose one of: {}", known.join(", ")),
+    }
+}
+
+/// Returns what to do about a resource that exists outside of a stack.
+///
+/// Source: "Validate stack deployments" in the CloudFormation user guide.
+fn existing_hint(reason: &str) -> &'static str {
+    if reason.contains("ResourceExistenceCheck") || reason.contains("already exists") {
+        "; for a bucket that exists set `make_bucket: no` or `make_output_bucket: no` in the values; delete a log group or a \
+         role that a deleted stack left"
+    } else {
+        ""
     }
 }
 

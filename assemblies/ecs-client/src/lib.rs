@@ -20,6 +20,7 @@
 //! - [`verify`](fn@verify) checks that an account has what a task needs: network, images, secrets, roles, quotas.
 //! - [`places`](fn@places) lists clusters, VPCs and subnets.
 //! - [`Plan`] compares a [`Change`] with what a service runs and deploys it; [`follow`] waits for the end.
+//! - [`prepare`], [`StackPlan`] and [`follow_stack`] do the same for the CloudFormation stack of an assembly.
 //! - [`LogReader`] reads the output of containers, [`container_target`] finds one to run a command in.
 //! - [`images_in_use`] lists the images of recent task definitions and services.
 //! - [`AwsVerb::policy`] returns the permissions that a verb of the command line needs.
@@ -48,6 +49,7 @@ mod recorder;
 mod register;
 mod run;
 mod signed;
+mod stack;
 mod target;
 mod transport;
 mod verify;
@@ -79,6 +81,11 @@ pub use run::{
     StartedTask, StoppedTask, TaskOutcome, Wait, WaitUntil, find_task, run, start, stop, wait,
 };
 pub use signed::RequestSigner;
+pub use stack::{
+    ExecutedChangeSet, FailedResource, PropertyChange, Readiness, Replacement, ResourceChange,
+    StackChange, StackEvent, StackOutcome, StackPlan, StackResource, StackState, delete_stack,
+    describe_stack, follow_stack, prepare, stack_resources,
+};
 pub use target::{ContainerTarget, Session, container_target, running_task};
 pub use verify::{
     Check, CheckGroup, CheckOutcome, Place, PublicEndpoint, RoleKind, RoleStatement, VerifyReport,

@@ -13,6 +13,10 @@ pub enum AwsVerb {
     Continue,
     /// `assemble deploy`
     Deploy,
+    /// `assemble deploy` of a stack, besides the permissions for its resources
+    DeployStack,
+    /// `assemble destroy`, besides the permissions for the resources of the stack
+    Destroy,
     /// `assemble diff`
     Diff,
     /// `assemble exec`
@@ -87,11 +91,13 @@ pub enum Scope {
     Repositories,
     /// The secrets of the containers.
     Secrets,
+    /// The stack with the name of the family.
+    Stacks,
 }
 
 use AwsVerb::{
-    Continue, Deploy, Diff, Exec, Forward, ImagesPrune, ImagesPush, Init, Lock, Logs, Register,
-    Rollback, Run, Scale, Status, Verify, Why,
+    Continue, Deploy, DeployStack, Destroy, Diff, Exec, Forward, ImagesPrune, ImagesPush, Init,
+    Lock, Logs, Register, Rollback, Run, Scale, Status, Verify, Why,
 };
 
 /// The permissions of all verbs.
@@ -106,6 +112,7 @@ pub const PERMISSIONS: &[Permission] = &[
         action: "ecs:DescribeTaskDefinition",
         verbs: &[
             Deploy,
+            DeployStack,
             Diff,
             Logs,
             Register,
@@ -143,7 +150,7 @@ pub const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         action: "ecs:DescribeTasks",
-        verbs: &[Deploy, Exec, Forward, Logs, Rollback, Run, Why],
+        verbs: &[Deploy, DeployStack, Exec, Forward, Logs, Rollback, Run, Why],
         scope: Scope::Tasks,
         reason: "reads the state of tasks",
     },
@@ -155,7 +162,7 @@ pub const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         action: "logs:GetLogEvents",
-        verbs: &[Deploy, Rollback, Run],
+        verbs: &[Deploy, DeployStack, Rollback, Run],
         scope: Scope::LogStreams,
         reason: "reads the output of the containers: with --logs, and of failed tasks of a deployment",
     },
@@ -167,31 +174,40 @@ pub const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         action: "ecs:DescribeServices",
-        verbs: &[Continue, Deploy, Diff, Logs, Rollback, Status, Verify],
+        verbs: &[
+            Continue,
+            Deploy,
+            DeployStack,
+            Diff,
+            Logs,
+            Rollback,
+            Status,
+            Verify,
+        ],
         scope: Scope::Services,
         reason: "reads the service",
     },
     Permission {
         action: "ecs:UpdateService",
-        verbs: &[Deploy, Rollback, Scale],
+        verbs: &[Deploy, DeployStack, Rollback, Scale],
         scope: Scope::Services,
         reason: "deploys a revision, or sets the number of tasks",
     },
     Permission {
         action: "ecs:ListServiceDeployments",
-        verbs: &[Deploy, Diff, Rollback],
+        verbs: &[Deploy, DeployStack, Diff, Rollback],
         scope: Scope::Services,
         reason: "finds the deployment of the revision, and those before it",
     },
     Permission {
         action: "ecs:DescribeServiceRevisions",
-        verbs: &[Deploy, Rollback],
+        verbs: &[Deploy, DeployStack, Rollback],
         scope: Scope::ServiceRevisions,
         reason: "reads which task definition a deployment leads to",
     },
     Permission {
         action: "ecs:DescribeServiceDeployments",
-        verbs: &[Continue, Deploy, Rollback, Status],
+        verbs: &[Continue, Deploy, DeployStack, Rollback, Status],
         scope: Scope::ServiceDeployments,
         reason: "follows the deployment",
     },
@@ -203,7 +219,7 @@ pub const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         action: "ecs:ListTasks",
-        verbs: &[Deploy, Exec, Forward, Rollback],
+        verbs: &[Deploy, DeployStack, Exec, Forward, Rollback],
         scope: Scope::All,
         reason: "finds the tasks of the service",
     },
@@ -230,6 +246,66 @@ pub const PERMISSIONS: &[Permission] = &[
         verbs: &[Scale],
         scope: Scope::All,
         reason: "sets the limits of the auto scaling, with --min or --max",
+    },
+    Permission {
+        action: "cloudformation:DescribeStacks",
+        verbs: &[DeployStack, Destroy],
+        scope: Scope::Stacks,
+        reason: "reads the stack",
+    },
+    Permission {
+        action: "cloudformation:ListChangeSets",
+        verbs: &[DeployStack],
+        scope: Scope::Stacks,
+        reason: "finds change sets of other tools, and those of interrupted deploys",
+    },
+    Permission {
+        action: "cloudformation:CreateChangeSet",
+        verbs: &[DeployStack],
+        scope: Scope::Stacks,
+        reason: "asks CloudFormation what would change",
+    },
+    Permission {
+        action: "cloudformation:TagResource",
+        verbs: &[DeployStack],
+        scope: Scope::Stacks,
+        reason: "marks the stack as made by `assemble deploy`",
+    },
+    Permission {
+        action: "cloudformation:DescribeChangeSet",
+        verbs: &[DeployStack],
+        scope: Scope::Stacks,
+        reason: "reads what would change",
+    },
+    Permission {
+        action: "cloudformation:DeleteChangeSet",
+        verbs: &[DeployStack],
+        scope: Scope::Stacks,
+        reason: "deletes a change set without changes, or that is not wanted",
+    },
+    Permission {
+        action: "cloudformation:ExecuteChangeSet",
+        verbs: &[DeployStack],
+        scope: Scope::Stacks,
+        reason: "changes the stack",
+    },
+    Permission {
+        action: "cloudformation:DescribeStackEvents",
+        verbs: &[DeployStack, Destroy],
+        scope: Scope::Stacks,
+        reason: "follows the change",
+    },
+    Permission {
+        action: "cloudformation:DeleteStack",
+        verbs: &[DeployStack, Destroy],
+        scope: Scope::Stacks,
+        reason: "deletes the stack, or one that could not be created",
+    },
+    Permission {
+        action: "cloudformation:DescribeStackResources",
+        verbs: &[Destroy],
+        scope: Scope::Stacks,
+        reason: "lists what is deleted, and what stays",
     },
     Permission {
         action: "ecs:ListTaskDefinitionFamilies",
@@ -567,6 +643,8 @@ impl Resources {
                     partition(region)
                 ),
             ],
+            // Stacks have the name of the family, and an id.
+            Scope::Stacks => vec![format!("{}:stack/{family}/*", start("cloudformation"))],
             Scope::Repositories => {
                 let every = vec!["*".to_owned()];
                 let names = self.repositories.as_ref().unwrap_or(&every).iter();

@@ -1,8 +1,9 @@
-//! `assemble deploy`: deploys a definition or other images to a service that exists.
+//! `assemble deploy`: deploys the stack of an assembly, or a definition or other images to a service that exists.
 //!
 //! | file | does |
 //! |---|---|
 //! | `changes` | prints what differs, container by container |
+//! | `stack` | the stack of an assembly |
 //! | `report` | prints what happens during a deployment, and how it ended |
 //! | `wait` | carries out a plan and waits; signals end the wait |
 
@@ -13,6 +14,7 @@ use clap::Args;
 use ecs_client::{Change, Images, Plan, ServiceName};
 
 use super::remote::{self, AwsArguments, DryRun, Target};
+use super::stack::StackArguments;
 use crate::arguments::{ValueArguments, pair, parse_duration};
 use crate::error::CliError;
 use crate::project::Project;
@@ -20,9 +22,10 @@ use crate::ui::Ui;
 
 pub(crate) mod changes;
 mod report;
+mod stack;
 mod wait;
 
-pub(crate) use report::{format_duration, pause_line, progress_line};
+pub(crate) use report::{Reporter, format_duration, pause_line, progress_line};
 pub(crate) use wait::{Waiting, apply};
 
 /// Arguments of `deploy`.
@@ -35,17 +38,16 @@ pub(crate) struct Arguments {
         conflicts_with = "images"
     )]
     what: Option<String>,
-    /// Service to deploy to: its cluster and name, or its ARN.
+    /// Service to deploy to: its cluster and name, or its ARN [default: the stack of the assembly].
     #[arg(long, value_name = "CLUSTER/SERVICE", value_parser = remote::parse_service)]
-    service: ServiceName,
+    service: Option<ServiceName>,
     /// Change only the image of this container; repeatable.
-    #[arg(long = "image", id = "images", value_name = "CONTAINER=IMAGE", value_parser = pair)]
+    #[arg(long = "image", id = "images", value_name = "CONTAINER=IMAGE", value_parser = pair, requires = "service")]
     images: Vec<(String, String)>,
     #[command(flatten)]
     waiting: WaitArguments,
-    /// Show what would change, and change nothing.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    stack: StackArguments,
     #[command(flatten)]
     values: ValueArguments,
     #[command(flatten)]
@@ -74,7 +76,14 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
         None => Change::Images(images(&arguments.images)?),
     };
 
-    let service = &arguments.service;
+    let Some(service) = &arguments.service else {
+        return match target {
+            Some(target) => stack::run(&target, arguments, ui),
+            None => Err(CliError::Usage(
+                "`--image` needs `--service CLUSTER/SERVICE`".to_owned(),
+            )),
+        };
+    };
     remote::with_connection(&arguments.aws, &DryRun::default(), ui, async |connection| {
         if let Some(target) = &target {
             remote::check_before_write(connection, target, ui).await?;
@@ -88,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
             Err(code) => return Ok(code),
         };
         changes::print_plan(&plan, ui);
-        if arguments.dry_run {
+        if arguments.stack.dry_run {
             ui.message("dry run: nothing was changed");
             return Ok(0);
         }

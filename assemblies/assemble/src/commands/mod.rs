@@ -27,6 +27,8 @@ pub(crate) mod continue_deployment;
 #[cfg(feature = "aws")]
 pub(crate) mod deploy;
 #[cfg(feature = "aws")]
+pub(crate) mod destroy;
+#[cfg(feature = "aws")]
 pub(crate) mod diff;
 #[cfg(feature = "aws")]
 pub(crate) mod forward;
@@ -44,6 +46,8 @@ pub(crate) mod rollback;
 pub(crate) mod run;
 #[cfg(feature = "aws")]
 pub(crate) mod scale;
+#[cfg(feature = "aws")]
+pub(crate) mod stack;
 #[cfg(feature = "aws")]
 pub(crate) mod status;
 #[cfg(feature = "aws")]
@@ -103,9 +107,11 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<u8, CliError> {
         #[cfg(feature = "aws")]
         Verb::Deploy(arguments) => deploy::run(&arguments, &project()?, ui),
         #[cfg(feature = "aws")]
+        Verb::Destroy(arguments) => destroy::run(&arguments, &project()?, ui),
+        #[cfg(feature = "aws")]
         Verb::Continue(arguments) => continue_deployment::run(&arguments, ui),
         #[cfg(feature = "aws")]
-        Verb::Rollback(arguments) => rollback::run(&arguments, ui),
+        Verb::Rollback(arguments) => rollback::run(&arguments, &project()?, ui),
         #[cfg(feature = "aws")]
         Verb::Status(arguments) => status::run(&arguments, ui),
         #[cfg(feature = "aws")]

@@ -31,6 +31,10 @@ pub(crate) struct Arguments {
 enum Verb {
     Continue,
     Deploy,
+    /// `deploy` and `rollback` of a stack, besides the permissions for its resources.
+    DeployStack,
+    /// `destroy`, besides the permissions for the resources.
+    Destroy,
     Diff,
     Exec,
     Forward,
@@ -57,6 +61,8 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     let verb = match arguments.verb {
         Verb::Continue => AwsVerb::Continue,
         Verb::Deploy => AwsVerb::Deploy,
+        Verb::DeployStack => AwsVerb::DeployStack,
+        Verb::Destroy => AwsVerb::Destroy,
         Verb::Diff => AwsVerb::Diff,
         Verb::Exec => AwsVerb::Exec,
         Verb::Forward => AwsVerb::Forward,

@@ -19,6 +19,7 @@ mod run;
 mod service;
 #[path = "../../../ecs-client/tests/deploy/fake.rs"]
 mod service_fake;
+mod stack;
 #[path = "../support/mod.rs"]
 mod support;
 mod verify;

@@ -100,7 +100,7 @@ impl Drop for Service {
     }
 }
 
-fn hold(held: &AtomicBool, released: &AtomicBool) {
+pub(crate) fn hold(held: &AtomicBool, released: &AtomicBool) {
     held.store(true, Ordering::SeqCst);
     while !released.load(Ordering::SeqCst) {
         std::thread::sleep(Duration::from_millis(10));

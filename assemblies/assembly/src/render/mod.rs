@@ -8,6 +8,7 @@ mod compose;
 mod iam;
 mod index;
 
+pub use cloudformation::{StackParameter, StackTemplate, stack_template};
 pub use index::{Entry, index};
 
 /// A file in an assembly's folder of rendered documents.
@@ -25,7 +26,10 @@ pub fn render(plan: &Plan) -> Vec<Document> {
     let named = |(path, text): (&str, String)| (path.to_owned(), text);
     let mut documents = vec![named(("task-definition.json", plan.definition().to_json()))];
     // A fixed order, so that listings and the index page do not change between runs.
-    documents.push(named(("cloudformation.yaml", cloudformation::text(plan))));
+    let stack = stack_template(plan);
+    let parameters = stack.file();
+    documents.push(named(("cloudformation.yaml", stack.text)));
+    documents.extend(parameters.map(|text| named(("parameters.json", text))));
     documents.extend(iam::documents(plan));
     documents.push(named(("compose.yaml", compose::compose(plan))));
     documents.extend(compose::example(plan).map(|text| named((".env.example", text))));

@@ -78,18 +78,11 @@ pub async fn follow(
     mut on_event: impl FnMut(DeployEvent<'_>),
 ) -> Result<DeploymentOutcome, Error> {
     let end = Instant::now() + wait.timeout;
-    let mut follower = Follower {
-        api,
-        name,
-        started,
-        state: None,
-        events: BTreeSet::new(),
-        failed: FailedTasks::new(name, &started.revision),
-    };
+    let mut follower = Follower::new(name, started);
     let mut pause = wait.interval;
 
     loop {
-        match follower.look(&mut on_event).await {
+        match follower.look(api, &mut on_event).await {
             Ok(Look::Ended(outcome)) => return Ok(outcome),
             Ok(Look::Changed) => pause = wait.interval,
             Ok(Look::Same) => pause = (pause + pause / 4).min(wait.interval * 2),
@@ -109,10 +102,9 @@ pub async fn follow(
     }
 }
 
-struct Follower<'a, A> {
-    api: &'a A,
-    name: &'a ServiceName,
-    started: &'a StartedDeployment,
+pub(super) struct Follower {
+    name: ServiceName,
+    started: StartedDeployment,
     state: Option<DeploymentState>,
     /// The ids of the events that were reported.
     events: BTreeSet<String>,
@@ -120,16 +112,30 @@ struct Follower<'a, A> {
 }
 
 /// What a look at the deployment showed.
-enum Look {
+pub(super) enum Look {
     Same,
     Changed,
     Ended(DeploymentOutcome),
 }
 
-impl<A: Api> Follower<'_, A> {
-    async fn look(&mut self, on_event: &mut impl FnMut(DeployEvent<'_>)) -> Result<Look, Error> {
+impl Follower {
+    pub(super) fn new(name: &ServiceName, started: &StartedDeployment) -> Self {
+        Self {
+            name: name.clone(),
+            started: started.clone(),
+            state: None,
+            events: BTreeSet::new(),
+            failed: FailedTasks::new(name, &started.revision),
+        }
+    }
+
+    pub(super) async fn look(
+        &mut self,
+        api: &impl Api,
+        on_event: &mut impl FnMut(DeployEvent<'_>),
+    ) -> Result<Look, Error> {
         let deployment = &self.started.deployment;
-        let Some(state) = describe_deployment(self.api, deployment).await? else {
+        let Some(state) = describe_deployment(api, deployment).await? else {
             return Err(Error::NoDeployment {
                 name: self.name.to_string(),
                 revision: self.started.revision.clone(),
@@ -144,16 +150,16 @@ impl<A: Api> Follower<'_, A> {
             });
         }
 
-        let service = describe_service(self.api, self.name).await?;
+        let service = describe_service(api, &self.name).await?;
         let has_events = self.report_events(service.document(), state.created_at, on_event);
-        let outcome = self.outcome(&state).await?;
+        let outcome = self.outcome(api, &state).await?;
         let is_failure =
             matches!(&outcome, Some(outcome) if *outcome != DeploymentOutcome::Succeeded);
         let primary = service.primary().unwrap_or(&Value::Null);
         let failures = primary["failedTasks"].as_u64().unwrap_or_default()
             + state.failures.map_or(0, |(count, _)| count);
         self.failed
-            .look(self.api, failures, is_failure || has_events, on_event)
+            .look(api, failures, is_failure || has_events, on_event)
             .await;
 
         self.state = Some(state);
@@ -192,17 +198,21 @@ impl<A: Api> Follower<'_, A> {
     }
 
     /// Returns how the deployment ended, if it did.
-    async fn outcome(&self, state: &DeploymentState) -> Result<Option<DeploymentOutcome>, Error> {
+    async fn outcome(
+        &self,
+        api: &impl Api,
+        state: &DeploymentState,
+    ) -> Result<Option<DeploymentOutcome>, Error> {
         let reason = state.reason.clone();
         Ok(Some(match state.status.as_str() {
             "SUCCESSFUL" => DeploymentOutcome::Succeeded,
             "ROLLBACK_SUCCESSFUL" => DeploymentOutcome::RolledBack {
-                revision: self.definition(state.rollback_to.as_deref()).await?,
+                revision: self.definition(api, state.rollback_to.as_deref()).await?,
                 reason,
             },
             "ROLLBACK_FAILED" => DeploymentOutcome::RollbackFailed { reason },
             "STOPPED" if state.is_tripped => DeploymentOutcome::Failed { reason },
-            "STOPPED" | "STOP_REQUESTED" => match self.replacement().await? {
+            "STOPPED" | "STOP_REQUESTED" => match self.replacement(api).await? {
                 Some(replaced) => replaced,
                 None if state.status == "STOPPED" => DeploymentOutcome::Stopped { reason },
                 None => return Ok(None),
@@ -212,8 +222,8 @@ impl<A: Api> Follower<'_, A> {
     }
 
     /// Returns the deployment that replaced this one.
-    async fn replacement(&self) -> Result<Option<DeploymentOutcome>, Error> {
-        let listed = list(self.api, self.name).await?;
+    async fn replacement(&self, api: &impl Api) -> Result<Option<DeploymentOutcome>, Error> {
+        let listed = list(api, &self.name).await?;
         let newer = listed
             .iter()
             .take_while(|other| other.arn != self.started.deployment);
@@ -223,16 +233,20 @@ impl<A: Api> Follower<'_, A> {
         };
         Ok(Some(DeploymentOutcome::Replaced {
             by: by.arn.clone(),
-            revision: self.definition(Some(&by.target)).await?,
+            revision: self.definition(api, Some(&by.target)).await?,
         }))
     }
 
     /// Returns the task definition of a service revision.
-    async fn definition(&self, revision: Option<&str>) -> Result<Option<String>, Error> {
+    async fn definition(
+        &self,
+        api: &impl Api,
+        revision: Option<&str>,
+    ) -> Result<Option<String>, Error> {
         let Some(revision) = revision else {
             return Ok(None);
         };
-        let mut found = definitions(self.api, [revision].into_iter()).await?;
+        let mut found = definitions(api, [revision].into_iter()).await?;
         Ok(found.remove(revision))
     }
 

@@ -14,6 +14,7 @@
 //! | `writer` | changes images while other writers do the same |
 //! | `deployments` | the deployments of a service, and which one is ours |
 //! | `follow`, `state` | follows a deployment |
+//! | `watch` | shows a deployment that CloudFormation began |
 //! | `failures` | tasks that failed, with their last lines of output |
 //! | `pause` | answers a hook that waits |
 //! | `rollback` | the last revision that completed |
@@ -30,6 +31,7 @@ mod scale;
 mod service;
 mod state;
 mod update;
+mod watch;
 mod writer;
 
 pub use failures::FailedTask;
@@ -42,6 +44,7 @@ pub use scale::{ScalableTarget, Scaling, scalable_target, scale, set_limits};
 pub use service::{ServiceState, describe_service};
 pub use state::{DeploymentState, Pause, RevisionTasks, describe_deployment};
 pub use update::{Change, Plan, StartedDeployment, Update};
+pub(crate) use watch::DeploymentWatch;
 
 /// What happens during a deploy, for messages.
 #[derive(Debug, Clone, Copy, PartialEq)]

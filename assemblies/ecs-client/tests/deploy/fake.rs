@@ -18,6 +18,8 @@ use ecs_client::{
 };
 use serde_json::{Value, json};
 
+#[path = "stack_fake.rs"]
+pub(crate) mod stack;
 #[path = "fake_state.rs"]
 mod state;
 

@@ -13,4 +13,5 @@ mod images;
 mod permissions;
 mod reach;
 mod rollback;
+mod stack;
 mod update;

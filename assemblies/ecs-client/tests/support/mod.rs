@@ -285,9 +285,49 @@ fn request(stream: &TcpStream) -> Option<Recorded> {
             .find_map(|pair| pair.strip_prefix("Action="));
         action.unwrap_or_default().clone_into(&mut operation);
     }
-    Some((
-        operation,
-        serde_json::from_slice(&body).unwrap_or(Value::Null),
-        authorization,
-    ))
+    let body = serde_json::from_slice(&body).unwrap_or_else(|_| form(&body));
+    Some((operation, body, authorization))
+}
+
+/// Returns a form of the query protocol as the request that it was made of.
+fn form(body: &[u8]) -> Value {
+    let mut request = Value::Null;
+    for pair in String::from_utf8_lossy(body).split('&') {
+        let Some((name, value)) = pair.split_once('=') else {
+            continue;
+        };
+        let mut place = &mut request;
+        for part in name.split('.').filter(|part| *part != "member") {
+            place = match part.parse::<usize>() {
+                Ok(number) => {
+                    if place.is_null() {
+                        *place = Value::Array(Vec::new());
+                    }
+                    let items = place.as_array_mut().unwrap();
+                    items.resize(items.len().max(number), Value::Null);
+                    &mut items[number - 1]
+                }
+                Err(_) => &mut place[part],
+            };
+        }
+        *place = decode(value).into();
+    }
+    request
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, others)) = rest.split_first() {
+        rest = others;
+        let escaped = (*first == b'%').then(|| others.get(..2)).flatten();
+        let Some(digits) = escaped else {
+            bytes.push(*first);
+            continue;
+        };
+        let digits = std::str::from_utf8(digits).unwrap();
+        bytes.push(u8::from_str_radix(digits, 16).unwrap());
+        rest = &others[2..];
+    }
+    String::from_utf8(bytes).unwrap()
 }

@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::ui::Ui;
 
 /// Prints events as messages.
-pub(super) struct Reporter<'a> {
+pub(crate) struct Reporter<'a> {
     service: &'a ServiceName,
     ui: &'a Ui,
     /// The cause of the last retry, which is printed once.
@@ -21,7 +21,7 @@ pub(super) struct Reporter<'a> {
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn new(service: &'a ServiceName, ui: &'a Ui) -> Self {
+    pub(crate) fn new(service: &'a ServiceName, ui: &'a Ui) -> Self {
         Self {
             service,
             ui,
@@ -29,7 +29,7 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    pub(super) fn print(&mut self, event: DeployEvent<'_>) {
+    pub(crate) fn print(&mut self, event: DeployEvent<'_>) {
         let service = self.service;
         let line = match event {
             DeployEvent::Registered { revision } => format!("registered {revision}"),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use assembly::Plan;
+use assembly::{Plan, StackTemplate};
 use diagnostics::placeholder::PLACEHOLDER;
 use diagnostics::source::Source;
 use diagnostics::{Finding, Severity};
@@ -31,6 +31,8 @@ pub(crate) struct Target {
     pub(crate) service: Value,
     /// The plan of an assembly.
     pub(crate) plan: Option<Box<Plan>>,
+    /// The stack of an assembly.
+    stack: Option<StackTemplate>,
 }
 
 impl Target {
@@ -51,6 +53,17 @@ impl Target {
             }
         }
         Self::from_assembly(what, values, project)
+    }
+
+    /// Returns the stack; an error for a file with a task definition, which has none.
+    pub(crate) fn stack(&self) -> Result<&StackTemplate, CliError> {
+        self.stack.as_ref().ok_or_else(|| {
+            CliError::Usage(format!(
+                "{} is a task definition, which has no stack; pass the service to deploy it to: \
+                 `--service CLUSTER/SERVICE`",
+                self.expected.origin
+            ))
+        })
     }
 
     fn from_assembly(
@@ -82,6 +95,7 @@ impl Target {
             has_example_values: environments.iter().any(|name| name == EXAMPLE),
             placeholders: placeholders(plan.warnings()),
             service: wanted_service(&plan, get),
+            stack: Some(assembly::stack_template(&plan)),
             plan: Some(Box::new(plan)),
             definition,
         })
@@ -119,6 +133,7 @@ impl Target {
             placeholders: placeholders(&findings),
             service: Value::Null,
             plan: None,
+            stack: None,
             definition,
         })
     }

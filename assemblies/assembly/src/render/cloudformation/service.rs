@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::balancer::{self, Balancer};
-use super::stack::{Stack, attribute, reference};
+use super::stack::{Stack, attribute, if_else, is_set, reference};
 use super::task::TASK_DEFINITION;
 use super::{network, scaling, target_group};
 use crate::manifest::{Service, Spot};
@@ -11,6 +11,9 @@ use crate::plan::Plan;
 
 /// The logical id of the service.
 pub(super) const SERVICE: &str = "Service";
+/// The parameter with the revision of a rollback.
+pub(super) const TASK_REVISION: &str = "TaskRevision";
+const HAS_REVISION: &str = "HasTaskRevision";
 
 /// Adds the service, with its load balancer and scaling.
 pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service) {
@@ -19,6 +22,14 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan, service: &Service) {
     network::add_task_group(stack, plan, why);
 
     let balancer = balancer::add(stack, plan);
+    // With a parameter, a rollback needs only the template that the stack has, on any machine.
+    stack.parameter(
+        TASK_REVISION,
+        "The ARN of an earlier revision to run, set by a rollback; if empty, the service runs that of the stack.",
+        json!({ "Type": "String", "Default": "" }),
+    );
+    stack.condition(HAS_REVISION, is_set(TASK_REVISION));
+
     let why = "The circuit breaker rolls back a deployment whose tasks do not start.";
     let properties = properties(plan, service, balancer.as_ref());
     stack.resource(SERVICE, "AWS::ECS::Service", why, properties);
@@ -37,7 +48,7 @@ fn properties(plan: &Plan, service: &Service, balancer: Option<&Balancer>) -> Va
     let mut all = json!({
         "ServiceName": plan.name(),
         "Cluster": reference("Cluster"),
-        "TaskDefinition": reference(TASK_DEFINITION),
+        "TaskDefinition": if_else(HAS_REVISION, reference(TASK_REVISION), reference(TASK_DEFINITION)),
         "PlatformVersion": "LATEST",
         "SchedulingStrategy": "REPLICA",
     });

@@ -41,8 +41,13 @@ pub(super) fn add(stack: &mut Stack, plan: &Plan) {
         properties[field] = attribute(role, "Arn");
     }
 
-    let why = "The same as task-definition.json, with references to resources of the stack.";
+    let why = "The same as task-definition.json, with references to resources of the stack. Earlier revisions stay active, \
+    so that the service can be rolled back.";
     stack.resource(TASK_DEFINITION, "AWS::ECS::TaskDefinition", why, properties);
+    // CloudFormation deregisters a revision that it replaces, and UpdateService refuses inactive ones, so that nothing
+    // could be rolled back to.
+    stack.attribute(TASK_DEFINITION, "UpdateReplacePolicy", json!("Retain"));
+    stack.attribute(TASK_DEFINITION, "DeletionPolicy", json!("Retain"));
     stack.output(
         TASK_DEFINITION,
         "The revision of the task definition.",
