@@ -5,6 +5,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::Value;
 
 use crate::api::{Api, Call, Service};
+use crate::ecs::Ecs;
 use crate::error::Error;
 use crate::login::{Login, Session};
 use crate::transport::Transport;
@@ -12,6 +13,7 @@ use crate::transport::Transport;
 /// A client for ECS, and for the APIs that go with it, in one region.
 #[derive(Debug, Clone)]
 pub struct Client {
+    ecs: Ecs,
     transport: Transport,
     region: String,
     endpoint: Option<String>,
@@ -50,10 +52,12 @@ impl Client {
     }
 
     fn from_session(session: Session) -> Result<Self, Error> {
+        let transport = Transport::new(session.clone())?;
         Ok(Self {
+            ecs: Ecs::new(&session, transport.http()),
             endpoint: session.endpoint_url(Service::Ecs.id()),
             region: session.region()?.to_string(),
-            transport: Transport::new(session)?,
+            transport,
         })
     }
 
@@ -75,7 +79,11 @@ impl Client {
 
 impl Api for Client {
     async fn call(&self, call: &Call) -> Result<Value, Error> {
-        self.transport.call(call).await
+        // The SDK sends what it knows; both return the document as it is.
+        match self.ecs.call(call).await {
+            Some(response) => response,
+            None => self.transport.call(call).await,
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::account::AccountMismatch;
-use crate::api::Operation;
+use crate::api::{Call, Operation};
 
 mod causes;
 mod failure;
 
-pub(crate) use causes::{causes, root_cause};
+pub(crate) use causes::{causes, chain, root_cause};
 pub use failure::Failure;
 use failure::format_failures;
 
@@ -98,6 +98,17 @@ pub enum Error {
         operation: Operation,
         /// The HTTP status.
         status: u16,
+    },
+    /// The response is larger than this crate reads.
+    #[error(
+        "the response to {operation} is larger than {} MiB; check that the endpoint is {}",
+        .max_bytes >> 20, .operation.service()
+    )]
+    ResponseTooLarge {
+        /// The API operation.
+        operation: Operation,
+        /// The limit.
+        max_bytes: usize,
     },
     /// The credentials are of another account, or the region is another one.
     #[error("{0}")]
@@ -361,7 +372,7 @@ impl Error {
     }
 
     /// Returns whether the same request may be sent again at once.
-    pub(crate) fn may_be_repeated(&self, operation: Operation) -> bool {
+    pub(crate) fn may_be_repeated(&self, call: &Call) -> bool {
         let is_fault = match self {
             Self::Unreachable { .. } => true,
             Self::UnexpectedResponse { status, .. } | Self::Refused { status, .. } => {
@@ -369,7 +380,7 @@ impl Error {
             }
             _ => false,
         };
-        self.is_throttling() || (is_fault && operation.is_repeatable())
+        self.is_throttling() || (is_fault && call.is_repeatable())
     }
 
     /// Returns whether a permission is missing.

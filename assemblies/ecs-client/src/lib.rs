@@ -24,10 +24,11 @@
 //! - [`LogReader`] reads the output of containers, [`container_target`] finds one to run a command in.
 //! - [`images_in_use`] lists the images of recent task definitions and services.
 //! - [`AwsVerb::policy`] returns the permissions that a verb of the command line needs.
-//! - [`RequestSigner`] signs requests to APIs without an SDK here, such as that of Amazon ECR.
+//! - [`RequestSigner`] signs requests to other APIs, such as that of Amazon ECR.
 //! - [`Error`] has messages for users, without details of the transport.
 //!
-//! Only this crate depends on the AWS SDK, for logins and connections; calls are sent by `transport/`. It prints nothing.
+//! Only this crate depends on the AWS SDK: `ecs` sends the calls of ECS with it, `transport` those of the other APIs
+//! over its connections. It prints nothing.
 //!
 //! [`TaskDefinition::to_json`]: task_definition::TaskDefinition::to_json
 
@@ -37,6 +38,7 @@ mod backoff;
 mod client;
 mod credentials;
 mod deploy;
+mod ecs;
 mod error;
 mod in_use;
 mod login;

@@ -36,4 +36,13 @@ impl Call {
     pub fn new(operation: Operation, body: Value) -> Self {
         Self { operation, body }
     }
+
+    /// Returns whether the same request may be sent again when it is unknown whether the first one arrived.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        match self.operation {
+            // Without a token, a second request starts a second task.
+            Operation::RunTask => self.body["clientToken"].is_string(),
+            operation => operation.is_repeatable(),
+        }
+    }
 }

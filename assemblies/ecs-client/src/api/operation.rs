@@ -124,9 +124,9 @@ impl Operation {
 
     /// Returns whether the same request may be sent again when it is unknown whether the first one arrived.
     ///
-    /// RunTask has a client token, and CreateChangeSet a name. A second RegisterTaskDefinition leaves a revision that
+    /// RunTask needs a client token for it, and CreateChangeSet has a name. A second RegisterTaskDefinition leaves a revision that
     /// nothing uses.
-    pub(crate) fn is_repeatable(self) -> bool {
+    pub(super) fn is_repeatable(self) -> bool {
         // The second answer to a hook, or the second stop, would be refused, although the first one was accepted;
         // ExecuteCommand starts a session each time.
         !matches!(

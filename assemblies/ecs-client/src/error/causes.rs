@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 /// Returns an error and its causes, the outermost first.
-pub(super) fn chain<'e>(
+pub(crate) fn chain<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| StdError::source(*error))

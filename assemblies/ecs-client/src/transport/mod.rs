@@ -1,41 +1,49 @@
-//! Sends calls over HTTPS: signs them, repeats them after faults, and reads the responses.
+//! Sends the calls of all APIs but ECS over HTTPS: signs them, repeats them after faults, and reads the responses.
 //!
 //! | file | does |
 //! |---|---|
 //! | `request` | the HTTP request of a call, with its signature |
-//! | `response` | the body or the error of a response |
+//! | `response` | the body or the error of a response, also of ECS |
+//! | `limit` | the limit for the size of a response |
 //! | `query` | forms of the query protocol |
 //! | `xml` | the XML of its responses as JSON |
 //!
-//! The SDK provides the connections (`aws-smithy-runtime`: TLS, proxies, timeouts) and the credentials. Its generated
-//! clients are not used: they read responses into types, which lose fields that are newer than the client.
+//! The SDK provides the connections (`aws-smithy-runtime`: TLS, proxies, timeouts) and the credentials. The generated
+//! clients of these APIs are not used: a few operations do not justify minutes of compilation (`aws-sdk-ec2`).
 
 use std::convert::Infallible;
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
 use aws_smithy_runtime::client::orchestrator::operation::Operation as HttpOperation;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin as _;
+use http_body_util::LengthLimitError;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::api::{Call, Service};
+use crate::api::{Call, Operation, Service};
 use crate::backoff::Backoff;
-use crate::error::{Error, root_cause};
-use crate::login::{Session, timeouts};
+use crate::error::{Error, chain, root_cause};
+use crate::login::{Origin, Session, timeouts};
 
+mod limit;
 mod query;
 mod request;
 mod response;
 mod xml;
 
+pub(crate) use limit::LimitedResponse;
+use limit::MAX_RESPONSE_BYTES;
 use request::Endpoint;
-use response::RawResponse;
+pub(crate) use request::json_body;
+pub(crate) use response::RawResponse;
 
 /// Sends calls to all APIs with the credentials of one session.
 #[derive(Debug, Clone)]
@@ -54,6 +62,11 @@ impl Transport {
             http,
             session: Arc::new(session),
         })
+    }
+
+    /// Returns the connections.
+    pub(crate) fn http(&self) -> SharedHttpClient {
+        self.http.clone()
     }
 
     /// Returns the URL of the endpoint of an API.
@@ -82,7 +95,7 @@ impl Transport {
                 Duration::ZERO
             });
             let is_last = attempt == ATTEMPTS || Instant::now() + delay > end;
-            if is_last || !failure.may_be_repeated(call.operation) {
+            if is_last || !failure.may_be_repeated(call) {
                 return Err(failure);
             }
             sleep(delay).await;
@@ -114,6 +127,7 @@ impl Transport {
             .no_retry()
             .timeout_config(timeouts())
             .with_connection_poisoning()
+            .interceptor(LimitedResponse)
             .serializer(|request: HttpRequest| Ok(request))
             .deserializer::<_, Infallible>(|response: &HttpResponse| Ok(RawResponse::new(response)))
             .build();
@@ -121,10 +135,31 @@ impl Transport {
         operation
             .invoke(request)
             .await
-            .map_err(|error| Error::Unreachable {
-                operation: call.operation,
-                detail: root_cause(&error),
-            })
+            .map_err(|error| failure(call.operation, &error, &self.session.origin))
+    }
+}
+
+/// Converts an error of a call without a complete response.
+pub(crate) fn failure(
+    operation: Operation,
+    error: &(dyn StdError + 'static),
+    origin: &Origin,
+) -> Error {
+    if chain(error).any(|cause| cause.is::<LengthLimitError>()) {
+        return Error::ResponseTooLarge {
+            operation,
+            max_bytes: MAX_RESPONSE_BYTES,
+        };
+    }
+
+    // Credentials that cannot be renewed during a long wait.
+    if let Some(error) = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
+        return origin.explain(error);
+    }
+
+    Error::Unreachable {
+        operation,
+        detail: root_cause(error),
     }
 }
 

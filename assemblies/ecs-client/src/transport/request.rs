@@ -70,17 +70,10 @@ fn unsigned_request(
     );
 
     match call.operation.service().protocol() {
-        Protocol::Json(target) => {
-            // An operation without parameters takes an empty object.
-            let body = match &call.body {
-                Value::Null => "{}".to_owned(),
-                body => body.to_string(),
-            };
-            request
-                .header("content-type", "application/x-amz-json-1.1")
-                .header("x-amz-target", format!("{target}.{operation}"))
-                .body(body)
-        }
+        Protocol::Json(target) => request
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("{target}.{operation}"))
+            .body(json_body(call)),
         Protocol::Query(version) => request.header("content-type", FORM).body(query::encode(
             operation,
             version,
@@ -93,6 +86,15 @@ fn unsigned_request(
             query::Lists::Flat,
             &call.body,
         )),
+    }
+}
+
+/// Returns the body of a request in JSON.
+pub(crate) fn json_body(call: &Call) -> String {
+    match &call.body {
+        // An operation without parameters takes an empty object.
+        Value::Null => "{}".to_owned(),
+        body => body.to_string(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::login::Origin;
 
 /// A response whose body is in memory.
 #[derive(Debug)]
-pub(super) struct RawResponse {
+pub(crate) struct RawResponse {
     status: u16,
     /// `x-amzn-errortype`, in which some APIs send the code of the error.
     error_type: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct RawResponse {
 }
 
 impl RawResponse {
-    pub(super) fn new(response: &HttpResponse) -> Self {
+    pub(crate) fn new(response: &HttpResponse) -> Self {
         let error_type = response.headers().get("x-amzn-errortype");
         Self {
             status: response.status().as_u16(),
@@ -28,7 +28,7 @@ impl RawResponse {
     }
 
     /// Returns the body as JSON.
-    pub(super) fn read(self, operation: Operation, origin: &Origin) -> Result<Value, Error> {
+    pub(crate) fn read(&self, operation: Operation, origin: &Origin) -> Result<Value, Error> {
         if !(200..300).contains(&self.status) {
             return Err(self.error(operation, origin));
         }
@@ -59,7 +59,7 @@ impl RawResponse {
         })
     }
 
-    fn error(self, operation: Operation, origin: &Origin) -> Error {
+    fn error(&self, operation: Operation, origin: &Origin) -> Error {
         let Some((code, message)) = self.code_and_message(operation) else {
             // A response without an error code, such as HTML of a proxy; its body would not help the user.
             return Error::UnexpectedResponse {

@@ -7,6 +7,7 @@
 )]
 
 mod common;
+mod documents;
 mod errors;
 mod start;
 #[path = "../support/mod.rs"]
