@@ -41,6 +41,7 @@ impl Ecs {
     /// Creates a client that shares the connections of the other APIs.
     pub(crate) fn new(session: &Session, http: SharedHttpClient) -> Self {
         let config = Builder::from(&session.config).http_client(http).build();
+
         Self {
             client: aws_sdk_ecs::Client::from_conf(config),
             origin: session.origin.clone(),
@@ -62,7 +63,7 @@ impl Ecs {
     }
 }
 
-/// The end of a call whose response the SDK read into its types, or could not.
+/// The end of a call: the SDK read the response into its types, or failed.
 type Sent = Pin<Box<dyn Future<Output = Result<(), Box<dyn StdError + Send + Sync>>> + Send>>;
 
 /// Defines `Ecs::send` for the operations of the SDK.
@@ -71,6 +72,7 @@ macro_rules! operations {
         impl Ecs {
             fn send(&self, exchange: &Exchange) -> Option<Sent> {
                 let exchange = exchange.clone();
+
                 match exchange.call.operation {
                     $(Operation::$operation => {
                         let operation = self
@@ -81,6 +83,7 @@ macro_rules! operations {
                             .mutate_request(exchange.request())
                             .interceptor(LimitedResponse)
                             .interceptor(exchange);
+
                         Some(Box::pin(async move {
                             operation.send().await.map(drop).map_err(Into::into)
                         }))
@@ -139,6 +142,7 @@ impl Exchange {
     fn read(&self, error: Option<&(dyn StdError + 'static)>) -> Result<Value, Error> {
         let operation = self.call.operation;
         let response = self.response.lock().unwrap_or_else(PoisonError::into_inner);
+
         match (&*response, error) {
             // Even if the SDK could not read it: the document may be newer than its types.
             (Some(response), _) => response.read(operation, &self.origin),
@@ -185,8 +189,8 @@ impl Intercept for Exchange {
     }
 }
 
-/// Repeats what the transport of the other APIs repeats. The SDK alone would also repeat requests of which a second one
-/// does harm.
+/// Repeats what the transport of the other APIs repeats. The SDK alone would repeat every request after a fault, also
+/// when a second one does harm.
 impl ClassifyRetry for Exchange {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let Some(Err(error)) = context.output_or_error() else {
@@ -201,7 +205,7 @@ impl ClassifyRetry for Exchange {
     }
 
     fn name(&self) -> &'static str {
-        "requests of which a second one does no harm"
+        "requests that may be sent twice"
     }
 
     // The last one decides.
@@ -233,6 +237,7 @@ mod tests {
                 origin: Origin::default(),
                 response: std::sync::Arc::default(),
             };
+
             let is_sent = ecs.send(&exchange).is_some();
             assert_eq!(is_sent, operation.service() == Service::Ecs, "{operation}");
         }

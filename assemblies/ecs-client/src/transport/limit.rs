@@ -18,7 +18,7 @@ impl Intercept for LimitedResponse {
         "limited response"
     }
 
-    // The SDK reads whole bodies into memory, without a limit of its own.
+    // The SDK reads whole bodies into memory whatever their size.
     fn modify_before_deserialization(
         &self,
         context: &mut BeforeDeserializationInterceptorContextMut<'_>,
@@ -27,6 +27,7 @@ impl Intercept for LimitedResponse {
     ) -> Result<(), BoxError> {
         let body = context.response_mut().body_mut();
         let unlimited = std::mem::replace(body, SdkBody::taken());
+
         *body = SdkBody::from_body_1_x(Limited::new(unlimited, MAX_RESPONSE_BYTES));
         Ok(())
     }

@@ -145,7 +145,7 @@ pub(crate) fn failure(
     error: &(dyn StdError + 'static),
     origin: &Origin,
 ) -> Error {
-    if chain(error).any(|cause| cause.is::<LengthLimitError>()) {
+    if chain(error).any(<dyn StdError>::is::<LengthLimitError>) {
         return Error::ResponseTooLarge {
             operation,
             max_bytes: MAX_RESPONSE_BYTES,

@@ -12,6 +12,7 @@ async fn call(ecs: &FakeEcs, call: &Call) -> Result<serde_json::Value, Error> {
 
 #[tokio::test]
 async fn documents_pass_unchanged_even_if_the_sdk_cannot_read_them() {
+    // Neither is in the model of the API: a status that is an object, and fields that were added later.
     let newer = json!({ "tasks": [{ "taskArn": "a", "lastStatus": { "not": "text" }, "addedLater": [1] }] });
     let answer = newer.to_string();
     let ecs = FakeEcs::start(move |_, _, _| (200, answer.clone()));
@@ -21,6 +22,7 @@ async fn documents_pass_unchanged_even_if_the_sdk_cannot_read_them() {
     assert_eq!(call(&ecs, &describe).await.unwrap(), newer);
 
     assert_eq!(ecs.body("DescribeTasks"), request);
+
     assert_eq!(ecs.count("DescribeTasks"), 1, "a response is final");
     let authorization = ecs.authorization("DescribeTasks");
     assert!(
@@ -32,6 +34,7 @@ async fn documents_pass_unchanged_even_if_the_sdk_cannot_read_them() {
 #[tokio::test]
 async fn a_response_beyond_the_limit_is_an_error_of_every_api() {
     let ecs = FakeEcs::start(|_, _, _| {
+        // With the rest of the document just beyond the limit.
         let text = "x".repeat(16 << 20);
         (200, json!({ "nextToken": text }).to_string())
     });
@@ -44,6 +47,7 @@ async fn a_response_beyond_the_limit_is_an_error_of_every_api() {
             "the response to {operation} is larger than 16 MiB; check that the endpoint is {}",
             operation.service()
         );
+
         assert_eq!(error.to_string(), expected);
         assert_eq!(ecs.count(operation.as_str()), 1, "another one is as large");
     }
@@ -51,6 +55,7 @@ async fn a_response_beyond_the_limit_is_an_error_of_every_api() {
 
 #[tokio::test]
 async fn only_requests_of_which_a_second_one_does_no_harm_are_repeated_after_a_cut() {
+    // The request arrives, and the response is lost.
     let ecs = FakeEcs::start(|_, _, _| (CUT, String::new()));
     for (operation, body, attempts) in [
         (
