@@ -55,8 +55,32 @@ pub struct Identity {
     pub claims: BTreeMap<String, Value>,
     /// When the credential expires, if it does.
     pub expires: Option<SystemTime>,
+    /// What the token is bound to, if it has a `cnf` claim.
+    pub confirmation: Option<Confirmation>,
     /// The identity headers, formatted on first use.
     pub(crate) headers: OnceLock<Vec<(HeaderName, HeaderValue)>>,
+}
+
+/// What the sender of a token must prove to have (RFC 7800).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The client certificate with this SHA-256, in base64url without padding (RFC 8705 section 3.1).
+    Certificate(String),
+    /// Something else, such as the key of a DPoP proof, which is not verified here.
+    Other,
+}
+
+impl Confirmation {
+    /// Reads the claim `cnf`; several methods in one claim are not supported.
+    pub(crate) fn from_claim(claim: &Value) -> Self {
+        match claim.as_object() {
+            Some(members) if members.len() == 1 => match members.get("x5t#S256") {
+                Some(Value::String(hash)) => Self::Certificate(hash.clone()),
+                _ => Self::Other,
+            },
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Identity {
@@ -70,6 +94,7 @@ impl Identity {
             client: None,
             claims: BTreeMap::new(),
             expires: None,
+            confirmation: None,
             headers: OnceLock::new(),
         }
     }

@@ -72,6 +72,12 @@ pub enum Rejection {
         /// The first claim that does not match.
         claim: String,
     },
+    /// The credential is valid and satisfies none of the alternatives of the rule.
+    #[error("the credential satisfies none of the alternatives in `any_of`")]
+    NoAlternative,
+    /// The token is bound to another client certificate, or should be bound and is not.
+    #[error("the token is not bound to the client certificate of this connection")]
+    Confirmation,
     /// The keys of the issuer are not loaded yet, or are stale.
     #[error("no keys are available to verify tokens with")]
     NoKeys,
@@ -85,6 +91,7 @@ impl Rejection {
             | Self::Token(_)
             | Self::UnknownKey
             | Self::UnknownIssuer
+            | Self::Confirmation
             | Self::Claims(_)
             | Self::ApiKey(_)
             | Self::Alb(_)
@@ -95,6 +102,7 @@ impl Rejection {
             | Self::NoRule
             | Self::Scope { .. }
             | Self::Claim { .. }
+            | Self::NoAlternative
             | Self::NoKeys
             | Self::NoAnswer
             | Self::TooMany { .. } => false,
@@ -116,11 +124,14 @@ impl Rejection {
             | Self::Token(_)
             | Self::UnknownKey
             | Self::UnknownIssuer
+            | Self::Confirmation
             | Self::Claims(_)
             | Self::ApiKey(_)
             | Self::Alb(_)
             | Self::Certificate(_) => StatusCode::UNAUTHORIZED,
-            Self::NoRule | Self::Scope { .. } | Self::Claim { .. } => StatusCode::FORBIDDEN,
+            Self::NoRule | Self::Scope { .. } | Self::Claim { .. } | Self::NoAlternative => {
+                StatusCode::FORBIDDEN
+            }
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Denied(rejection) => rejection.status,
         }
@@ -148,6 +159,8 @@ impl Rejection {
             Self::NoRule => "no_rule",
             Self::Scope { .. } => "scope",
             Self::Claim { .. } => "claim",
+            Self::NoAlternative => "any_of",
+            Self::Confirmation => "confirmation",
             Self::NoKeys => "no_keys",
         }
     }
@@ -160,13 +173,15 @@ impl Rejection {
                 "send one well-formed Authorization header",
             ),
             Self::NoToken => ("no_token", "a bearer token is required"),
-            Self::Token(_) | Self::UnknownKey | Self::UnknownIssuer | Self::Claims(_) => {
-                ("invalid_token", "the token is not valid here")
-            }
+            Self::Token(_)
+            | Self::UnknownKey
+            | Self::UnknownIssuer
+            | Self::Confirmation
+            | Self::Claims(_) => ("invalid_token", "the token is not valid here"),
             Self::ApiKey(_) | Self::Alb(_) | Self::Certificate(_) => {
                 ("invalid_credential", "the credential is not valid here")
             }
-            Self::NoRule | Self::Claim { .. } | Self::Denied(_) => {
+            Self::NoRule | Self::Claim { .. } | Self::NoAlternative | Self::Denied(_) => {
                 ("forbidden", "this request is not allowed")
             }
             Self::Scope { .. } => (
@@ -202,6 +217,7 @@ impl Rejection {
             Self::Target(_)
             | Self::NoRule
             | Self::Claim { .. }
+            | Self::NoAlternative
             | Self::ApiKey(ApiKeyError::Duplicate)
             | Self::Alb(AlbError::Malformed)
             | Self::Certificate(CertificateError::Malformed) => return None,
@@ -209,7 +225,12 @@ impl Rejection {
                 REALM.to_owned()
             }
             Self::Authorization => format!("{REALM}, error=\"invalid_request\""),
-            Self::Token(_) | Self::UnknownKey | Self::UnknownIssuer | Self::Claims(_) => {
+            // RFC 8705 section 3: a mismatched certificate is an invalid token.
+            Self::Token(_)
+            | Self::UnknownKey
+            | Self::UnknownIssuer
+            | Self::Confirmation
+            | Self::Claims(_) => {
                 format!("{REALM}, error=\"invalid_token\"")
             }
             // `rules.rs` allows no quotes or control characters in scopes, so none need escaping.

@@ -92,7 +92,10 @@ fn build_credentials(
     config: &Config,
     tasks: &mut JoinSet<Infallible>,
 ) -> Result<(Credentials, Vec<Keys>), Error> {
-    let mut credentials = Credentials::default();
+    let mut credentials = Credentials {
+        binding: config.certificate_bound_tokens,
+        ..Credentials::default()
+    };
     // One fetcher for all issuers: they share the CA certificates and the TLS configuration.
     let fetcher = config
         .fetcher()

@@ -16,7 +16,8 @@ use serde_json::Value;
 
 use crate::claims::TokenPolicy;
 use crate::credentials::{
-    AlbSettings, ApiKey, ApiKeyListError, CertificateRule, ExternalSettings, parse_api_keys,
+    AlbSettings, ApiKey, ApiKeyListError, CertificateBinding, CertificateRule, ExternalSettings,
+    parse_api_keys,
 };
 use crate::failure_limiter::FailureSettings;
 use crate::headers::{ClaimHeaders, claim_header_name};
@@ -50,7 +51,8 @@ pub struct Config {
     /// Without it the issuer's OpenID configuration is used.
     pub jwks: Option<String>,
     /// Further trusted issuers: each with `issuer`, `audience` (one or a list) and optionally
-    /// `audience_claim`, `jwks`, `algorithms`, `required` claims and `scope_claim`.
+    /// `audience_claim`, `jwks` or `metadata`, `algorithms`, `required` claims, `scope_claim`,
+    /// `client_claim`, and `tenants` for an issuer with `{tenantid}`.
     pub issuers: Vec<TrustedIssuer>,
     /// How often the key sets are loaded again.
     pub jwks_refresh_interval: HumanDuration,
@@ -82,13 +84,16 @@ pub struct Config {
     /// Accepted client certificates as forwarded by tls-proxy in mode `http`: each with `uri`,
     /// `dns`, `subject` or `sha256` and optionally `id` and `scopes`; the first match applies.
     pub client_certificates: Vec<CertificateRule>,
+    /// Whether tokens must be bound to the client certificate that tls-proxy forwards (RFC 8705):
+    /// `verify` those with `cnf`, or `require` it of all.
+    pub certificate_bound_tokens: CertificateBinding,
     /// The external authorization service.
     pub external: ExternalSettings,
     /// Allows an external service outside of this task over plain http, where the network can
     /// change its decision.
     pub insecure_external: bool,
     /// Requirements by request, first match first: `method`, `host`, `path`, and `public`, or
-    /// `scopes`, `claims` and `credentials`. Without rules any valid credential is enough; with
+    /// `scopes`, `claims`, `any_of` and `credentials`. Without rules any valid credential is enough; with
     /// rules a request without a match is rejected.
     pub rules: Vec<Rule>,
     /// `false` for a dry run: requests that would be rejected are audited and forwarded without an
@@ -139,6 +144,15 @@ pub struct TrustedIssuer {
     /// if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope_claim: Option<String>,
+    /// The claim with the OAuth client, such as `cid`, `appid` or `azp`; `azp` or `client_id` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_claim: Option<String>,
+    /// The accepted tenants of an issuer with `{tenantid}` in it, by id; `*` accepts any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<String>,
+    /// The URL of its metadata (OpenID configuration or RFC 8414); below the issuer if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
 }
 
 fn audience_claim() -> String {
@@ -170,6 +184,7 @@ impl Default for Config {
             api_key_header: "x-api-key".to_owned(),
             alb: AlbSettings::default(),
             client_certificates: Vec::new(),
+            certificate_bound_tokens: CertificateBinding::default(),
             external: ExternalSettings::default(),
             insecure_external: false,
             rules: Vec::new(),
@@ -197,6 +212,9 @@ impl Config {
             algorithms: Vec::new(),
             required: BTreeMap::new(),
             scope_claim: None,
+            client_claim: None,
+            tenants: Vec::new(),
+            metadata: None,
         };
 
         let main = Some(main).filter(|issuer| !issuer.issuer.is_empty());
@@ -211,6 +229,8 @@ impl Config {
             audience_claim: issuer.audience_claim.clone(),
             required: issuer.required.clone(),
             scope_claim: issuer.scope_claim.clone(),
+            client_claim: issuer.client_claim.clone(),
+            tenants: issuer.tenants.clone(),
             retained_claims: self.retained_claims(),
             leeway: self.leeway.duration(),
         }
@@ -218,7 +238,7 @@ impl Config {
 
     /// Returns the claims used by rules and headers, sorted and without duplicates.
     pub fn retained_claims(&self) -> Vec<String> {
-        let in_rules = self.rules.iter().flat_map(|rule| rule.claims.keys());
+        let in_rules = self.rules.iter().flat_map(Rule::claim_names);
         let mut retained_claims: Vec<String> = in_rules
             .chain(self.claim_headers.values())
             .cloned()
@@ -302,5 +322,8 @@ impl Config {
 }
 
 fn source(issuer: &TrustedIssuer) -> Result<Source, SourceError> {
+    if let (None, Some(metadata)) = (&issuer.jwks, &issuer.metadata) {
+        return Source::from_metadata(metadata, &issuer.issuer);
+    }
     Source::new(issuer.jwks.as_deref().unwrap_or_default(), &issuer.issuer)
 }

@@ -8,6 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, Uri};
 
 use super::{Config, TrustedIssuer, source};
+use crate::claims::{TENANT, is_template, is_tenant_id};
 use crate::credentials::{CertificateRule, External};
 use crate::headers::claim_header_name;
 use crate::identity::is_valid_expectation;
@@ -93,6 +94,11 @@ impl Config {
         if self.issuer.is_empty() && has_settings && self.has_credentials() {
             let hint = "set the issuer that valid tokens have in `iss`";
             problems.push(problem("issuer", "is required", hint));
+        }
+
+        if is_template(&self.issuer) {
+            let hint = "list it in `issuers`, with its `tenants`";
+            problems.push(problem("issuer", "is a template for several tenants", hint));
         }
 
         if !self.issuer.is_empty() && self.audience.is_empty() {
@@ -288,7 +294,12 @@ fn issuer_entry_problems(
         problems.push(("`audience` is empty".to_owned(), hint));
     }
 
-    if let Err(error) = source(issuer) {
+    problems.extend(tenant_problem(issuer));
+
+    if issuer.jwks.is_some() && issuer.metadata.is_some() {
+        let message = "`jwks` and `metadata` are both set".to_owned();
+        problems.push((message, "keep `metadata`, which says where the keys are"));
+    } else if let Err(error) = source(issuer) {
         let message = format!("`jwks` is not the location of a key set: {error}");
         problems.push((message, NO_PLACE));
     }
@@ -305,6 +316,32 @@ fn issuer_entry_problems(
     }
 
     problems
+}
+
+/// Returns the problem of an issuer whose tenants would all be accepted, or none.
+fn tenant_problem(issuer: &TrustedIssuer) -> Option<(String, &'static str)> {
+    let is_valid = |tenant: &String| tenant == "*" || is_tenant_id(tenant);
+    if issuer.issuer.matches(TENANT).count() > 1 {
+        let hint = "write it as in `issuer` of the metadata of Microsoft Entra ID";
+        return Some((format!("has `{TENANT}` more than once"), hint));
+    }
+
+    match (is_template(&issuer.issuer), &issuer.tenants[..]) {
+        // Anyone can create a tenant, so accepting all of them must be written down.
+        (true, []) => Some((
+            "`tenants` is empty".to_owned(),
+            "list the ids of the accepted tenants, or `*` for any",
+        )),
+        (false, [_, ..]) => Some((
+            format!("has `tenants`, but no `{TENANT}` in `issuer`"),
+            "write the issuer like https://login.microsoftonline.com/{tenantid}/v2.0",
+        )),
+        (_, tenants) if tenants.iter().all(is_valid) => None,
+        _ => Some((
+            "`tenants` has an entry that is no UUID".to_owned(),
+            "use the id of the tenant, not its domain",
+        )),
+    }
 }
 
 // Ten minutes is far beyond the skew of NTP-synchronized clocks.
@@ -371,6 +408,34 @@ mod tests {
         let settings: Vec<&str> = problems.iter().map(|p| p.setting.as_str()).collect();
         assert_eq!(settings, ["upstream", "jwks", "external.url"]);
         assert!(!format!("{problems:?}").contains("secret"), "{problems:?}");
+    }
+
+    #[test]
+    fn rejects_issuer_templates_without_tenants() {
+        let tenant = "11111111-2222-3333-4444-555555555555";
+        let template = "https://login.test/{tenantid}/v2.0";
+        let twice = "https://login.test/{tenantid}/{tenantid}";
+        for (issuer, tenants, is_valid) in [
+            (template, json!([tenant]), true),
+            (template, json!(["*"]), true),
+            (template, json!([]), false),
+            (template, json!(["example.com"]), false),
+            (twice, json!([tenant]), false),
+            ("https://login.test/v2.0", json!([tenant]), false),
+        ] {
+            let entry = json!({"issuer": issuer, "audience": "coins", "tenants": tenants});
+            let config = Config {
+                issuers: vec![serde_json::from_value(entry).unwrap()],
+                ..good()
+            };
+            assert_eq!(config.problems().is_empty(), is_valid, "{issuer} {tenants}");
+        }
+
+        let config = Config {
+            issuer: template.into(),
+            ..good()
+        };
+        assert_eq!(settings_with_problems(&config), ["issuer"]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::rejection::Rejection;
 pub use alb::{Alb, AlbError, AlbSettings};
 pub use api_key::{ApiKey, ApiKeyError, ApiKeyListError, ApiKeys, Reloader};
 pub(crate) use api_key::{fingerprint as api_key_fingerprint, parse as parse_api_keys};
-pub use certificate::{CertificateError, CertificateRule, Certificates};
+pub use certificate::{CertificateBinding, CertificateError, CertificateRule, Certificates};
 pub(crate) use certificate::{HEADER as CERTIFICATE_HEADER, is_from_this_task};
 pub use external::{External, ExternalRejection, ExternalSettings};
 
@@ -36,6 +36,8 @@ pub struct Credentials {
     pub alb: Option<Alb>,
     /// Client certificates forwarded by the proxy in front.
     pub certificates: Option<Certificates>,
+    /// Whether tokens must be bound to the client certificate.
+    pub binding: CertificateBinding,
     /// Decisions of an external service.
     pub external: Option<External>,
 }
@@ -52,7 +54,10 @@ impl Credentials {
             return None;
         }
         let token = bearer::bearer_token(&request.headers).ok()?;
-        issuers.find_cached(token, SystemTime::now())
+        let identity = issuers.find_cached(token, SystemTime::now())?;
+        // Rejected by the full check, which also counts the failure.
+        self.binding.check(request, &identity).ok()?;
+        Some(identity)
     }
 
     /// Authenticates a request with the first credential it carries among the accepted `kinds`; an
@@ -68,7 +73,11 @@ impl Credentials {
             // A malformed header is an error, not an absent token: the app might parse it
             // differently.
             match bearer::bearer_token(headers) {
-                Ok(token) => return issuers.identity(token, now).await,
+                Ok(token) => {
+                    let identity = issuers.identity(token, now).await?;
+                    self.binding.check(request, &identity)?;
+                    return Ok(identity);
+                }
                 Err(Rejection::NoToken) => {}
                 Err(rejection) => return Err(rejection),
             }

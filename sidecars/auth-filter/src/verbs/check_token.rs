@@ -41,7 +41,7 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
         return Err("no `issuer` is configured, so no token is accepted".into());
     }
 
-    let Some(issuer) = select_issuer(&issuers, &jws, &mut report) else {
+    let Some(issuer) = select_issuer(config, &issuers, &jws, &mut report) else {
         return Ok(report);
     };
     let origin = config.origin(issuer, config.fetcher()?)?;
@@ -64,6 +64,7 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
 
 /// Returns the issuer to check the token against, or reports that it is none of several.
 fn select_issuer<'i>(
+    config: &Config,
     issuers: &'i [TrustedIssuer],
     jws: &Jws<'_>,
     report: &mut Report,
@@ -75,7 +76,12 @@ fn select_issuer<'i>(
     let name = unverified_issuer(jws.unverified_payload());
     let selected = issuers
         .iter()
-        .find(|issuer| Some(&issuer.issuer) == name.as_ref());
+        .find(|issuer| Some(&issuer.issuer) == name.as_ref())
+        .or_else(|| {
+            let name = name.as_deref()?;
+            let mut issuers = issuers.iter();
+            issuers.find(|issuer| config.policy(issuer).is_for_issuer(name))
+        });
     if selected.is_none() {
         let name = name.unwrap_or_else(|| "no issuer".to_owned());
         let count = issuers.len();
@@ -88,7 +94,9 @@ fn select_issuer<'i>(
 fn check_signature(jws: Jws<'_>, set: &KeySet, policy: &TokenPolicy, report: &mut Report) {
     let header = jws.header().clone();
     check_key(&header, set, report);
-    match jws.verify_any(set.candidates(header.kid.as_deref())) {
+    let key_issuer = policy.key_issuer(jws.unverified_payload());
+    let is_accepted = |key: &&Key| policy.accepts_key(key, key_issuer.as_deref());
+    match jws.verify_any(set.candidates(header.kid.as_deref()).filter(is_accepted)) {
         Ok(payload) => {
             report.pass("signature", &header.alg);
             check_claims(&header, &payload, policy, report);
@@ -147,6 +155,7 @@ fn check_claims(header: &Header, payload: &[u8], policy: &TokenPolicy, report: &
                 };
                 format_comparison(&claim(&policy.audience_claim), &audiences, error.is_some())
             }
+            "tenant" => format_comparison(&claim("tid"), &json!(policy.tenants), error.is_some()),
             "expiry" => format_time(&claim("exp")),
             "not before" => format_time(&claim("nbf")),
             name => {
