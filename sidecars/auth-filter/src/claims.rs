@@ -115,6 +115,44 @@ impl TokenPolicy {
         }
     }
 
+    /// Checks the claims in the response to an introspection request (RFC 7662 section 2.2), of which
+    /// only `active` is required. An empty issuer and an empty list of audiences accept any.
+    pub(crate) fn introspection_claims(
+        &self,
+        response: &[u8],
+        now: SystemTime,
+    ) -> Result<Identity, ClaimsError> {
+        let claims = RawClaims::parse(response, self)?;
+        if !is_introspected_access_token(&claims.members)? {
+            return Err(ClaimsError::Type);
+        }
+
+        let is_issuer = |issuer: &String| self.issuer.is_empty() || *issuer == self.issuer;
+        if !claims.issuer.as_ref().is_none_or(is_issuer) {
+            return Err(ClaimsError::Issuer);
+        }
+        let mut audiences = claims.audiences.iter();
+        let is_known = audiences.any(|audience| self.audiences.contains(audience));
+        if !self.audiences.is_empty() && !is_known {
+            return Err(ClaimsError::Audience);
+        }
+
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (now, leeway) = (now.as_secs_f64(), self.leeway.as_secs_f64());
+        if claims.expiry.is_some_and(|expiry| now >= expiry + leeway) {
+            return Err(ClaimsError::Expired);
+        }
+        if claims.not_before.is_some_and(|begin| begin > now + leeway) {
+            return Err(ClaimsError::NotYetValid);
+        }
+
+        let mut identity = claims.into_identity(self);
+        if identity.issuer.is_empty() {
+            identity.issuer.clone_from(&self.issuer);
+        }
+        Ok(identity)
+    }
+
     /// Returns every check with its result, for diagnostics.
     pub fn checks(
         &self,
@@ -244,6 +282,22 @@ fn is_access_token(typ: Option<&str>) -> bool {
         typ.strip_prefix("application/").unwrap_or(&typ),
         "jwt" | "at+jwt"
     )
+}
+
+/// Returns whether an introspected token is an access token: servers also call refresh and id tokens
+/// active. `token_use` is that of Ory Hydra, `typ` that of Keycloak.
+fn is_introspected_access_token(members: &Map<String, Value>) -> Result<bool, ClaimsError> {
+    for (name, accepted) in [
+        ("token_type", &["bearer", "access_token", "n_a"][..]),
+        ("token_use", &["access_token", "access"]),
+        ("typ", &["bearer", "jwt", "at+jwt"]),
+    ] {
+        let value = text(members, name)?.map(|value| value.to_ascii_lowercase());
+        if value.is_some_and(|value| !accepted.contains(&value.as_str())) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The known claims with their types checked.

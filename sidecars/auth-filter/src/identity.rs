@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,8 +57,17 @@ pub struct Identity {
     pub expires: Option<SystemTime>,
     /// What the token is bound to, if it has a `cnf` claim.
     pub confirmation: Option<Confirmation>,
+    /// The headers that the external service adds to the request and to the response.
+    pub(crate) passed: Option<Box<PassedHeaders>>,
     /// The identity headers, formatted on first use.
     pub(crate) headers: OnceLock<Vec<(HeaderName, HeaderValue)>>,
+}
+
+/// Headers of an authorizing response that are passed on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct PassedHeaders {
+    pub(crate) app: HeaderMap,
+    pub(crate) client: HeaderMap,
 }
 
 /// What the sender of a token must prove to have (RFC 7800).
@@ -95,6 +104,7 @@ impl Identity {
             claims: BTreeMap::new(),
             expires: None,
             confirmation: None,
+            passed: None,
             headers: OnceLock::new(),
         }
     }

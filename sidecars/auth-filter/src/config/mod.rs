@@ -9,15 +9,15 @@ use std::path::PathBuf;
 use chassis::http::client::{PlainHttp, ProxySettings, SetupError, TrustStore};
 use chassis::http::{Limits, UpstreamLimits, UpstreamProtocol};
 use chassis::{HumanDuration, Secret};
-use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::claims::TokenPolicy;
+use crate::cors::CorsSettings;
 use crate::credentials::{
     AlbSettings, ApiKey, ApiKeyListError, CertificateBinding, CertificateRule, ExternalSettings,
-    parse_api_keys,
+    Introspection, IntrospectionError, IntrospectionSettings, TokenSourceSettings, parse_api_keys,
 };
 use crate::failure_limiter::FailureSettings;
 use crate::headers::{ClaimHeaders, claim_header_name};
@@ -60,7 +60,8 @@ pub struct Config {
     pub jwks_min_refresh_interval: HumanDuration,
     /// How long keys are used while the key set cannot be loaded.
     pub jwks_max_stale: HumanDuration,
-    /// PEM file of the CA certificates trusted when keys are fetched; the public CAs without it.
+    /// PEM file of the CA certificates trusted when keys are fetched and tokens introspected; the public
+    /// CAs without it.
     pub jwks_ca_file: Option<PathBuf>,
     /// Allows loading keys over plain http from another host, where the network can replace them.
     pub insecure_jwks_http: bool,
@@ -87,6 +88,12 @@ pub struct Config {
     /// Whether tokens must be bound to the client certificate that tls-proxy forwards (RFC 8705):
     /// `verify` those with `cnf`, or `require` it of all.
     pub certificate_bound_tokens: CertificateBinding,
+    /// Introspection of opaque tokens.
+    pub introspection: IntrospectionSettings,
+    /// Where bearer tokens may come from besides `Authorization`.
+    pub token_sources: TokenSourceSettings,
+    /// Cross-origin requests of browsers.
+    pub cors: CorsSettings,
     /// The external authorization service.
     pub external: ExternalSettings,
     /// Allows an external service outside of this task over plain http, where the network can
@@ -185,6 +192,9 @@ impl Default for Config {
             alb: AlbSettings::default(),
             client_certificates: Vec::new(),
             certificate_bound_tokens: CertificateBinding::default(),
+            introspection: IntrospectionSettings::default(),
+            token_sources: TokenSourceSettings::default(),
+            cors: CorsSettings::default(),
             external: ExternalSettings::default(),
             insecure_external: false,
             rules: Vec::new(),
@@ -280,6 +290,25 @@ impl Config {
         )
     }
 
+    /// Creates the client for introspection, if there is an endpoint; reads the CA certificates.
+    pub(crate) fn build_introspection(&self) -> Result<Option<Introspection>, IntrospectionError> {
+        let settings = &self.introspection;
+        if settings.url.is_none() {
+            return Ok(None);
+        }
+
+        let issuer = settings.issuer.clone().unwrap_or_default();
+        let policy = TokenPolicy {
+            audiences: settings.audience.iter().cloned().collect(),
+            retained_claims: self.retained_claims(),
+            ..TokenPolicy::new(&issuer, "", self.leeway.duration())
+        };
+        let ca_file = self.jwks_ca_file.clone().unwrap_or_default();
+        let trust = TrustStore::from_ca_file(ca_file);
+        let (proxy, cache_size) = (self.proxy.clone(), self.token_cache_size);
+        Introspection::new(settings.clone(), policy, trust, proxy, cache_size).map(Some)
+    }
+
     /// Returns how often keys are loaded and when they become stale.
     pub fn timing(&self) -> Timing {
         Timing {
@@ -311,13 +340,6 @@ impl Config {
             .iter()
             .filter_map(|(name, claim)| Some((claim_header_name(name)?, claim.clone())));
         headers.collect()
-    }
-
-    pub(crate) fn external_headers(&self) -> Result<Vec<HeaderName>, &String> {
-        let headers = self.external.headers.iter();
-        headers
-            .map(|header| header.parse().map_err(|_| header))
-            .collect()
     }
 }
 

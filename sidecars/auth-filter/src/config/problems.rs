@@ -37,6 +37,7 @@ impl Config {
             || self.alb.is_enabled()
             || !self.client_certificates.is_empty()
             || self.external.url.is_some()
+            || self.introspection.url.is_some()
     }
 
     fn upstream_problem(&self) -> Option<Problem> {
@@ -81,7 +82,7 @@ impl Config {
 
         if !self.has_credentials() {
             let hint = "set `issuer` and `audience`, or `issuers`, `api_keys`, `alb.signers`, \
-                        `client_certificates` or `external.url`";
+                        `client_certificates`, `introspection.url` or `external.url`";
             problems.push(problem(
                 "issuer",
                 "is not set, and no other credential is configured",
@@ -210,19 +211,21 @@ impl Config {
             problems.push(Problem::new("client_certificates", message, hint));
         }
 
-        if let Err(header) = self.external_headers() {
-            let message = format!("`{header}` is not a header name");
-            problems.push(Problem::new(
-                "external.headers",
-                message,
-                "use header names",
-            ));
+        if let Some((setting, header)) = self.external.invalid_header() {
+            let message = format!("`{header}` is not the name of a header that can be passed on");
+            let hint = "use header names, without those of connections, lengths and the identity";
+            problems.push(Problem::new(setting, message, hint));
         }
+
+        if let Some((setting, message, hint)) = self.introspection.problem() {
+            problems.push(Problem::new(setting, message, hint));
+        }
+        problems.extend(self.browser_problems());
 
         problems.extend(self.external.url.as_ref().and_then(|url| {
             let problem = |message: String, hint: &str| Problem::new("external.url", message, hint);
             let hint = "write it like http://127.0.0.1:9000";
-            let error = External::new(url, Vec::new(), self.external.timeout).err();
+            let error = External::new(url, &self.external).err();
             if let Some(error) = error {
                 return Some(problem(format!("is not valid: {}", error.reason()), hint));
             }
@@ -236,6 +239,34 @@ impl Config {
         if self.failures.limit > 0 && self.failures.window.is_zero() {
             let hint = "set how long failures are counted, such as 1m";
             problems.push(Problem::new("failures.window", "is zero", hint));
+        }
+
+        problems
+    }
+
+    fn browser_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Some(setting) = self.token_sources.invalid() {
+            let message = "is not a name of letters, digits, `-`, `.` and `_`";
+            problems.push(Problem::new(setting, message, "use another name"));
+        }
+
+        if let Some(origin) = self.cors.invalid_origin() {
+            let message = format!("`{origin}` is not an origin that a browser sends");
+            let hint = "write it in lower case and without a path: https://app.example.com";
+            problems.push(Problem::new("cors.origins", message, hint));
+        }
+
+        if self.cors.credentials && self.cors.is_wildcard() {
+            let hint = "list the origins whose pages may use the cookies of users";
+            let message = "would be set for every origin";
+            problems.push(Problem::new("cors.credentials", message, hint));
+        }
+
+        if self.cors.forward_preflights && self.cors.origins.is_empty() {
+            let hint = "list the origins in `cors.origins`";
+            let message = "is set, but no origin is accepted";
+            problems.push(Problem::new("cors.forward_preflights", message, hint));
         }
 
         problems
@@ -408,6 +439,25 @@ mod tests {
         let settings: Vec<&str> = problems.iter().map(|p| p.setting.as_str()).collect();
         assert_eq!(settings, ["upstream", "jwks", "external.url"]);
         assert!(!format!("{problems:?}").contains("secret"), "{problems:?}");
+    }
+
+    #[test]
+    fn introspection_needs_client_credentials_and_a_safe_url() {
+        let check = |url: &str, id: &str, secret: &str| {
+            let introspection = serde_json::from_value(json!({
+                "url": url, "client_id": id, "client_secret": secret,
+            }));
+            settings_with_problems(&Config {
+                introspection: introspection.unwrap(),
+                ..good()
+            })
+        };
+        let url = "https://issuer.test/introspect";
+        assert!(check(url, "filter", "x").is_empty());
+        assert_eq!(check(url, "", "x"), ["introspection.client_id"]);
+        assert_eq!(check(url, "filter", ""), ["introspection.client_secret"]);
+        let plain = "http://issuer.test/introspect";
+        assert_eq!(check(plain, "filter", "x"), ["introspection.url"]);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::report::Report;
 use crate::claims::{TokenPolicy, unverified_issuer};
 use crate::config::{Config, TrustedIssuer};
+use crate::credentials::Introspection;
+use crate::identity::Identity;
 use crate::json::{lookup, parse_object};
 use crate::jws::{Algorithm, Header, Jws, JwsError, Key};
 use crate::keys::KeySet;
@@ -26,6 +28,14 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
     let token = token.trim();
     // Users often paste the whole header value.
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
+    let issuers = config.all_issuers();
+    if let Some(introspection) = config.build_introspection()?
+        && (issuers.is_empty() || Introspection::is_opaque(token.as_bytes()))
+    {
+        introspect(&introspection, token, &mut report).await;
+        return Ok(report);
+    }
+
     let jws = match Jws::parse(token.as_bytes()) {
         Ok(jws) => jws,
         Err(error) => {
@@ -36,7 +46,6 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
 
     report.pass("form", "three parts, no unsupported extension");
 
-    let issuers = config.all_issuers();
     if issuers.is_empty() {
         return Err("no `issuer` is configured, so no token is accepted".into());
     }
@@ -60,6 +69,26 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
     check_signature(jws, &set, &config.policy(issuer), &mut report);
 
     Ok(report)
+}
+
+/// Asks the server about an opaque token and reports what a request with it gets.
+async fn introspect(introspection: &Introspection, token: &str, report: &mut Report) {
+    match introspection
+        .identity(token.as_bytes(), SystemTime::now())
+        .await
+    {
+        Ok(identity) => report.pass("introspection", format_identity(&identity)),
+        Err(rejection) => report.fail("introspection", rejection),
+    }
+}
+
+fn format_identity(identity: &Identity) -> String {
+    let subject = identity.subject.as_deref().unwrap_or("no subject");
+    let scopes = match &identity.scopes[..] {
+        [] => "no scopes".to_owned(),
+        scopes => format!("scopes: {}", scopes.join(" ")),
+    };
+    format!("as {subject}, {scopes}")
 }
 
 /// Returns the issuer to check the token against, or reports that it is none of several.
@@ -172,14 +201,7 @@ fn check_claims(header: &Header, payload: &[u8], policy: &TokenPolicy, report: &
     // The same function as in the filter decides, so this line cannot differ from what a request
     // gets.
     match policy.claims(header, payload, SystemTime::now()) {
-        Ok(identity) => {
-            let subject = identity.subject.as_deref().unwrap_or("no subject");
-            let scopes = match &identity.scopes[..] {
-                [] => "no scopes".to_owned(),
-                scopes => format!("scopes: {}", scopes.join(" ")),
-            };
-            report.pass("passes", format!("as {subject}, {scopes}"));
-        }
+        Ok(identity) => report.pass("passes", format_identity(&identity)),
         Err(error) => report.fail("passes", error),
     }
 }

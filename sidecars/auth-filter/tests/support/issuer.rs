@@ -130,7 +130,7 @@ async fn answer(
 ) {
     let mut head = Vec::new();
     let mut part = [0; 1024];
-    while !head.ends_with(b"\r\n\r\n") {
+    while !is_complete(&head) {
         match stream.read(&mut part).await {
             Ok(0) | Err(_) => return,
             Ok(count) => head.extend_from_slice(&part[..count]),
@@ -158,6 +158,17 @@ async fn answer(
     let _ = held.wait_for(|held| !held).await;
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
+}
+
+/// Returns whether a request with its body, if it has a length, has arrived.
+fn is_complete(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let mut lines = head.lines();
+    let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+    length.is_none_or(|length| body.len() >= length.parse().unwrap())
 }
 
 fn configuration(address: SocketAddr) -> String {
