@@ -262,9 +262,12 @@ pub(crate) fn is_tenant_id(text: &str) -> bool {
     let hyphens = [8, 13, 18, 23];
     let mut bytes = text.bytes().enumerate();
     text.len() == 36
-        && bytes.all(|(at, byte)| match hyphens.contains(&at) {
-            true => byte == b'-',
-            false => byte.is_ascii_hexdigit(),
+        && bytes.all(|(at, byte)| {
+            if hyphens.contains(&at) {
+                byte == b'-'
+            } else {
+                byte.is_ascii_hexdigit()
+            }
         })
 }
 

@@ -94,14 +94,14 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    fn valid() -> Result<Arc<Identity>, Rejection> {
-        Ok(Arc::new(Identity::new(Credential::Token, None, "i".into())))
+    fn valid() -> Arc<Identity> {
+        Arc::new(Identity::new(Credential::Token, None, "i".into()))
     }
 
     #[test]
     fn invalid_tokens_do_not_evict_valid_ones() {
         let cache = DecisionCache::new(2);
-        cache.insert(b"good", valid(), at(10));
+        cache.insert(b"good", Ok(valid()), at(10));
         for number in 0..100_u8 {
             cache.insert(&[number], Err(Rejection::Inactive), at(10));
         }
@@ -113,9 +113,9 @@ mod tests {
     #[test]
     fn decisions_end_and_the_latest_one_counts() {
         let cache = DecisionCache::new(2);
-        cache.insert(b"a", valid(), at(10));
+        cache.insert(b"a", Ok(valid()), at(10));
         assert!(cache.get(b"a", at(10)).is_none());
-        cache.insert(b"a", valid(), at(10));
+        cache.insert(b"a", Ok(valid()), at(10));
         cache.insert(b"a", Err(Rejection::Inactive), at(5));
         assert!(cache.get(b"a", at(1)).unwrap().is_err());
         assert!(cache.get(b"a", at(6)).is_none());

@@ -187,12 +187,11 @@ impl External {
         client: Option<IpAddr>,
     ) -> Request<chassis::http::Body> {
         let mut check = Request::new(empty());
-        match &self.target {
-            Some(target) => *check.uri_mut() = Uri::from(target.clone()),
-            None => {
-                *check.method_mut() = request.method.clone();
-                *check.uri_mut() = request.uri.clone();
-            }
+        if let Some(target) = &self.target {
+            *check.uri_mut() = Uri::from(target.clone());
+        } else {
+            *check.method_mut() = request.method.clone();
+            *check.uri_mut() = request.uri.clone();
         }
         let headers = check.headers_mut();
         for name in self.headers.iter().chain([&HOST]) {

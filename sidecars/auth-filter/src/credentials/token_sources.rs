@@ -112,9 +112,10 @@ impl TokenSources {
             return wire;
         }
 
-        let target = match kept.is_empty() {
-            true => wire.path().to_owned(),
-            false => format!("{}?{}", wire.path(), kept.join("&")),
+        let target = if kept.is_empty() {
+            wire.path().to_owned()
+        } else {
+            format!("{}?{}", wire.path(), kept.join("&"))
         };
         // A part of a valid query is a valid query.
         target.parse().unwrap_or(wire)
@@ -185,16 +186,9 @@ fn decode(text: &str) -> Vec<u8> {
     while let [byte, after @ ..] = rest {
         let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
         let escaped = (*byte == b'%').then(|| digit(0).zip(digit(1))).flatten();
-        match escaped.map(|(high, low)| u8::try_from(high * 16 + low)) {
-            Some(Ok(value)) => {
-                decoded.push(value);
-                rest = &after[2..];
-            }
-            _ => {
-                decoded.push(*byte);
-                rest = after;
-            }
-        }
+        let escaped = escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        decoded.push(escaped.unwrap_or(*byte));
+        rest = escaped.map_or(after, |_| &after[2..]);
     }
 
     decoded
