@@ -16,7 +16,12 @@ use crate::rejection::Rejection;
 /// Logs and counts an authorized request.
 pub(crate) fn log_authorized(request: &Parts, authorized: &Authorized) {
     let identity = authorized.identity.as_ref();
-    let reason = identity.map_or("public", |identity| identity.credential.as_str());
+    let without_identity = if authorized.is_preflight {
+        "preflight"
+    } else {
+        "public"
+    };
+    let reason = identity.map_or(without_identity, |identity| identity.credential.as_str());
     count_request("authorized", reason);
 
     let subject = identity.and_then(|identity| identity.subject.as_deref());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
+use crate::cors::Cors;
 use crate::credentials::Credentials;
 use crate::failure_limiter::FailureLimiter;
 use crate::identity::{Credential, Identity};
@@ -18,6 +19,7 @@ pub struct Authorizer {
     rules: Rules,
     credentials: Credentials,
     failures: FailureLimiter,
+    cors: Cors,
 }
 
 /// An authorized request.
@@ -27,25 +29,45 @@ pub struct Authorized {
     pub target: Target,
     /// The identity of the client; `None` where a rule is public.
     pub identity: Option<Arc<Identity>>,
+    /// Whether it is a preflight, which is forwarded without a credential and a body.
+    pub is_preflight: bool,
 }
 
 impl Authorizer {
-    /// Creates an authorizer from rules, accepted credentials and a failure limiter.
-    pub fn new(rules: Rules, credentials: Credentials, failures: FailureLimiter) -> Self {
+    /// Creates an authorizer from rules, accepted credentials, a failure limiter and the accepted
+    /// origins.
+    pub fn new(
+        rules: Rules,
+        credentials: Credentials,
+        failures: FailureLimiter,
+        cors: Cors,
+    ) -> Self {
         Self {
             rules,
             credentials,
             failures,
+            cors,
         }
     }
 
     /// Authorizes a request from its head.
     pub async fn authorize(&self, request: &Parts) -> Result<Authorized, Rejection> {
         let target = Target::from_request(request)?;
+        if self.cors.forwards_preflight(request) {
+            return Ok(Authorized {
+                target,
+                identity: None,
+                is_preflight: true,
+            });
+        }
+
         let policy = match self.rules.requirement(request.method.as_str(), &target) {
             Requirement::Public => {
-                let identity = None;
-                return Ok(Authorized { target, identity });
+                return Ok(Authorized {
+                    target,
+                    identity: None,
+                    is_preflight: false,
+                });
             }
             Requirement::Identity(policy) => Some(policy),
             Requirement::NoRule => None,
@@ -56,9 +78,17 @@ impl Authorizer {
         let kinds = policy.map_or(&[][..], |policy| &policy.credentials);
         let identity = self.identify(request, kinds).await?;
         policy.ok_or(Rejection::NoRule)?.check(&identity)?;
-        let identity = Some(identity);
 
-        Ok(Authorized { target, identity })
+        Ok(Authorized {
+            target,
+            identity: Some(identity),
+            is_preflight: false,
+        })
+    }
+
+    /// Returns the accepted origins.
+    pub(crate) fn cors(&self) -> &Cors {
+        &self.cors
     }
 
     /// Returns the client's address in front of the trusted proxies.

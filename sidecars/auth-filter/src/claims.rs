@@ -5,15 +5,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-use crate::identity::{Credential, Identity, claim_matches};
+use crate::identity::{Confirmation, Credential, Identity, claim_matches};
 use crate::json::{lookup, parse_object};
-use crate::jws::Header;
+use crate::jws::{Header, Key};
 
 /// Requirements for every token of an issuer.
 #[derive(Clone, Debug)]
 pub struct TokenPolicy {
-    /// The trusted issuer, compared byte for byte.
+    /// The trusted issuer, compared byte for byte, or a template with [`TENANT`] in it.
     pub issuer: String,
+    /// The accepted tenants of a template; `*` accepts any.
+    pub tenants: Vec<String>,
     /// The accepted audiences, compared byte for byte; one must match.
     pub audiences: Vec<String>,
     /// The claim that contains the audience: `aud`, or `client_id` for some issuers.
@@ -22,6 +24,8 @@ pub struct TokenPolicy {
     pub required: BTreeMap<String, Value>,
     /// The claim with the scopes; `scope` or `scp` if absent.
     pub scope_claim: Option<String>,
+    /// The claim with the OAuth client; `azp` or `client_id` if absent.
+    pub client_claim: Option<String>,
     /// The claims used by rules and headers.
     pub retained_claims: Vec<String>,
     /// Tolerated clock difference.
@@ -52,6 +56,9 @@ pub enum ClaimsError {
     /// The token is not valid yet.
     #[error("`nbf` is in the future")]
     NotYetValid,
+    /// The tenant is not one of those accepted.
+    #[error("`tid` is not an accepted tenant")]
+    Tenant,
     /// A required claim is missing or different.
     #[error("a required claim is missing or not as expected")]
     Required,
@@ -71,6 +78,7 @@ impl ClaimsError {
             Self::NoExpiry => "no_expiry",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet",
+            Self::Tenant => "tenant",
             Self::Required => "required_claim",
         }
     }
@@ -83,8 +91,10 @@ impl TokenPolicy {
             issuer: issuer.to_owned(),
             audiences: vec![audience.to_owned()],
             audience_claim: "aud".to_owned(),
+            tenants: Vec::new(),
             required: BTreeMap::new(),
             scope_claim: None,
+            client_claim: None,
             retained_claims: Vec::new(),
             leeway,
         }
@@ -103,6 +113,44 @@ impl TokenPolicy {
             Some(error) => Err(error),
             None => Ok(claims.into_identity(self)),
         }
+    }
+
+    /// Checks the claims in the response to an introspection request (RFC 7662 section 2.2), of which
+    /// only `active` is required. An empty issuer and an empty list of audiences accept any.
+    pub(crate) fn introspection_claims(
+        &self,
+        response: &[u8],
+        now: SystemTime,
+    ) -> Result<Identity, ClaimsError> {
+        let claims = RawClaims::parse(response, self)?;
+        if !is_introspected_access_token(&claims.members)? {
+            return Err(ClaimsError::Type);
+        }
+
+        let is_issuer = |issuer: &String| self.issuer.is_empty() || *issuer == self.issuer;
+        if !claims.issuer.as_ref().is_none_or(is_issuer) {
+            return Err(ClaimsError::Issuer);
+        }
+        let mut audiences = claims.audiences.iter();
+        let is_known = audiences.any(|audience| self.audiences.contains(audience));
+        if !self.audiences.is_empty() && !is_known {
+            return Err(ClaimsError::Audience);
+        }
+
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (now, leeway) = (now.as_secs_f64(), self.leeway.as_secs_f64());
+        if claims.expiry.is_some_and(|expiry| now >= expiry + leeway) {
+            return Err(ClaimsError::Expired);
+        }
+        if claims.not_before.is_some_and(|begin| begin > now + leeway) {
+            return Err(ClaimsError::NotYetValid);
+        }
+
+        let mut identity = claims.into_identity(self);
+        if identity.issuer.is_empty() {
+            identity.issuer.clone_from(&self.issuer);
+        }
+        Ok(identity)
     }
 
     /// Returns every check with its result, for diagnostics.
@@ -127,7 +175,7 @@ impl TokenPolicy {
         };
 
         let typ = is_access_token(header.typ.as_deref());
-        let issuer = claims.issuer.as_ref() == Some(&self.issuer);
+        let issuer = self.is_issuer_of(claims);
         let audience = claims
             .audiences
             .iter()
@@ -141,6 +189,12 @@ impl TokenPolicy {
             ("not before", error(begun, ClaimsError::NotYetValid)),
         ];
 
+        if is_template(&self.issuer) {
+            let tenant = claims.tenant();
+            let known = tenant.is_some_and(|tenant| self.accepts_tenant(tenant));
+            checks.push(("tenant", error(known, ClaimsError::Tenant)));
+        }
+
         checks.extend(self.required.iter().map(|(name, expected)| {
             let found = lookup(&claims.members, name);
             let matches = found.is_some_and(|found| claim_matches(expected, found));
@@ -149,6 +203,72 @@ impl TokenPolicy {
 
         checks
     }
+
+    /// Returns whether a token with this unverified `iss` is one for this policy.
+    pub(crate) fn is_for_issuer(&self, name: &str) -> bool {
+        let Some((begin, end)) = self.issuer.split_once(TENANT) else {
+            return self.issuer == name;
+        };
+        let tenant = name
+            .strip_prefix(begin)
+            .and_then(|rest| rest.strip_suffix(end));
+        tenant.is_some_and(is_tenant_id)
+    }
+
+    /// Returns whether `key` may sign tokens with this unverified payload. In the key set of several
+    /// tenants a key may belong to one of them, as `issuer` of the key says (Microsoft identity
+    /// platform, "Access tokens", "Validate the signing key issuer").
+    pub(crate) fn accepts_key(&self, key: &Key, unverified_issuer: Option<&str>) -> bool {
+        let mut issuers = key.issuers().iter();
+        !is_template(&self.issuer)
+            || key.issuers().is_empty()
+            || issuers
+                .any(|issuer| *issuer == self.issuer || Some(issuer.as_str()) == unverified_issuer)
+    }
+
+    /// Returns the unverified `iss` where keys depend on it.
+    pub(crate) fn key_issuer(&self, payload: &[u8]) -> Option<String> {
+        is_template(&self.issuer).then(|| unverified_issuer(payload))?
+    }
+
+    /// Compares `iss` with the issuer, or with the template with `tid` in it: both claims must mean
+    /// the same tenant.
+    fn is_issuer_of(&self, claims: &RawClaims) -> bool {
+        let expected = if is_template(&self.issuer) {
+            let tenant = claims.tenant().filter(|tenant| is_tenant_id(tenant));
+            tenant.map(|tenant| self.issuer.replace(TENANT, tenant))
+        } else {
+            Some(self.issuer.clone())
+        };
+        expected.is_some() && claims.issuer == expected
+    }
+
+    fn accepts_tenant(&self, tenant: &str) -> bool {
+        let mut tenants = self.tenants.iter();
+        tenants.any(|accepted| accepted == "*" || accepted.eq_ignore_ascii_case(tenant))
+    }
+}
+
+/// The placeholder for the tenant in an issuer, as in the metadata of Microsoft Entra ID.
+pub const TENANT: &str = "{tenantid}";
+
+/// Returns whether an issuer is a template for many tenants.
+pub(crate) fn is_template(issuer: &str) -> bool {
+    issuer.contains(TENANT)
+}
+
+/// Returns whether a text is the id of a tenant: a UUID, which cannot change the rest of an issuer.
+pub(crate) fn is_tenant_id(text: &str) -> bool {
+    let hyphens = [8, 13, 18, 23];
+    let mut bytes = text.bytes().enumerate();
+    text.len() == 36
+        && bytes.all(|(at, byte)| {
+            if hyphens.contains(&at) {
+                byte == b'-'
+            } else {
+                byte.is_ascii_hexdigit()
+            }
+        })
 }
 
 /// Returns the unverified `iss` of a payload, which only selects the keys to try.
@@ -165,6 +285,22 @@ fn is_access_token(typ: Option<&str>) -> bool {
         typ.strip_prefix("application/").unwrap_or(&typ),
         "jwt" | "at+jwt"
     )
+}
+
+/// Returns whether an introspected token is an access token: servers also call refresh and id tokens
+/// active. `token_use` is that of Ory Hydra, `typ` that of Keycloak.
+fn is_introspected_access_token(members: &Map<String, Value>) -> Result<bool, ClaimsError> {
+    for (name, accepted) in [
+        ("token_type", &["bearer", "access_token", "n_a"][..]),
+        ("token_use", &["access_token", "access"]),
+        ("typ", &["bearer", "jwt", "at+jwt"]),
+    ] {
+        let value = text(members, name)?.map(|value| value.to_ascii_lowercase());
+        if value.is_some_and(|value| !accepted.contains(&value.as_str())) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The known claims with their types checked.
@@ -186,6 +322,12 @@ impl RawClaims {
             text(&members, name)?;
         }
 
+        if let Some(name) = &policy.client_claim
+            && lookup(&members, name).is_some_and(|value| !value.is_string())
+        {
+            return Err(ClaimsError::Malformed);
+        }
+
         // `scope` is registered by RFC 8693; `scp` is used by Microsoft and Okta.
         let scopes = if let Some(name) = &policy.scope_claim {
             texts(&members, name)?
@@ -204,12 +346,21 @@ impl RawClaims {
         })
     }
 
+    fn tenant(&self) -> Option<&str> {
+        self.members.get("tid")?.as_str()
+    }
+
     fn into_identity(mut self, policy: &TokenPolicy) -> Identity {
         let retained_claims = policy.retained_claims.iter().filter_map(|name| {
             let value = lookup(&self.members, name)?;
             Some((name.clone(), value.clone()))
         });
         let claims = retained_claims.collect();
+        let confirmation = self.members.get("cnf").map(Confirmation::from_claim);
+        let chosen_client = policy.client_claim.as_ref().map(|name| {
+            let client = lookup(&self.members, name).and_then(Value::as_str);
+            client.map(str::to_owned)
+        });
         let mut take = |name: &str| match self.members.shift_remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,
@@ -221,7 +372,8 @@ impl RawClaims {
             .and_then(|expiry| Duration::try_from_secs_f64(expiry).ok())
             .and_then(|since| UNIX_EPOCH.checked_add(since));
         let subject = take("sub");
-        let client = take("azp").or_else(|| take("client_id"));
+        // Without the chosen claim there is no client, rather than that of another claim.
+        let client = chosen_client.unwrap_or_else(|| take("azp").or_else(|| take("client_id")));
         let issuer = self.issuer.unwrap_or_default();
 
         Identity {
@@ -229,6 +381,7 @@ impl RawClaims {
             client,
             claims,
             expires,
+            confirmation,
             ..Identity::new(Credential::Token, subject, issuer)
         }
     }

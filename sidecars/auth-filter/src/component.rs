@@ -44,7 +44,11 @@ impl Component for AuthFilter {
             Some(Problem::new("api_keys_file", error.to_string(), hint))
         });
 
-        error.into_iter().chain(keys).collect()
+        let introspection = config.build_introspection().err().map(|error| {
+            let hint = "set an https URL, and a PEM file in `jwks_ca_file` for a private CA";
+            Problem::new("introspection.url", error.to_string(), hint)
+        });
+        error.into_iter().chain(keys).chain(introspection).collect()
     }
 
     async fn serve(mut config: Config, process: Process) -> Result<(), BoxError> {

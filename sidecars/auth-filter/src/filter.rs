@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use chassis::http::{Body, Upstream, strip_hop_by_hop};
-use http::header::{AUTHORIZATION, HOST};
+use chassis::http::{Body, Upstream, empty, strip_hop_by_hop};
+use http::header::{AUTHORIZATION, HOST, SET_COOKIE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 
 use crate::audit;
 use crate::authorizer::Authorizer;
-use crate::credentials::{CERTIFICATE_HEADER, is_from_this_task};
+use crate::credentials::{CERTIFICATE_HEADER, TokenSources, bearer_token, is_from_this_task};
 use crate::headers::{self, ClaimHeaders};
 use crate::identity::{Credential, Identity};
 use crate::identity_token::IdentityTokens;
@@ -38,6 +38,10 @@ pub struct UpstreamIdentity {
     pub api_key: Option<HeaderName>,
     /// Signs the identity for the app.
     pub identity_tokens: Option<IdentityTokens>,
+    /// Where tokens may come from; they are removed there.
+    pub token_sources: TokenSources,
+    /// The headers that only the external service may set.
+    pub external_headers: Vec<HeaderName>,
 }
 
 /// What happens to the client certificate that the proxy in this task forwards.
@@ -85,10 +89,20 @@ impl Filter {
 
     /// Handles one request.
     pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
+        let origin = self.authorizer.cors().origin(&head);
+        let mut for_client = HeaderMap::new();
         let head = match self.authorizer.authorize(&head).await {
             Ok(authorized) => {
                 audit::log_authorized(&head, &authorized);
+                // HTTP/2 announces no length, so an unauthorized body could follow a preflight.
+                if authorized.is_preflight {
+                    body = empty();
+                }
+                let passed = authorized.identity.as_ref();
+                if let Some(passed) = passed.and_then(|identity| identity.passed.as_ref()) {
+                    for_client.clone_from(&passed.client);
+                }
                 let wire = authorized.target.wire().clone();
                 upstream_head(
                     head,
@@ -101,32 +115,52 @@ impl Filter {
                 let client = self.authorizer.client(&head);
                 let Some(wire) = self.dry_run_target(&head) else {
                     audit::log_rejected(&head, &rejection, client, Enforcement::Enforce);
-                    return rejection.response();
+                    let mut response = rejection.response();
+                    let cors = self.authorizer.cors();
+                    cors.allow_reading(origin, response.headers_mut());
+                    return response;
                 };
 
                 audit::log_rejected(&head, &rejection, client, Enforcement::DryRun);
-                // In a dry run the app may still verify credentials itself, as it did before the
-                // filter existed.
-                let credential_headers: Vec<_> = [
-                    Some(&AUTHORIZATION),
-                    self.upstream_identity.api_key.as_ref(),
-                ]
-                .into_iter()
-                .flatten()
-                .filter_map(|name| Some((name.clone(), head.headers.get(name)?.clone())))
-                .collect();
-
-                let mut head = upstream_head(head, wire, None, &self.upstream_identity);
-                head.headers.extend(credential_headers);
-                head
+                self.dry_run_head(head, wire)
             }
         };
 
         let request = Request::from_parts(head, body);
-        self.upstream.send(request).await.unwrap_or_else(|error| {
-            tracing::debug!(error = %error, "no response from the upstream");
-            error.response()
-        })
+        let mut response = match self.upstream.send(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::debug!(error = %error, "no response from the upstream");
+                let mut response = error.response();
+                let cors = self.authorizer.cors();
+                cors.allow_reading(origin, response.headers_mut());
+                response
+            }
+        };
+        pass_to_client(&for_client, response.headers_mut());
+        response
+    }
+
+    /// Builds the head of a rejected request that is forwarded in a dry run, without an identity.
+    fn dry_run_head(&self, head: Parts, wire: PathAndQuery) -> Parts {
+        // In a dry run the app may still verify credentials itself, as it did before the
+        // filter existed.
+        let credential_headers: Vec<_> = [
+            Some(&AUTHORIZATION),
+            self.upstream_identity.api_key.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        .filter_map(|name| Some((name.clone(), head.headers.get(name)?.clone())))
+        .collect();
+
+        let settings = UpstreamIdentity {
+            token_sources: TokenSources::default(),
+            ..self.upstream_identity.clone()
+        };
+        let mut head = upstream_head(head, wire, None, &settings);
+        head.headers.extend(credential_headers);
+        head
     }
 
     /// Returns the target of a rejected request to forward in a dry run, if it has one.
@@ -138,6 +172,18 @@ impl Filter {
 
         let wire = head.uri.path_and_query()?;
         wire.as_str().starts_with('/').then(|| wire.clone())
+    }
+}
+
+/// Adds the headers of the external service to a response; only cookies are added to the app's own.
+fn pass_to_client(passed: &HeaderMap, headers: &mut HeaderMap) {
+    for name in passed.keys() {
+        if *name != SET_COOKIE {
+            headers.remove(name);
+        }
+        for value in passed.get_all(name) {
+            headers.append(name, value.clone());
+        }
     }
 }
 
@@ -158,7 +204,8 @@ fn upstream_head(
     if let (false, Some(host)) = (head.headers.contains_key(HOST), host) {
         head.headers.insert(HOST, host);
     }
-    head.uri = Uri::from(wire);
+    head.uri = Uri::from(settings.token_sources.strip_query(wire));
+    settings.token_sources.strip_headers(&mut head.headers);
 
     // Before the identity is set: otherwise a `Connection` header that lists the identity headers
     // would remove them.
@@ -173,6 +220,12 @@ fn upstream_head(
     if let Some(api_key) = &settings.api_key {
         head.headers.remove(api_key);
     }
+    // Removed for every kind of credential: the app takes them for headers of the service.
+    // `Authorization` is removed below, unless it was verified.
+    let external = settings.external_headers.iter();
+    for name in external.filter(|name| **name != AUTHORIZATION) {
+        headers::remove_spellings(&mut head.headers, name);
+    }
     if let Some(identity) = identity {
         headers::set_identity(&mut head.headers, identity, &settings.claims);
         let tokens = settings.identity_tokens.as_ref();
@@ -184,10 +237,15 @@ fn upstream_head(
 
     // Without a verified bearer token there is nothing to forward.
     let checked = identity.is_some_and(|identity| identity.credential == Credential::Token);
-    if settings.authorization == AuthorizationHeader::Remove || !checked {
+    // A token from a cookie says nothing about an `Authorization` of another scheme.
+    let is_bearer = || bearer_token(&head.headers).is_ok();
+    if settings.authorization == AuthorizationHeader::Remove || !checked || !is_bearer() {
         headers::remove_token(&mut head.headers);
     }
 
+    if let Some(passed) = identity.and_then(|identity| identity.passed.as_ref()) {
+        head.headers.extend(passed.app.clone());
+    }
     head
 }
 
@@ -219,6 +277,8 @@ mod tests {
                     claims: ClaimHeaders::new(),
                     api_key: None,
                     identity_tokens: None,
+                    token_sources: TokenSources::default(),
+                    external_headers: Vec::new(),
                 };
                 let head = upstream_head(head, target.wire().clone(), None, &settings);
                 prop_assert_eq!(head.uri.to_string(), text);

@@ -85,6 +85,18 @@ fn claim_text(value: &Value) -> Option<String> {
     }
 }
 
+/// Removes a header in every spelling that a careless app could mistake for `name`.
+pub(crate) fn remove_spellings(headers: &mut HeaderMap, name: &HeaderName) {
+    let spellings: Vec<HeaderName> = headers
+        .keys()
+        .filter(|known| is_same(known.as_str().as_bytes(), name.as_str()))
+        .cloned()
+        .collect();
+    for spelling in spellings {
+        headers.remove(spelling);
+    }
+}
+
 /// Removes the token: the app does not need it and could leak it.
 pub(crate) fn remove_token(headers: &mut HeaderMap) {
     headers.remove(AUTHORIZATION);
@@ -139,11 +151,15 @@ fn is_same(name: &[u8], reserved: &str) -> bool {
             b'-'
         }
     };
-    name.len() == reserved.len() && name.iter().map(normalize).eq(reserved.bytes())
+    name.len() == reserved.len()
+        && name
+            .iter()
+            .map(normalize)
+            .eq(reserved.as_bytes().iter().map(normalize))
 }
 
 pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
-const ISSUER: HeaderName = HeaderName::from_static("x-auth-issuer");
+pub(crate) const ISSUER: HeaderName = HeaderName::from_static("x-auth-issuer");
 pub(crate) const SCOPES: HeaderName = HeaderName::from_static("x-auth-scopes");
 pub(crate) const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
 pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");

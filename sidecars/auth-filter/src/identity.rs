@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,8 +55,41 @@ pub struct Identity {
     pub claims: BTreeMap<String, Value>,
     /// When the credential expires, if it does.
     pub expires: Option<SystemTime>,
+    /// What the token is bound to, if it has a `cnf` claim.
+    pub confirmation: Option<Confirmation>,
+    /// The headers that the external service adds to the request and to the response.
+    pub(crate) passed: Option<Box<PassedHeaders>>,
     /// The identity headers, formatted on first use.
     pub(crate) headers: OnceLock<Vec<(HeaderName, HeaderValue)>>,
+}
+
+/// Headers of an authorizing response that are passed on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct PassedHeaders {
+    pub(crate) app: HeaderMap,
+    pub(crate) client: HeaderMap,
+}
+
+/// What the sender of a token must prove to have (RFC 7800).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The client certificate with this SHA-256, in base64url without padding (RFC 8705 section 3.1).
+    Certificate(String),
+    /// Something else, such as the key of a DPoP proof, which is not verified here.
+    Other,
+}
+
+impl Confirmation {
+    /// Reads the claim `cnf`; several methods in one claim are not supported.
+    pub(crate) fn from_claim(claim: &Value) -> Self {
+        match claim.as_object() {
+            Some(members) if members.len() == 1 => match members.get("x5t#S256") {
+                Some(Value::String(hash)) => Self::Certificate(hash.clone()),
+                _ => Self::Other,
+            },
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Identity {
@@ -70,6 +103,8 @@ impl Identity {
             client: None,
             claims: BTreeMap::new(),
             expires: None,
+            confirmation: None,
+            passed: None,
             headers: OnceLock::new(),
         }
     }

@@ -68,8 +68,11 @@ impl Issuers {
 
         // Signature first: no claim is evaluated before it is authentic, except `iss` to select the
         // keys.
-        let payload = jws.verify_any(set.candidates(id))?;
-        let identity = Arc::new(verifier.policy.claims(&header, &payload, now)?);
+        let policy = &verifier.policy;
+        let key_issuer = policy.key_issuer(jws.unverified_payload());
+        let is_accepted = |key: &&_| policy.accepts_key(key, key_issuer.as_deref());
+        let payload = jws.verify_any(set.candidates(id).filter(is_accepted))?;
+        let identity = Arc::new(policy.claims(&header, &payload, now)?);
         // A token without `exp` never gets here, but is not cacheable either.
         if let (Some(fingerprint), Some(expires)) =
             (self.cache.fingerprint(token), identity.expires)
@@ -77,7 +80,7 @@ impl Issuers {
             let cached = CachedToken {
                 issuer,
                 generation: set.generation(),
-                until: expires + verifier.policy.leeway,
+                until: expires + policy.leeway,
                 identity: identity.clone(),
             };
             self.cache.insert(fingerprint, cached);
@@ -93,7 +96,10 @@ impl Issuers {
             return Some((0, only));
         }
         let name = unverified_issuer(jws.unverified_payload())?;
-        let mut all = self.list.iter().enumerate();
-        all.find(|(_, verifier)| verifier.policy.issuer == name)
+        let all = || self.list.iter().enumerate();
+        // A tenant with its own entry is not also one of a template.
+        all()
+            .find(|(_, verifier)| verifier.policy.issuer == name)
+            .or_else(|| all().find(|(_, verifier)| verifier.policy.is_for_issuer(&name)))
     }
 }

@@ -48,8 +48,8 @@ pub enum Rejection {
     /// The external service rejected the request.
     #[error("the external service responded with {}", .0.status)]
     Denied(ExternalRejection),
-    /// The external service did not respond, or with an unexpected status.
-    #[error("the external service made no decision")]
+    /// The external service or the introspection endpoint did not respond, or not with a decision.
+    #[error("the external service or the introspection endpoint made no decision")]
     NoAnswer,
     /// Too many credentials of this client have failed.
     #[error("too many credentials of this client have failed")]
@@ -57,6 +57,9 @@ pub enum Rejection {
         /// How long the client stays blocked.
         wait: Duration,
     },
+    /// A page of another origin sent a cookie with a token.
+    #[error("a page of another origin sent the cookie with the token")]
+    Origin,
     /// The credential is valid and no rule matches the request.
     #[error("no rule matches this request")]
     NoRule,
@@ -72,6 +75,15 @@ pub enum Rejection {
         /// The first claim that does not match.
         claim: String,
     },
+    /// The credential is valid and satisfies none of the alternatives of the rule.
+    #[error("the credential satisfies none of the alternatives in `any_of`")]
+    NoAlternative,
+    /// The server of an opaque token does not know it.
+    #[error("the introspection endpoint does not know the token")]
+    Inactive,
+    /// The token is bound to another client certificate, or should be bound and is not.
+    #[error("the token is not bound to the client certificate of this connection")]
+    Confirmation,
     /// The keys of the issuer are not loaded yet, or are stale.
     #[error("no keys are available to verify tokens with")]
     NoKeys,
@@ -85,6 +97,8 @@ impl Rejection {
             | Self::Token(_)
             | Self::UnknownKey
             | Self::UnknownIssuer
+            | Self::Confirmation
+            | Self::Inactive
             | Self::Claims(_)
             | Self::ApiKey(_)
             | Self::Alb(_)
@@ -92,9 +106,11 @@ impl Rejection {
             Self::Denied(rejection) => rejection.status.is_client_error(),
             Self::Target(_)
             | Self::NoToken
+            | Self::Origin
             | Self::NoRule
             | Self::Scope { .. }
             | Self::Claim { .. }
+            | Self::NoAlternative
             | Self::NoKeys
             | Self::NoAnswer
             | Self::TooMany { .. } => false,
@@ -116,11 +132,17 @@ impl Rejection {
             | Self::Token(_)
             | Self::UnknownKey
             | Self::UnknownIssuer
+            | Self::Confirmation
+            | Self::Inactive
             | Self::Claims(_)
             | Self::ApiKey(_)
             | Self::Alb(_)
             | Self::Certificate(_) => StatusCode::UNAUTHORIZED,
-            Self::NoRule | Self::Scope { .. } | Self::Claim { .. } => StatusCode::FORBIDDEN,
+            Self::Origin
+            | Self::NoRule
+            | Self::Scope { .. }
+            | Self::Claim { .. }
+            | Self::NoAlternative => StatusCode::FORBIDDEN,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Denied(rejection) => rejection.status,
         }
@@ -145,9 +167,13 @@ impl Rejection {
             Self::Denied(_) => "denied",
             Self::NoAnswer => "no_answer",
             Self::TooMany { .. } => "too_many_failures",
+            Self::Origin => "origin",
             Self::NoRule => "no_rule",
             Self::Scope { .. } => "scope",
             Self::Claim { .. } => "claim",
+            Self::NoAlternative => "any_of",
+            Self::Inactive => "inactive",
+            Self::Confirmation => "confirmation",
             Self::NoKeys => "no_keys",
         }
     }
@@ -160,15 +186,20 @@ impl Rejection {
                 "send one well-formed Authorization header",
             ),
             Self::NoToken => ("no_token", "a bearer token is required"),
-            Self::Token(_) | Self::UnknownKey | Self::UnknownIssuer | Self::Claims(_) => {
-                ("invalid_token", "the token is not valid here")
-            }
+            Self::Token(_)
+            | Self::UnknownKey
+            | Self::UnknownIssuer
+            | Self::Confirmation
+            | Self::Inactive
+            | Self::Claims(_) => ("invalid_token", "the token is not valid here"),
             Self::ApiKey(_) | Self::Alb(_) | Self::Certificate(_) => {
                 ("invalid_credential", "the credential is not valid here")
             }
-            Self::NoRule | Self::Claim { .. } | Self::Denied(_) => {
-                ("forbidden", "this request is not allowed")
-            }
+            Self::Origin
+            | Self::NoRule
+            | Self::Claim { .. }
+            | Self::NoAlternative
+            | Self::Denied(_) => ("forbidden", "this request is not allowed"),
             Self::Scope { .. } => (
                 "insufficient_scope",
                 "the token does not allow this request",
@@ -186,6 +217,11 @@ impl Rejection {
         if let Some((name, value)) = self.header() {
             response.headers_mut().insert(name, value);
         }
+        if let Self::Denied(rejection) = self {
+            for (name, value) in &rejection.headers {
+                response.headers_mut().append(name, value.clone());
+            }
+        }
         response
     }
 
@@ -198,10 +234,12 @@ impl Rejection {
                 // Rounded up: a client that waits exactly this long is accepted.
                 return Some((RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1)));
             }
-            Self::Denied(rejection) => return rejection.header.clone(),
-            Self::Target(_)
+            Self::Denied(_)
+            | Self::Target(_)
+            | Self::Origin
             | Self::NoRule
             | Self::Claim { .. }
+            | Self::NoAlternative
             | Self::ApiKey(ApiKeyError::Duplicate)
             | Self::Alb(AlbError::Malformed)
             | Self::Certificate(CertificateError::Malformed) => return None,
@@ -209,7 +247,13 @@ impl Rejection {
                 REALM.to_owned()
             }
             Self::Authorization => format!("{REALM}, error=\"invalid_request\""),
-            Self::Token(_) | Self::UnknownKey | Self::UnknownIssuer | Self::Claims(_) => {
+            // RFC 8705 section 3: a mismatched certificate is an invalid token.
+            Self::Token(_)
+            | Self::UnknownKey
+            | Self::UnknownIssuer
+            | Self::Confirmation
+            | Self::Inactive
+            | Self::Claims(_) => {
                 format!("{REALM}, error=\"invalid_token\"")
             }
             // `rules.rs` allows no quotes or control characters in scopes, so none need escaping.

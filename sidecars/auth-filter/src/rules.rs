@@ -38,9 +38,25 @@ pub struct Rule {
     /// list claim must contain the value; of a list of values, one must match.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, Value>,
+    /// Alternatives besides `scopes` and `claims`, of which one must be satisfied: each with `scopes`,
+    /// `claims` or both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub any_of: Vec<Alternative>,
     /// Accepted kinds of credential; any if absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<Credential>,
+}
+
+/// One alternative of a rule: scopes and claims, all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alternative {
+    /// Required scopes, all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// Required claims, all of them, as in a rule.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, Value>,
 }
 
 /// The methods of a rule.
@@ -63,29 +79,61 @@ pub struct RulePolicy {
     pub scopes: Vec<String>,
     /// Required claims, all of them.
     pub claims: BTreeMap<String, Value>,
+    /// Alternatives of which one must be satisfied; none if empty.
+    pub any_of: Vec<Alternative>,
     /// Accepted kinds of credential; any if empty.
     pub credentials: Vec<Credential>,
 }
 
+impl Rule {
+    /// Returns the names of all claims that the rule evaluates.
+    pub(crate) fn claim_names(&self) -> impl Iterator<Item = &String> {
+        let alternatives = self.any_of.iter().flat_map(|either| either.claims.keys());
+        self.claims.keys().chain(alternatives)
+    }
+}
+
+impl Alternative {
+    fn is_satisfied_by(&self, identity: &Identity) -> bool {
+        has_scopes(identity, &self.scopes) && lacking_claim(identity, &self.claims).is_none()
+    }
+}
+
+fn has_scopes(identity: &Identity, scopes: &[String]) -> bool {
+    scopes.iter().all(|scope| identity.scopes.contains(scope))
+}
+
+/// Returns the first claim that is missing or does not match.
+fn lacking_claim<'c>(
+    identity: &Identity,
+    claims: &'c BTreeMap<String, Value>,
+) -> Option<&'c String> {
+    let lacking = claims.iter().find(|(name, expected)| {
+        let found = identity.claims.get(*name);
+        !found.is_some_and(|found| claim_matches(expected, found))
+    });
+    lacking.map(|(name, _)| name)
+}
+
 impl RulePolicy {
-    /// Rejects an identity without a required scope or claim.
+    /// Rejects an identity without a required scope or claim, or without any of the alternatives.
     pub(crate) fn check(&self, identity: &Identity) -> Result<(), Rejection> {
-        let has_scope = |scope| identity.scopes.contains(scope);
-        if !self.scopes.iter().all(has_scope) {
+        if !has_scopes(identity, &self.scopes) {
             let needed = self.scopes.clone();
             return Err(Rejection::Scope { needed });
         }
 
-        let lacking = self.claims.iter().find(|(name, expected)| {
-            let found = identity.claims.get(*name);
-            !found.is_some_and(|found| claim_matches(expected, found))
-        });
+        if let Some(claim) = lacking_claim(identity, &self.claims) {
+            let claim = claim.clone();
+            return Err(Rejection::Claim { claim });
+        }
 
-        match lacking {
-            Some((claim, _)) => Err(Rejection::Claim {
-                claim: claim.clone(),
-            }),
-            None => Ok(()),
+        let mut alternatives = self.any_of.iter();
+        let satisfied = alternatives.any(|either| either.is_satisfied_by(identity));
+        if satisfied || self.any_of.is_empty() {
+            Ok(())
+        } else {
+            Err(Rejection::NoAlternative)
         }
     }
 }
@@ -124,6 +172,9 @@ pub enum RuleError {
     /// No request can have the path.
     #[error("`path` is not a path that a request can have")]
     Path,
+    /// An alternative requires nothing, so that every credential satisfies it.
+    #[error("an entry of `any_of` has neither `scopes` nor `claims`")]
+    Alternative,
     /// The path has `**` before its end.
     #[error("`**` is not at the end of `path`")]
     Rest,
@@ -134,7 +185,7 @@ pub enum RuleError {
     #[error("`method` is not a method")]
     Method,
     /// A public rule has requirements.
-    #[error("a `public` rule has `scopes`, `claims` or `credentials`")]
+    #[error("a `public` rule has `scopes`, `claims`, `any_of` or `credentials`")]
     PublicWithRequirements,
     /// No request can have the host.
     #[error("`host` is not a host, or a `*.` and a host")]
@@ -152,6 +203,7 @@ impl RuleError {
     pub const fn hint(self) -> &'static str {
         match self {
             Self::Path => "begin it with `/` and leave out dots, doubled slashes and queries",
+            Self::Alternative => "give each entry `scopes` or `claims`, or remove `any_of`",
             Self::Rest => "move `**` to the end, or use `*` for one segment",
             Self::Part => "write the whole segment, or `*` for any",
             Self::Method => "write it in capitals, `GET`, or `*` for any",
@@ -206,7 +258,13 @@ impl Rules {
     pub fn claims(&self) -> impl Iterator<Item = &String> {
         self.compiled
             .iter()
-            .flat_map(|rule| rule.policy.claims.keys())
+            .flat_map(|rule| &rule.policy.any_of)
+            .flat_map(|either| either.claims.keys())
+            .chain(
+                self.compiled
+                    .iter()
+                    .flat_map(|rule| rule.policy.claims.keys()),
+            )
     }
 
     fn first(&self, method: &str, target: &Target) -> Option<&CompiledRule> {
@@ -348,11 +406,23 @@ mod tests {
     }
 
     #[test]
+    fn rejects_alternatives_that_everyone_satisfies() {
+        let json = r#"[{"path":"/","any_of":[{"scopes":["a"]},{}]}]"#;
+        assert_eq!(error(json), RuleError::Alternative);
+        let json = r#"[{"path":"/","public":true,"any_of":[{"scopes":["a"]}]}]"#;
+        assert_eq!(error(json), RuleError::PublicWithRequirements);
+        let json = r#"[{"path":"/","any_of":[{"scopes":["a b"]}]}]"#;
+        assert_eq!(error(json), RuleError::Scope);
+        let json = r#"[{"path":"/","any_of":[{"claims":{"a":{}}}]}]"#;
+        assert_eq!(error(json), RuleError::Claims);
+    }
+
+    #[test]
     fn rejects_missing_scopes_and_claims() {
         let policy = RulePolicy {
             scopes: vec!["coins.read".into()],
             claims: BTreeMap::from([("groups".into(), serde_json::json!(["ops", "dev"]))]),
-            credentials: Vec::new(),
+            ..RulePolicy::default()
         };
         let mut identity = Identity::new(Credential::Token, None, "i".into());
         let rejection = policy.check(&identity).unwrap_err();

@@ -13,7 +13,10 @@ use tokio::time::timeout;
 
 use crate::authorizer::Authorizer;
 use crate::config::Config;
-use crate::credentials::{Alb, ApiKeys, Certificates, Credentials, External};
+use crate::cors::Cors;
+use crate::credentials::{
+    Alb, ApiKeys, Certificates, Credentials, External, TokenSources, header_names,
+};
 use crate::failure_limiter::FailureLimiter;
 use crate::filter::{
     AuthorizationHeader, ClientCertificate, Enforcement, Filter, UpstreamIdentity,
@@ -92,7 +95,11 @@ fn build_credentials(
     config: &Config,
     tasks: &mut JoinSet<Infallible>,
 ) -> Result<(Credentials, Vec<Keys>), Error> {
-    let mut credentials = Credentials::default();
+    let mut credentials = Credentials {
+        binding: config.certificate_bound_tokens,
+        token_sources: token_sources(config),
+        ..Credentials::default()
+    };
     // One fetcher for all issuers: they share the CA certificates and the TLS configuration.
     let fetcher = config
         .fetcher()
@@ -107,6 +114,9 @@ fn build_credentials(
         credentials.issuers = Some(Issuers::new(verifiers, config.token_cache_size));
     }
 
+    credentials.introspection = config
+        .build_introspection()
+        .map_err(|error| invalid("introspection.url", &error))?;
     if config.has_api_keys() {
         credentials.api_keys = Some(build_api_keys(config, tasks)?);
     }
@@ -128,11 +138,7 @@ fn build_credentials(
     }
 
     if let Some(url) = &config.external.url {
-        let headers = config.external_headers().map_err(|name| {
-            let message = format!("has `{name}`, which is not a header name");
-            SettingsError::new("external.headers", message, "")
-        })?;
-        let external = External::new(url, headers, config.external.timeout)
+        let external = External::new(url, &config.external)
             .map_err(|error| invalid("external.url", &error))?;
         credentials.external = Some(external);
     }
@@ -187,7 +193,7 @@ fn build_filter(
     let rules = config
         .compile_rules()
         .map_err(|message| SettingsError::new("rules", message, ""))?;
-    let authorizer = Authorizer::new(rules, credentials, failures);
+    let authorizer = Authorizer::new(rules, credentials, failures, Cors::new(config.cors.clone()));
     let authorization = if config.forward_authorization {
         AuthorizationHeader::Forward
     } else {
@@ -210,6 +216,8 @@ fn build_filter(
         claims: config.claim_headers_by_name(),
         api_key,
         identity_tokens,
+        token_sources: token_sources(config),
+        external_headers: header_names(&config.external.app_headers),
     };
 
     let enforcement = if config.enforce {
@@ -224,6 +232,10 @@ fn build_filter(
         upstream_identity,
         enforcement,
     ))
+}
+
+fn token_sources(config: &Config) -> TokenSources {
+    TokenSources::new(config.token_sources.clone(), Cors::new(config.cors.clone()))
 }
 
 fn invalid(setting: &str, error: &(dyn std::error::Error + 'static)) -> Error {

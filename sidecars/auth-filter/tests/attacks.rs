@@ -582,12 +582,16 @@ fn attack_table_lists_existing_tests() {
 
     for file in [
         "attacks",
+        "browsers",
         "credentials",
         "differential",
+        "external",
         "filter",
+        "introspection",
         "jws",
         "keys",
         "passing",
+        "tokens",
     ] {
         tests += &std::fs::read_to_string(here.join(format!("tests/{file}.rs"))).unwrap();
     }

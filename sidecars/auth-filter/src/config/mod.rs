@@ -9,14 +9,15 @@ use std::path::PathBuf;
 use chassis::http::client::{PlainHttp, ProxySettings, SetupError, TrustStore};
 use chassis::http::{Limits, UpstreamLimits, UpstreamProtocol};
 use chassis::{HumanDuration, Secret};
-use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::claims::TokenPolicy;
+use crate::cors::CorsSettings;
 use crate::credentials::{
-    AlbSettings, ApiKey, ApiKeyListError, CertificateRule, ExternalSettings, parse_api_keys,
+    AlbSettings, ApiKey, ApiKeyListError, CertificateBinding, CertificateRule, ExternalSettings,
+    Introspection, IntrospectionError, IntrospectionSettings, TokenSourceSettings, parse_api_keys,
 };
 use crate::failure_limiter::FailureSettings;
 use crate::headers::{ClaimHeaders, claim_header_name};
@@ -50,7 +51,8 @@ pub struct Config {
     /// Without it the issuer's OpenID configuration is used.
     pub jwks: Option<String>,
     /// Further trusted issuers: each with `issuer`, `audience` (one or a list) and optionally
-    /// `audience_claim`, `jwks`, `algorithms`, `required` claims and `scope_claim`.
+    /// `audience_claim`, `jwks` or `metadata`, `algorithms`, `required` claims, `scope_claim`,
+    /// `client_claim`, and `tenants` for an issuer with `{tenantid}`.
     pub issuers: Vec<TrustedIssuer>,
     /// How often the key sets are loaded again.
     pub jwks_refresh_interval: HumanDuration,
@@ -58,7 +60,8 @@ pub struct Config {
     pub jwks_min_refresh_interval: HumanDuration,
     /// How long keys are used while the key set cannot be loaded.
     pub jwks_max_stale: HumanDuration,
-    /// PEM file of the CA certificates trusted when keys are fetched; the public CAs without it.
+    /// PEM file of the CA certificates trusted when keys are fetched and tokens introspected; the public
+    /// CAs without it.
     pub jwks_ca_file: Option<PathBuf>,
     /// Allows loading keys over plain http from another host, where the network can replace them.
     pub insecure_jwks_http: bool,
@@ -82,13 +85,22 @@ pub struct Config {
     /// Accepted client certificates as forwarded by tls-proxy in mode `http`: each with `uri`,
     /// `dns`, `subject` or `sha256` and optionally `id` and `scopes`; the first match applies.
     pub client_certificates: Vec<CertificateRule>,
+    /// Whether tokens must be bound to the client certificate that tls-proxy forwards (RFC 8705):
+    /// `verify` those with `cnf`, or `require` it of all.
+    pub certificate_bound_tokens: CertificateBinding,
+    /// Introspection of opaque tokens.
+    pub introspection: IntrospectionSettings,
+    /// Where bearer tokens may come from besides `Authorization`.
+    pub token_sources: TokenSourceSettings,
+    /// Cross-origin requests of browsers.
+    pub cors: CorsSettings,
     /// The external authorization service.
     pub external: ExternalSettings,
     /// Allows an external service outside of this task over plain http, where the network can
     /// change its decision.
     pub insecure_external: bool,
     /// Requirements by request, first match first: `method`, `host`, `path`, and `public`, or
-    /// `scopes`, `claims` and `credentials`. Without rules any valid credential is enough; with
+    /// `scopes`, `claims`, `any_of` and `credentials`. Without rules any valid credential is enough; with
     /// rules a request without a match is rejected.
     pub rules: Vec<Rule>,
     /// `false` for a dry run: requests that would be rejected are audited and forwarded without an
@@ -139,6 +151,15 @@ pub struct TrustedIssuer {
     /// if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope_claim: Option<String>,
+    /// The claim with the OAuth client, such as `cid`, `appid` or `azp`; `azp` or `client_id` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_claim: Option<String>,
+    /// The accepted tenants of an issuer with `{tenantid}` in it, by id; `*` accepts any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<String>,
+    /// The URL of its metadata (OpenID configuration or RFC 8414); below the issuer if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
 }
 
 fn audience_claim() -> String {
@@ -170,6 +191,10 @@ impl Default for Config {
             api_key_header: "x-api-key".to_owned(),
             alb: AlbSettings::default(),
             client_certificates: Vec::new(),
+            certificate_bound_tokens: CertificateBinding::default(),
+            introspection: IntrospectionSettings::default(),
+            token_sources: TokenSourceSettings::default(),
+            cors: CorsSettings::default(),
             external: ExternalSettings::default(),
             insecure_external: false,
             rules: Vec::new(),
@@ -197,6 +222,9 @@ impl Config {
             algorithms: Vec::new(),
             required: BTreeMap::new(),
             scope_claim: None,
+            client_claim: None,
+            tenants: Vec::new(),
+            metadata: None,
         };
 
         let main = Some(main).filter(|issuer| !issuer.issuer.is_empty());
@@ -211,6 +239,8 @@ impl Config {
             audience_claim: issuer.audience_claim.clone(),
             required: issuer.required.clone(),
             scope_claim: issuer.scope_claim.clone(),
+            client_claim: issuer.client_claim.clone(),
+            tenants: issuer.tenants.clone(),
             retained_claims: self.retained_claims(),
             leeway: self.leeway.duration(),
         }
@@ -218,7 +248,7 @@ impl Config {
 
     /// Returns the claims used by rules and headers, sorted and without duplicates.
     pub fn retained_claims(&self) -> Vec<String> {
-        let in_rules = self.rules.iter().flat_map(|rule| rule.claims.keys());
+        let in_rules = self.rules.iter().flat_map(Rule::claim_names);
         let mut retained_claims: Vec<String> = in_rules
             .chain(self.claim_headers.values())
             .cloned()
@@ -260,6 +290,25 @@ impl Config {
         )
     }
 
+    /// Creates the client for introspection, if there is an endpoint; reads the CA certificates.
+    pub(crate) fn build_introspection(&self) -> Result<Option<Introspection>, IntrospectionError> {
+        let settings = &self.introspection;
+        if settings.url.is_none() {
+            return Ok(None);
+        }
+
+        let issuer = settings.issuer.clone().unwrap_or_default();
+        let policy = TokenPolicy {
+            audiences: settings.audience.iter().cloned().collect(),
+            retained_claims: self.retained_claims(),
+            ..TokenPolicy::new(&issuer, "", self.leeway.duration())
+        };
+        let ca_file = self.jwks_ca_file.clone().unwrap_or_default();
+        let trust = TrustStore::from_ca_file(ca_file);
+        let (proxy, cache_size) = (self.proxy.clone(), self.token_cache_size);
+        Introspection::new(settings.clone(), policy, trust, proxy, cache_size).map(Some)
+    }
+
     /// Returns how often keys are loaded and when they become stale.
     pub fn timing(&self) -> Timing {
         Timing {
@@ -292,15 +341,11 @@ impl Config {
             .filter_map(|(name, claim)| Some((claim_header_name(name)?, claim.clone())));
         headers.collect()
     }
-
-    pub(crate) fn external_headers(&self) -> Result<Vec<HeaderName>, &String> {
-        let headers = self.external.headers.iter();
-        headers
-            .map(|header| header.parse().map_err(|_| header))
-            .collect()
-    }
 }
 
 fn source(issuer: &TrustedIssuer) -> Result<Source, SourceError> {
+    if let (None, Some(metadata)) = (&issuer.jwks, &issuer.metadata) {
+        return Source::from_metadata(metadata, &issuer.issuer);
+    }
     Source::new(issuer.jwks.as_deref().unwrap_or_default(), &issuer.issuer)
 }

@@ -8,6 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, Uri};
 
 use super::{Config, TrustedIssuer, source};
+use crate::claims::{TENANT, is_template, is_tenant_id};
 use crate::credentials::{CertificateRule, External};
 use crate::headers::claim_header_name;
 use crate::identity::is_valid_expectation;
@@ -36,6 +37,7 @@ impl Config {
             || self.alb.is_enabled()
             || !self.client_certificates.is_empty()
             || self.external.url.is_some()
+            || self.introspection.url.is_some()
     }
 
     fn upstream_problem(&self) -> Option<Problem> {
@@ -80,7 +82,7 @@ impl Config {
 
         if !self.has_credentials() {
             let hint = "set `issuer` and `audience`, or `issuers`, `api_keys`, `alb.signers`, \
-                        `client_certificates` or `external.url`";
+                        `client_certificates`, `introspection.url` or `external.url`";
             problems.push(problem(
                 "issuer",
                 "is not set, and no other credential is configured",
@@ -93,6 +95,11 @@ impl Config {
         if self.issuer.is_empty() && has_settings && self.has_credentials() {
             let hint = "set the issuer that valid tokens have in `iss`";
             problems.push(problem("issuer", "is required", hint));
+        }
+
+        if is_template(&self.issuer) {
+            let hint = "list it in `issuers`, with its `tenants`";
+            problems.push(problem("issuer", "is a template for several tenants", hint));
         }
 
         if !self.issuer.is_empty() && self.audience.is_empty() {
@@ -204,19 +211,21 @@ impl Config {
             problems.push(Problem::new("client_certificates", message, hint));
         }
 
-        if let Err(header) = self.external_headers() {
-            let message = format!("`{header}` is not a header name");
-            problems.push(Problem::new(
-                "external.headers",
-                message,
-                "use header names",
-            ));
+        if let Some((setting, header)) = self.external.invalid_header() {
+            let message = format!("`{header}` is not the name of a header that can be passed on");
+            let hint = "use header names, without those of connections, lengths and the identity";
+            problems.push(Problem::new(setting, message, hint));
         }
+
+        if let Some((setting, message, hint)) = self.introspection.problem() {
+            problems.push(Problem::new(setting, message, hint));
+        }
+        problems.extend(self.browser_problems());
 
         problems.extend(self.external.url.as_ref().and_then(|url| {
             let problem = |message: String, hint: &str| Problem::new("external.url", message, hint);
             let hint = "write it like http://127.0.0.1:9000";
-            let error = External::new(url, Vec::new(), self.external.timeout).err();
+            let error = External::new(url, &self.external).err();
             if let Some(error) = error {
                 return Some(problem(format!("is not valid: {}", error.reason()), hint));
             }
@@ -230,6 +239,34 @@ impl Config {
         if self.failures.limit > 0 && self.failures.window.is_zero() {
             let hint = "set how long failures are counted, such as 1m";
             problems.push(Problem::new("failures.window", "is zero", hint));
+        }
+
+        problems
+    }
+
+    fn browser_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Some(setting) = self.token_sources.invalid() {
+            let message = "is not a name of letters, digits, `-`, `.` and `_`";
+            problems.push(Problem::new(setting, message, "use another name"));
+        }
+
+        if let Some(origin) = self.cors.invalid_origin() {
+            let message = format!("`{origin}` is not an origin that a browser sends");
+            let hint = "write it in lower case and without a path: https://app.example.com";
+            problems.push(Problem::new("cors.origins", message, hint));
+        }
+
+        if self.cors.credentials && self.cors.is_wildcard() {
+            let hint = "list the origins whose pages may use the cookies of users";
+            let message = "would be set for every origin";
+            problems.push(Problem::new("cors.credentials", message, hint));
+        }
+
+        if self.cors.forward_preflights && self.cors.origins.is_empty() {
+            let hint = "list the origins in `cors.origins`";
+            let message = "is set, but no origin is accepted";
+            problems.push(Problem::new("cors.forward_preflights", message, hint));
         }
 
         problems
@@ -288,7 +325,12 @@ fn issuer_entry_problems(
         problems.push(("`audience` is empty".to_owned(), hint));
     }
 
-    if let Err(error) = source(issuer) {
+    problems.extend(tenant_problem(issuer));
+
+    if issuer.jwks.is_some() && issuer.metadata.is_some() {
+        let message = "`jwks` and `metadata` are both set".to_owned();
+        problems.push((message, "keep `metadata`, which says where the keys are"));
+    } else if let Err(error) = source(issuer) {
         let message = format!("`jwks` is not the location of a key set: {error}");
         problems.push((message, NO_PLACE));
     }
@@ -305,6 +347,32 @@ fn issuer_entry_problems(
     }
 
     problems
+}
+
+/// Returns the problem of an issuer whose tenants would all be accepted, or none.
+fn tenant_problem(issuer: &TrustedIssuer) -> Option<(String, &'static str)> {
+    let is_valid = |tenant: &String| tenant == "*" || is_tenant_id(tenant);
+    if issuer.issuer.matches(TENANT).count() > 1 {
+        let hint = "write it as in `issuer` of the metadata of Microsoft Entra ID";
+        return Some((format!("has `{TENANT}` more than once"), hint));
+    }
+
+    match (is_template(&issuer.issuer), &issuer.tenants[..]) {
+        // Anyone can create a tenant, so accepting all of them must be written down.
+        (true, []) => Some((
+            "`tenants` is empty".to_owned(),
+            "list the ids of the accepted tenants, or `*` for any",
+        )),
+        (false, [_, ..]) => Some((
+            format!("has `tenants`, but no `{TENANT}` in `issuer`"),
+            "write the issuer like https://login.microsoftonline.com/{tenantid}/v2.0",
+        )),
+        (_, tenants) if tenants.iter().all(is_valid) => None,
+        _ => Some((
+            "`tenants` has an entry that is no UUID".to_owned(),
+            "use the id of the tenant, not its domain",
+        )),
+    }
 }
 
 // Ten minutes is far beyond the skew of NTP-synchronized clocks.
@@ -371,6 +439,53 @@ mod tests {
         let settings: Vec<&str> = problems.iter().map(|p| p.setting.as_str()).collect();
         assert_eq!(settings, ["upstream", "jwks", "external.url"]);
         assert!(!format!("{problems:?}").contains("secret"), "{problems:?}");
+    }
+
+    #[test]
+    fn introspection_needs_client_credentials_and_a_safe_url() {
+        let check = |url: &str, id: &str, secret: &str| {
+            let introspection = serde_json::from_value(json!({
+                "url": url, "client_id": id, "client_secret": secret,
+            }));
+            settings_with_problems(&Config {
+                introspection: introspection.unwrap(),
+                ..good()
+            })
+        };
+        let url = "https://issuer.test/introspect";
+        assert!(check(url, "filter", "x").is_empty());
+        assert_eq!(check(url, "", "x"), ["introspection.client_id"]);
+        assert_eq!(check(url, "filter", ""), ["introspection.client_secret"]);
+        let plain = "http://issuer.test/introspect";
+        assert_eq!(check(plain, "filter", "x"), ["introspection.url"]);
+    }
+
+    #[test]
+    fn rejects_issuer_templates_without_tenants() {
+        let tenant = "11111111-2222-3333-4444-555555555555";
+        let template = "https://login.test/{tenantid}/v2.0";
+        let twice = "https://login.test/{tenantid}/{tenantid}";
+        for (issuer, tenants, is_valid) in [
+            (template, json!([tenant]), true),
+            (template, json!(["*"]), true),
+            (template, json!([]), false),
+            (template, json!(["example.com"]), false),
+            (twice, json!([tenant]), false),
+            ("https://login.test/v2.0", json!([tenant]), false),
+        ] {
+            let entry = json!({"issuer": issuer, "audience": "coins", "tenants": tenants});
+            let config = Config {
+                issuers: vec![serde_json::from_value(entry).unwrap()],
+                ..good()
+            };
+            assert_eq!(config.problems().is_empty(), is_valid, "{issuer} {tenants}");
+        }
+
+        let config = Config {
+            issuer: template.into(),
+            ..good()
+        };
+        assert_eq!(settings_with_problems(&config), ["issuer"]);
     }
 
     #[test]

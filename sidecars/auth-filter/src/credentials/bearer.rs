@@ -5,8 +5,7 @@ use http::header::AUTHORIZATION;
 
 use crate::rejection::Rejection;
 
-/// Returns the bearer token from `Authorization`. Never from a query or a cookie: those end up in
-/// logs and are sent by browsers automatically.
+/// Returns the bearer token from `Authorization`; see `token_sources.rs` for other places.
 pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<&[u8], Rejection> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(Rejection::NoToken)?;
@@ -29,11 +28,16 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<&[u8], Rejection> {
 
     // RFC 9110 11.4 allows several spaces after the scheme.
     let token = token.trim_ascii_start();
-    if token.is_empty() || !token.iter().copied().all(is_token_byte) {
+    if !is_token(token) {
         return Err(Rejection::Authorization);
     }
 
     Ok(token)
+}
+
+/// Returns whether a text is a token: one or more bytes of `token68`.
+pub(super) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().copied().all(is_token_byte)
 }
 
 /// Returns whether a byte is allowed in `token68` (RFC 9110 11.2).

@@ -6,13 +6,17 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chassis::http::Peer;
 use http::HeaderName;
 use http::request::Parts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{Credential, Identity};
+use super::single_header;
+use crate::identity::{Confirmation, Credential, Identity};
+use crate::rejection::Rejection;
 
 /// The header with the certificate's names.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
@@ -39,6 +43,55 @@ pub struct CertificateRule {
     /// The granted scopes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+}
+
+/// Whether tokens must be bound to the client certificate of their connection (RFC 8705).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateBinding {
+    /// Ignores the claim `cnf`.
+    #[default]
+    Ignore,
+    /// Rejects a token with `cnf` unless it names the certificate.
+    Verify,
+    /// Rejects every token that is not bound to the certificate.
+    Require,
+}
+
+impl CertificateBinding {
+    /// Rejects an identity from a token that is not bound as required.
+    pub(crate) fn check(self, request: &Parts, identity: &Identity) -> Result<(), Rejection> {
+        let bound = match (self, &identity.confirmation) {
+            (Self::Ignore, _) | (Self::Verify, None) => true,
+            (_, Some(Confirmation::Certificate(expected))) => {
+                client_certificate_hash(request).as_ref() == Some(expected)
+            }
+            // A token for DPoP is no bearer token (RFC 9449 section 7.2).
+            (_, Some(Confirmation::Other)) | (Self::Require, None) => false,
+        };
+        if bound {
+            Ok(())
+        } else {
+            Err(Rejection::Confirmation)
+        }
+    }
+}
+
+/// Returns the SHA-256 of the client certificate that the proxy in this task verified, in base64url.
+fn client_certificate_hash(request: &Parts) -> Option<String> {
+    if !is_from_this_task(request) {
+        return None;
+    }
+    let header = single_header(&request.headers, &HEADER)??;
+    let hash = CertificateNames::parse(header)?.hash?;
+    let digits = hash.as_bytes().chunks_exact(2).map(|pair| {
+        let high = char::from(pair[0]).to_digit(16)?;
+        let low = char::from(pair[1]).to_digit(16)?;
+        u8::try_from(high * 16 + low).ok()
+    });
+
+    let bytes: Vec<u8> = digits.collect::<Option<_>>()?;
+    (hash.len() == 64).then(|| URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Why a certificate is rejected.

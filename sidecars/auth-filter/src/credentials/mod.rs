@@ -5,7 +5,10 @@ mod alb;
 mod api_key;
 mod bearer;
 mod certificate;
+mod decision_cache;
 mod external;
+mod introspection;
+mod token_sources;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,21 +24,31 @@ use crate::rejection::Rejection;
 pub use alb::{Alb, AlbError, AlbSettings};
 pub use api_key::{ApiKey, ApiKeyError, ApiKeyListError, ApiKeys, Reloader};
 pub(crate) use api_key::{fingerprint as api_key_fingerprint, parse as parse_api_keys};
-pub use certificate::{CertificateError, CertificateRule, Certificates};
+pub(crate) use bearer::bearer_token;
+pub use certificate::{CertificateBinding, CertificateError, CertificateRule, Certificates};
 pub(crate) use certificate::{HEADER as CERTIFICATE_HEADER, is_from_this_task};
-pub use external::{External, ExternalRejection, ExternalSettings};
+pub(crate) use external::header_names;
+pub use external::{External, ExternalProtocol, ExternalRejection, ExternalSettings};
+pub use introspection::{Introspection, IntrospectionError, IntrospectionSettings};
+pub use token_sources::{TokenSourceSettings, TokenSources};
 
 /// The accepted kinds of credential; others are ignored.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// Bearer tokens of trusted issuers.
     pub issuers: Option<Issuers>,
+    /// Opaque tokens of a server that is asked about them.
+    pub introspection: Option<Introspection>,
+    /// Where bearer tokens may come from.
+    pub token_sources: TokenSources,
     /// API keys.
     pub api_keys: Option<ApiKeys>,
     /// Tokens of load balancers about their users.
     pub alb: Option<Alb>,
     /// Client certificates forwarded by the proxy in front.
     pub certificates: Option<Certificates>,
+    /// Whether tokens must be bound to the client certificate.
+    pub binding: CertificateBinding,
     /// Decisions of an external service.
     pub external: Option<External>,
 }
@@ -47,12 +60,41 @@ impl Credentials {
         request: &Parts,
         kinds: &[Credential],
     ) -> Option<Arc<Identity>> {
-        let issuers = self.issuers.as_ref()?;
-        if !is_accepted(kinds, Credential::Token) {
+        if !self.takes_tokens() || !is_accepted(kinds, Credential::Token) {
             return None;
         }
-        let token = bearer::bearer_token(&request.headers).ok()?;
-        issuers.find_cached(token, SystemTime::now())
+        let token = self.token_sources.token(request).ok()?;
+        let now = SystemTime::now();
+        let identity = match (self.introspection_for(&token), &self.issuers) {
+            (Some(introspection), _) => introspection.find_cached(&token, now),
+            (None, Some(issuers)) => issuers.find_cached(&token, now),
+            (None, None) => None,
+        }?;
+        // Rejected by the full check, which also counts the failure.
+        self.binding.check(request, &identity).ok()?;
+        Some(identity)
+    }
+
+    fn takes_tokens(&self) -> bool {
+        self.issuers.is_some() || self.introspection.is_some()
+    }
+
+    /// Returns the server to ask about a token, unless the keys of an issuer decide about it.
+    fn introspection_for(&self, token: &[u8]) -> Option<&Introspection> {
+        let introspection = self.introspection.as_ref();
+        introspection.filter(|_| self.issuers.is_none() || Introspection::is_opaque(token))
+    }
+
+    async fn token_identity(
+        &self,
+        token: &[u8],
+        now: SystemTime,
+    ) -> Result<Arc<Identity>, Rejection> {
+        match (self.introspection_for(token), &self.issuers) {
+            (Some(introspection), _) => introspection.identity(token, now).await,
+            (None, Some(issuers)) => issuers.identity(token, now).await,
+            (None, None) => Err(Rejection::NoToken),
+        }
     }
 
     /// Authenticates a request with the first credential it carries among the accepted `kinds`; an
@@ -64,11 +106,15 @@ impl Credentials {
         client: Option<IpAddr>,
     ) -> Result<Arc<Identity>, Rejection> {
         let (headers, now) = (&request.headers, SystemTime::now());
-        if let Some(issuers) = if_accepted(kinds, Credential::Token, self.issuers.as_ref()) {
+        if self.takes_tokens() && is_accepted(kinds, Credential::Token) {
             // A malformed header is an error, not an absent token: the app might parse it
             // differently.
-            match bearer::bearer_token(headers) {
-                Ok(token) => return issuers.identity(token, now).await,
+            match self.token_sources.token(request) {
+                Ok(token) => {
+                    let identity = self.token_identity(&token, now).await?;
+                    self.binding.check(request, &identity)?;
+                    return Ok(identity);
+                }
                 Err(Rejection::NoToken) => {}
                 Err(rejection) => return Err(rejection),
             }

@@ -14,10 +14,19 @@ use super::roca;
 #[derive(Debug)]
 pub struct Key {
     id: Option<String>,
+    /// The issuers the key is for, if it says so.
+    issuers: Vec<String>,
     /// The modulus and exponent, or the point: what makes two published keys the same key.
     material: Vec<u8>,
     /// One parsed parsed_key per algorithm: which algorithm a key is for was settled before any token came.
     parsed_keys: Vec<(Algorithm, ParsedPublicKey)>,
+}
+
+/// Returns the text of the member `issuer`; another type equals no issuer.
+fn issuer_text(value: &serde_json::Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A published JSON Web Key (RFC 7517, 7518, 8037).
@@ -35,6 +44,8 @@ pub struct Jwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
+    // No member of RFC 7517: Microsoft Entra ID says which tenant's tokens a key signs.
+    issuer: Option<serde_json::Value>,
 }
 
 /// Why a published key is not used.
@@ -97,6 +108,7 @@ impl Key {
 
         Ok(Self {
             id: jwk.kid.clone(),
+            issuers: jwk.issuer.iter().map(issuer_text).collect(),
             material,
             parsed_keys,
         })
@@ -109,6 +121,7 @@ impl Key {
             .map_err(|_| KeyError::Curve)?;
         Ok(Self {
             id: None,
+            issuers: Vec::new(),
             material: point.to_vec(),
             parsed_keys: vec![(algorithm, parsed_key)],
         })
@@ -117,6 +130,11 @@ impl Key {
     /// Returns the published key id.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    /// Returns the issuers whose tokens the key signs, as its set says; empty without a restriction.
+    pub fn issuers(&self) -> &[String] {
+        &self.issuers
     }
 
     /// Returns whether both are the same published key, whatever algorithms each declares.
@@ -136,6 +154,7 @@ impl Key {
 
     /// Adds the algorithms of another publication of the same key.
     pub(crate) fn merge(&mut self, other: Self) {
+        self.issuers.extend(other.issuers);
         for (algorithm, parsed_key) in other.parsed_keys {
             if self.algorithms().all(|known| known != algorithm) {
                 self.parsed_keys.push((algorithm, parsed_key));

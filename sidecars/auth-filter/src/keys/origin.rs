@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
+use http::{StatusCode, Uri};
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 use super::fetch::{FetchError, Fetcher};
 use super::set::{KeySet, KeySetError};
+use crate::claims::TENANT;
 use crate::jws::{Algorithm, parse_document};
 
 /// A location of a key set.
@@ -27,6 +28,8 @@ pub enum Source {
         issuer: String,
         /// The URL of the configuration.
         configuration: Uri,
+        /// The URL of its OAuth metadata (RFC 8414), read if there is no OpenID configuration.
+        oauth: Option<Uri>,
     },
 }
 
@@ -58,10 +61,10 @@ pub enum LoadError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// The OpenID configuration is invalid.
-    #[error("`{0}` is not an OpenID configuration with `issuer` and `jwks_uri`")]
+    #[error("`{0}` is not a metadata document with `issuer` and `jwks_uri`")]
     Configuration(Uri),
     /// The OpenID configuration belongs to another issuer.
-    #[error("the OpenID configuration has the issuer `{found}` instead of `{expected}`")]
+    #[error("the metadata document has the issuer `{found}` instead of `{expected}`")]
     Issuer {
         /// The issuer of the settings.
         expected: String,
@@ -93,16 +96,39 @@ impl Source {
         Ok(Self::File(jwks.into()))
     }
 
+    /// Returns the source that is described by the metadata document at `url`.
+    pub fn from_metadata(url: &str, issuer: &str) -> Result<Self, SourceError> {
+        Ok(Self::Discovery {
+            issuer: issuer.to_owned(),
+            configuration: parse_url(url)?,
+            oauth: None,
+        })
+    }
+
     fn discovery(issuer: &str) -> Result<Self, SourceError> {
         // OpenID Connect Discovery 1.0 section 4: a trailing slash is removed before appending the
         // path.
         let base = issuer.trim_end_matches('/');
+        // The keys of all tenants of Microsoft Entra ID are described under this name.
+        let base = base.replace(TENANT, "organizations");
         let configuration = parse_url(&format!("{base}/.well-known/openid-configuration"))?;
         Ok(Self::Discovery {
             issuer: issuer.to_owned(),
             configuration,
+            oauth: Some(parse_url(&oauth_metadata(&base)?)?),
         })
     }
+}
+
+/// Returns the URL of OAuth metadata: the well-known path goes between host and path (RFC 8414
+/// section 3).
+fn oauth_metadata(issuer: &str) -> Result<String, SourceError> {
+    let (scheme, rest) = issuer.split_once("://").ok_or(SourceError)?;
+    let at = rest.find('/').unwrap_or(rest.len());
+    let (host, path) = rest.split_at(at);
+    Ok(format!(
+        "{scheme}://{host}/.well-known/oauth-authorization-server{path}"
+    ))
 }
 
 impl Origin {
@@ -148,8 +174,17 @@ impl Origin {
             Source::Discovery {
                 issuer,
                 configuration,
+                oauth,
             } => {
-                let url = self.discover(issuer, configuration).await?;
+                let url = match (self.discover(issuer, configuration).await, oauth) {
+                    // Only "not found" says that the issuer has no such document.
+                    (Err(LoadError::Fetch(FetchError::Status { status, .. })), Some(oauth))
+                        if status == StatusCode::NOT_FOUND =>
+                    {
+                        self.discover(issuer, oauth).await?
+                    }
+                    (found, _) => found?,
+                };
                 Ok(self.fetcher.get(&url).await?)
             }
         }
@@ -226,6 +261,7 @@ mod tests {
         let Source::Discovery {
             issuer,
             configuration,
+            oauth,
         } = source("")
         else {
             panic!()
@@ -236,6 +272,15 @@ mod tests {
             configuration,
             "https://issuer.test/.well-known/openid-configuration"
         );
+        let expected = "https://issuer.test/.well-known/oauth-authorization-server";
+        assert_eq!(oauth.unwrap(), expected);
+    }
+
+    #[test]
+    fn puts_the_well_known_path_of_oauth_metadata_before_the_path() {
+        let found = oauth_metadata("https://issuer.test/realms/a").unwrap();
+        let expected = "https://issuer.test/.well-known/oauth-authorization-server/realms/a";
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -30,6 +30,7 @@ impl CompiledRule {
         let policy = RulePolicy {
             scopes: rule.scopes.clone(),
             claims: rule.claims.clone(),
+            any_of: rule.any_of.clone(),
             credentials: rule.credentials.clone(),
         };
 
@@ -40,8 +41,18 @@ impl CompiledRule {
 
         let is_valid =
             |(name, value): (&String, &Value)| !name.is_empty() && is_valid_expectation(value);
-        if !rule.claims.iter().all(is_valid) {
+        let mut alternatives = rule.any_of.iter();
+        let mut claims = rule
+            .any_of
+            .iter()
+            .flat_map(|either| &either.claims)
+            .chain(&rule.claims);
+        if !claims.all(is_valid) {
             return Err(RuleError::Claims);
+        }
+
+        if alternatives.any(|either| either.scopes.is_empty() && either.claims.is_empty()) {
+            return Err(RuleError::Alternative);
         }
 
         let hosts = rule.host.as_ref().map_or(&[][..], OneOrMore::list);
@@ -49,7 +60,13 @@ impl CompiledRule {
             return Err(RuleError::Host);
         }
 
-        if !rule.scopes.iter().all(|scope| is_scope(scope)) {
+        let alternatives = rule.any_of.iter().flat_map(|either| &either.scopes);
+        if !rule
+            .scopes
+            .iter()
+            .chain(alternatives)
+            .all(|scope| is_scope(scope))
+        {
             return Err(RuleError::Scope);
         }
 

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::report::Report;
 use crate::claims::{TokenPolicy, unverified_issuer};
 use crate::config::{Config, TrustedIssuer};
+use crate::credentials::Introspection;
+use crate::identity::Identity;
 use crate::json::{lookup, parse_object};
 use crate::jws::{Algorithm, Header, Jws, JwsError, Key};
 use crate::keys::KeySet;
@@ -26,6 +28,14 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
     let token = token.trim();
     // Users often paste the whole header value.
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
+    let issuers = config.all_issuers();
+    if let Some(introspection) = config.build_introspection()?
+        && (issuers.is_empty() || Introspection::is_opaque(token.as_bytes()))
+    {
+        introspect(&introspection, token, &mut report).await;
+        return Ok(report);
+    }
+
     let jws = match Jws::parse(token.as_bytes()) {
         Ok(jws) => jws,
         Err(error) => {
@@ -36,12 +46,11 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
 
     report.pass("form", "three parts, no unsupported extension");
 
-    let issuers = config.all_issuers();
     if issuers.is_empty() {
         return Err("no `issuer` is configured, so no token is accepted".into());
     }
 
-    let Some(issuer) = select_issuer(&issuers, &jws, &mut report) else {
+    let Some(issuer) = select_issuer(config, &issuers, &jws, &mut report) else {
         return Ok(report);
     };
     let origin = config.origin(issuer, config.fetcher()?)?;
@@ -62,8 +71,29 @@ pub(super) async fn report(token: &str, config: &Config) -> Result<Report, BoxEr
     Ok(report)
 }
 
+/// Asks the server about an opaque token and reports what a request with it gets.
+async fn introspect(introspection: &Introspection, token: &str, report: &mut Report) {
+    match introspection
+        .identity(token.as_bytes(), SystemTime::now())
+        .await
+    {
+        Ok(identity) => report.pass("introspection", format_identity(&identity)),
+        Err(rejection) => report.fail("introspection", rejection),
+    }
+}
+
+fn format_identity(identity: &Identity) -> String {
+    let subject = identity.subject.as_deref().unwrap_or("no subject");
+    let scopes = match &identity.scopes[..] {
+        [] => "no scopes".to_owned(),
+        scopes => format!("scopes: {}", scopes.join(" ")),
+    };
+    format!("as {subject}, {scopes}")
+}
+
 /// Returns the issuer to check the token against, or reports that it is none of several.
 fn select_issuer<'i>(
+    config: &Config,
     issuers: &'i [TrustedIssuer],
     jws: &Jws<'_>,
     report: &mut Report,
@@ -75,7 +105,12 @@ fn select_issuer<'i>(
     let name = unverified_issuer(jws.unverified_payload());
     let selected = issuers
         .iter()
-        .find(|issuer| Some(&issuer.issuer) == name.as_ref());
+        .find(|issuer| Some(&issuer.issuer) == name.as_ref())
+        .or_else(|| {
+            let name = name.as_deref()?;
+            let mut issuers = issuers.iter();
+            issuers.find(|issuer| config.policy(issuer).is_for_issuer(name))
+        });
     if selected.is_none() {
         let name = name.unwrap_or_else(|| "no issuer".to_owned());
         let count = issuers.len();
@@ -88,7 +123,9 @@ fn select_issuer<'i>(
 fn check_signature(jws: Jws<'_>, set: &KeySet, policy: &TokenPolicy, report: &mut Report) {
     let header = jws.header().clone();
     check_key(&header, set, report);
-    match jws.verify_any(set.candidates(header.kid.as_deref())) {
+    let key_issuer = policy.key_issuer(jws.unverified_payload());
+    let is_accepted = |key: &&Key| policy.accepts_key(key, key_issuer.as_deref());
+    match jws.verify_any(set.candidates(header.kid.as_deref()).filter(is_accepted)) {
         Ok(payload) => {
             report.pass("signature", &header.alg);
             check_claims(&header, &payload, policy, report);
@@ -147,6 +184,7 @@ fn check_claims(header: &Header, payload: &[u8], policy: &TokenPolicy, report: &
                 };
                 format_comparison(&claim(&policy.audience_claim), &audiences, error.is_some())
             }
+            "tenant" => format_comparison(&claim("tid"), &json!(policy.tenants), error.is_some()),
             "expiry" => format_time(&claim("exp")),
             "not before" => format_time(&claim("nbf")),
             name => {
@@ -163,14 +201,7 @@ fn check_claims(header: &Header, payload: &[u8], policy: &TokenPolicy, report: &
     // The same function as in the filter decides, so this line cannot differ from what a request
     // gets.
     match policy.claims(header, payload, SystemTime::now()) {
-        Ok(identity) => {
-            let subject = identity.subject.as_deref().unwrap_or("no subject");
-            let scopes = match &identity.scopes[..] {
-                [] => "no scopes".to_owned(),
-                scopes => format!("scopes: {}", scopes.join(" ")),
-            };
-            report.pass("passes", format!("as {subject}, {scopes}"));
-        }
+        Ok(identity) => report.pass("passes", format_identity(&identity)),
         Err(error) => report.fail("passes", error),
     }
 }

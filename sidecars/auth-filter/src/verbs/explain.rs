@@ -4,7 +4,7 @@ use chassis::BoxError;
 
 use super::report::Report;
 use crate::config::Config;
-use crate::rules::{Requirement, RulePolicy};
+use crate::rules::{Alternative, Requirement, RulePolicy};
 use crate::target::Target;
 
 pub(super) fn report(method: &str, path: &str, config: &Config) -> Result<Report, BoxError> {
@@ -73,6 +73,21 @@ fn describe_policy(policy: &RulePolicy) -> String {
     for (name, value) in &policy.claims {
         text = format!("{text}, claim `{name}` {value}");
     }
+    if !policy.any_of.is_empty() {
+        let alternatives: Vec<_> = policy.any_of.iter().map(describe_alternative).collect();
+        text = format!("{text}, and one of: {}", alternatives.join("; or "));
+    }
 
     text
+}
+
+fn describe_alternative(either: &Alternative) -> String {
+    let scopes = (!either.scopes.is_empty()).then(|| format!("scopes {}", either.scopes.join(" ")));
+    let claims = either.claims.iter();
+    let claims = claims.map(|(name, value)| format!("claim `{name}` {value}"));
+    scopes
+        .into_iter()
+        .chain(claims)
+        .collect::<Vec<_>>()
+        .join(" and ")
 }

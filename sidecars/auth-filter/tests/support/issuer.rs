@@ -1,5 +1,6 @@
 //! An issuer with configurable responses that records its requests.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +20,8 @@ pub struct Issuer {
 
 struct Shared {
     answer: String,
+    /// Responses for single paths.
+    answers_at: HashMap<String, String>,
     requests: Vec<String>,
 }
 
@@ -41,6 +44,7 @@ impl Issuer {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Mutex::new(Shared {
             answer: String::new(),
+            answers_at: HashMap::new(),
             requests: Vec::new(),
         }));
         let theirs = shared.clone();
@@ -86,6 +90,16 @@ impl Issuer {
         );
     }
 
+    /// Responds so at this path only.
+    pub fn answer_at(&self, path: &str, status: &str, body: &str) {
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut shared = self.shared.lock().unwrap();
+        shared.answers_at.insert(path.to_owned(), answer);
+    }
+
     /// Responds with exactly these bytes.
     pub fn answer_raw(&self, answer: String) {
         self.shared.lock().unwrap().answer = answer;
@@ -116,7 +130,7 @@ async fn answer(
 ) {
     let mut head = Vec::new();
     let mut part = [0; 1024];
-    while !head.ends_with(b"\r\n\r\n") {
+    while !is_complete(&head) {
         match stream.read(&mut part).await {
             Ok(0) | Err(_) => return,
             Ok(count) => head.extend_from_slice(&part[..count]),
@@ -129,9 +143,12 @@ async fn answer(
     let answer = {
         let mut shared = shared.lock().unwrap();
         let discovery = path == "/.well-known/openid-configuration";
+        let chosen = shared.answers_at.get(&path).cloned();
         shared.requests.push(path);
 
-        if discovery {
+        if let Some(answer) = chosen {
+            answer
+        } else if discovery {
             configuration(address)
         } else {
             shared.answer.clone()
@@ -141,6 +158,17 @@ async fn answer(
     let _ = held.wait_for(|held| !held).await;
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
+}
+
+/// Returns whether a request with its body, if it has a length, has arrived.
+fn is_complete(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let mut lines = head.lines();
+    let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+    length.is_none_or(|length| body.len() >= length.parse().unwrap())
 }
 
 fn configuration(address: SocketAddr) -> String {
