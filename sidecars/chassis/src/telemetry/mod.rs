@@ -1,12 +1,14 @@
 //! Logs as JSON lines; metrics and traces over OTLP.
 //!
 //! Components use [`counter`], [`histogram`] and the `tracing` macros; [`crate::main`] installs
-//! the subscriber and exporters. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is exported.
+//! the subscriber and exporters. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is exported; with
+//! `OTEL_METRICS_EXPORTER=prometheus` the admin port answers `/metrics`.
 
 mod log;
 mod monitored_exporter;
 mod otlp;
 mod otlp_client;
+mod prometheus;
 
 use std::{
     sync::{
@@ -23,6 +25,7 @@ use opentelemetry::{
 
 pub(crate) use log::{Output, directives_error};
 pub(crate) use otlp::{TelemetryHandle, install};
+pub(crate) use prometheus::{CONTENT_TYPE, PrometheusReader};
 
 /// Creates a counter, such as `tls_proxy.handshakes` with the unit `{handshake}`.
 pub fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
