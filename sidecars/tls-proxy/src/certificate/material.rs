@@ -36,21 +36,7 @@ impl Material {
             certificates.extend(certificate.map_err(|found| errors.extend(found)));
         }
 
-        // The default certificate may share names: an additional one takes precedence.
-        let mut names: Vec<&str> = Vec::new();
-        for (at, certificate) in certificates.iter().enumerate().skip(1) {
-            for name in &certificate.names {
-                if names.contains(&name.as_str()) {
-                    let setting = format!("certificates[{}]", at - 1);
-                    errors.push(SettingError::new(
-                        setting,
-                        CertificateError::DuplicateName(name.clone()),
-                    ));
-                }
-                names.push(name);
-            }
-        }
-
+        name_errors(&certificates, &mut errors);
         let clients = if config.asks_clients() {
             load_client_authorities(config)
                 .map_err(|found| errors.extend(found))
@@ -66,6 +52,34 @@ impl Material {
             })
         } else {
             Err(errors)
+        }
+    }
+}
+
+/// Reports certificates that cannot serve the same name beside each other.
+fn name_errors(certificates: &[LoadedCertificate], errors: &mut Vec<SettingError>) {
+    for (at, certificate) in certificates.iter().enumerate().skip(1) {
+        let setting = format!("certificates[{}]", at - 1);
+        for name in &certificate.names {
+            let others = certificates[..at].iter().enumerate();
+            let mut others = others.filter(|(_, other)| other.names.contains(name));
+            let Some((earlier, other)) = others.next() else {
+                continue;
+            };
+
+            let is_same_kind =
+                |other: &LoadedCertificate| other.algorithm() == certificate.algorithm();
+            let has_duplicate =
+                earlier > 0 && is_same_kind(other) || others.any(|(_, other)| is_same_kind(other));
+            let error = if has_duplicate {
+                CertificateError::DuplicateName(name.clone())
+            } else if !is_same_kind(other) && other.alpn != certificate.alpn {
+                CertificateError::OtherAlpn(name.clone())
+            } else {
+                // The default certificate may share names: an additional one takes precedence.
+                continue;
+            };
+            errors.push(SettingError::new(setting.clone(), error));
         }
     }
 }
