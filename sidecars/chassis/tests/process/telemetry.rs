@@ -226,6 +226,7 @@ async fn the_admin_port_answers_with_metrics_for_prometheus() {
         "target_info{",
         "service_name=\"name-from-environment\"",
         "# TYPE http_server_request_duration_seconds histogram\n",
+        "le=\"0.005\"} ",
         "le=\"+Inf\"} 2\n",
     ] {
         assert!(answer.contains(line), "{line} is missing in {answer}");
