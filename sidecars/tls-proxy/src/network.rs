@@ -34,12 +34,12 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.address.is_ipv4() == address.is_ipv4()
-            && masked(address, self.prefix) == masked(self.address, self.prefix)
+            && prefix_bits(address, self.prefix) == prefix_bits(self.address, self.prefix)
     }
 }
 
 /// Returns the bits of the prefix, with zeros after them.
-fn masked(address: IpAddr, prefix: u8) -> u128 {
+fn prefix_bits(address: IpAddr, prefix: u8) -> u128 {
     let (bits, width) = match address {
         IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
         IpAddr::V6(address) => (address.to_bits(), 128),
@@ -88,7 +88,7 @@ impl FromStr for Network {
 }
 
 fn first_address(address: IpAddr, prefix: u8) -> IpAddr {
-    let bits = masked(address, prefix);
+    let bits = prefix_bits(address, prefix);
     match address {
         // The bits come from 32 bits, so nothing is cut off.
         IpAddr::V4(_) => IpAddr::V4((bits as u32).into()),

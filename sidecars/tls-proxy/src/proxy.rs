@@ -138,6 +138,7 @@ impl Proxy {
         let limits = Limits {
             max_connection_age: (!config.max_connection_age.is_zero())
                 .then_some(config.max_connection_age),
+            websocket_over_http2: config.websocket_over_http2,
             ..config.limits.clone()
         };
 

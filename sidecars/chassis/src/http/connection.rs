@@ -263,6 +263,9 @@ fn h2(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExecuto
         .max_concurrent_streams(H2_MAX_STREAMS)
         .keep_alive_interval(Some(H2_PING_INTERVAL))
         .keep_alive_timeout(H2_PING_INTERVAL);
+    if limits.websocket_over_http2 {
+        builder.enable_connect_protocol();
+    }
     builder
 }
 

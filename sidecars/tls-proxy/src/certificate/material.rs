@@ -60,24 +60,24 @@ impl Material {
 fn name_errors(certificates: &[LoadedCertificate], errors: &mut Vec<SettingError>) {
     for (at, certificate) in certificates.iter().enumerate().skip(1) {
         let setting = format!("certificates[{}]", at - 1);
+        let is_same_kind = |other: &LoadedCertificate| other.algorithm() == certificate.algorithm();
         for name in &certificate.names {
             let others = certificates[..at].iter().enumerate();
-            let mut others = others.filter(|(_, other)| other.names.contains(name));
-            let Some((earlier, other)) = others.next() else {
-                continue;
-            };
+            let others: Vec<_> = others
+                .filter(|(_, other)| other.names.contains(name))
+                .collect();
 
-            let is_same_kind =
-                |other: &LoadedCertificate| other.algorithm() == certificate.algorithm();
-            let has_duplicate =
-                earlier > 0 && is_same_kind(other) || others.any(|(_, other)| is_same_kind(other));
-            let error = if has_duplicate {
-                CertificateError::DuplicateName(name.clone())
-            } else if !is_same_kind(other) && other.alpn != certificate.alpn {
-                CertificateError::OtherAlpn(name.clone())
-            } else {
-                // The default certificate may share names: an additional one takes precedence.
-                continue;
+            // The default certificate, at 0, may share names: an additional one takes precedence.
+            let is_duplicate = others
+                .iter()
+                .any(|(index, other)| *index > 0 && is_same_kind(other));
+            let has_other_alpn = others
+                .iter()
+                .any(|(_, other)| !is_same_kind(other) && other.alpn != certificate.alpn);
+            let error = match (is_duplicate, has_other_alpn) {
+                (true, _) => CertificateError::DuplicateName(name.clone()),
+                (false, true) => CertificateError::OtherAlpn(name.clone()),
+                (false, false) => continue,
             };
             errors.push(SettingError::new(setting.clone(), error));
         }

@@ -37,11 +37,11 @@ pub enum CipherSuite {
 impl CipherSuite {
     /// Returns whether the suite is one of TLS 1.3.
     pub(crate) fn is_tls13(self) -> bool {
-        self.supported().tls13().is_some()
+        self.implementation().tls13().is_some()
     }
 
     /// Returns the implementation.
-    pub(crate) fn supported(self) -> SupportedCipherSuite {
+    pub(crate) fn implementation(self) -> SupportedCipherSuite {
         match self {
             Self::Tls13Aes128 => cipher_suite::TLS13_AES_128_GCM_SHA256,
             Self::Tls13Aes256 => cipher_suite::TLS13_AES_256_GCM_SHA384,
@@ -79,7 +79,7 @@ impl KeyExchangeGroup {
     }
 
     /// Returns the implementation.
-    pub(crate) fn supported(self) -> &'static dyn SupportedKxGroup {
+    pub(crate) fn implementation(self) -> &'static dyn SupportedKxGroup {
         match self {
             Self::X25519MlKem768 => kx_group::X25519MLKEM768,
             Self::P256MlKem768 => kx_group::SECP256R1MLKEM768,

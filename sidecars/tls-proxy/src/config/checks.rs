@@ -138,6 +138,8 @@ impl Config {
         let sends_header = self.send_proxy_protocol != SendProxyProtocol::Off;
         require_mode(sends_header, "send_proxy_protocol", Mode::Tcp, "tcp");
 
+        let websocket = self.websocket_over_http2;
+        require_mode(websocket, "websocket_over_http2", Mode::Http, "http");
         let forwards_certificate = self.forward_client_certificate != ForwardClientCertificate::Off;
         let setting = "forward_client_certificate";
         require_mode(forwards_certificate, setting, Mode::Http, "http");
@@ -151,6 +153,14 @@ impl Config {
         );
         let has_ca = self.upstream_ca_file.is_some();
         require_mode(has_ca, "upstream_ca_file", Mode::Originate, "originate");
+
+        if websocket && is_http2 {
+            problems.push(Problem::new(
+                "websocket_over_http2",
+                "has no effect with `upstream_protocol` `http2`: WebSockets are forwarded over HTTP/1.1",
+                "remove one of them",
+            ));
+        }
     }
 
     fn value_problems(&self, problems: &mut Vec<Problem>) {
@@ -289,6 +299,11 @@ pub(super) mod tests {
             config.upstream_server_name = Some("db".into());
         });
         assert_eq!(found, ["hsts", "upstream_server_name"]);
+        let found = problems(|config| {
+            config.websocket_over_http2 = true;
+            config.upstream_protocol = UpstreamProtocol::Http2;
+        });
+        assert_eq!(found, ["websocket_over_http2"]);
         let found = problems(|config| config.send_proxy_protocol = SendProxyProtocol::V2);
         assert_eq!(found, ["send_proxy_protocol"]);
     }

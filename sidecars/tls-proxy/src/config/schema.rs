@@ -76,6 +76,8 @@ pub struct Config {
     pub upstream_ca_file: Option<PathBuf>,
     /// Server name in the next hop's certificate in mode `originate`, if it differs from the host of `upstream`.
     pub upstream_server_name: Option<String>,
+    /// Accept WebSockets over HTTP/2 (RFC 8441), in mode `http`; the next hop gets them over HTTP/1.1.
+    pub websocket_over_http2: bool,
     /// Value of `Strict-Transport-Security` in every response, such as `max-age=31536000; includeSubDomains`.
     pub hsts: Option<String>,
     /// Address of a plain HTTP listener that redirects to `https`.
@@ -144,6 +146,7 @@ impl Default for Config {
             allow: Allow::default(),
             upstream_ca_file: None,
             upstream_server_name: None,
+            websocket_over_http2: false,
             hsts: None,
             redirect_listen: None,
             redirect_port: 443,

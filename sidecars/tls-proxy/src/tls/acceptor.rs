@@ -172,7 +172,7 @@ impl TlsAcceptor {
     ) -> io::Result<Accepted> {
         let local = stream.local_addr()?;
         if self.0.accept_proxy_protocol {
-            // Before a byte is read: whoever may send a header chooses the address that the app sees.
+            // Before a byte is read: the sender of a header chooses the address that the app sees.
             self.require_proxy_protocol_source(address)?;
             let header = proxy_protocol::read_header(&mut stream).await;
             let header = header.inspect_err(|_| self.record_rejected("proxy_protocol"))?;

@@ -69,12 +69,12 @@ fn add(alternatives: &mut Alternatives, at: usize, certificates: &[LoadedCertifi
     }
 }
 
-/// Selects the certificate whose key can sign what the client can verify.
+/// Selects the certificate by the kinds of signatures that the client can verify.
 #[derive(Debug)]
 pub(super) struct KeyKindResolver(Vec<Arc<CertifiedKey>>);
 
 impl KeyKindResolver {
-    /// Creates a resolver that prefers ECDSA, whose signatures cost a fraction of those of RSA.
+    /// Creates a resolver that prefers ECDSA: its signatures cost a fraction of those of RSA.
     pub(super) fn new(certificates: &[&LoadedCertificate]) -> Self {
         let mut keys: Vec<_> = certificates
             .iter()

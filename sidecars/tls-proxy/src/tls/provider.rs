@@ -15,11 +15,11 @@ pub(crate) fn provider(config: &Config) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     if !config.key_exchange_groups.is_empty() {
         let groups = config.key_exchange_groups.iter();
-        provider.kx_groups = groups.map(|group| group.supported()).collect();
+        provider.kx_groups = groups.map(|group| group.implementation()).collect();
     }
     if !config.cipher_suites.is_empty() {
         let suites = config.cipher_suites.iter();
-        provider.cipher_suites = suites.map(|suite| suite.supported()).collect();
+        provider.cipher_suites = suites.map(|suite| suite.implementation()).collect();
         return Arc::new(provider);
     }
 
