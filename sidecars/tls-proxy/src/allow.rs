@@ -243,7 +243,6 @@ mod tests {
             pins: vec!["sha256/abc".into()],
             common_names: vec![String::new()],
             organizational_units: vec![String::new()],
-            ..Allow::default()
         };
 
         let mut problems = Vec::new();

@@ -14,7 +14,7 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     metrics::{
         InstrumentKind, ManualReader, Pipeline, Temporality,
-        data::{AggregatedMetrics, Histogram, Metric, MetricData, ResourceMetrics},
+        data::{AggregatedMetrics, Histogram, Metric, MetricData, ResourceMetrics, ScopeMetrics},
         reader::MetricReader,
     },
 };
@@ -68,7 +68,7 @@ fn format_metrics(metrics: &ResourceMetrics) -> String {
     write_header(&mut text, "target_info", "gauge", "Target metadata.");
     write_sample(&mut text, "target_info", Labels::new(&resource), 1);
 
-    for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+    for metric in metrics.scope_metrics().flat_map(ScopeMetrics::metrics) {
         match metric.data() {
             AggregatedMetrics::F64(data) => write_metric(&mut text, metric, data),
             AggregatedMetrics::U64(data) => write_metric(&mut text, metric, data),

@@ -42,7 +42,7 @@ async fn uses_only_the_configured_suites_in_their_order() {
     .await;
     let offer = |suites: &[rustls::SupportedCipherSuite]| {
         client_with(&proxy.root, |provider| {
-            provider.cipher_suites = suites.to_vec()
+            provider.cipher_suites = suites.to_vec();
         })
     };
 
