@@ -1,4 +1,4 @@
-//! The admin endpoints `/live` and `/ready`, and the probe that requests them.
+//! The admin endpoints `/live`, `/ready` and `/metrics`, and the probe that requests them.
 
 use std::{
     io::{self, Read, Write},
@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
     HumanDuration, Readiness, Shutdown,
-    http::{Body, Limits, json, problem, serve},
+    http::{Body, Limits, full, json, problem, serve},
+    telemetry::{CONTENT_TYPE, PrometheusReader},
 };
 
 /// The endpoint a probe requests.
@@ -31,10 +32,19 @@ impl ProbeKind {
     }
 }
 
-/// Serves `/live` and `/ready` until the future is dropped.
-pub(crate) async fn answer(listener: TcpListener, readiness: Readiness) {
+/// Serves `/live` and `/ready`, and with a reader `/metrics`, until the future is dropped.
+pub(crate) async fn answer(
+    listener: TcpListener,
+    readiness: Readiness,
+    metrics: Option<PrometheusReader>,
+) {
     let service = move |request: Request<Body>| {
-        let response = respond(request.method(), request.uri().path(), &readiness);
+        let response = respond(
+            request.method(),
+            request.uri().path(),
+            &readiness,
+            metrics.as_ref(),
+        );
         async move { response }
     };
     // Health checks need few connections, and must not delay the exit.
@@ -59,7 +69,12 @@ pub(crate) fn probe(admin: SocketAddr, kind: ProbeKind) -> Result<(), String> {
     }
 }
 
-fn respond(method: &Method, path: &str, readiness: &Readiness) -> Response<Body> {
+fn respond(
+    method: &Method,
+    path: &str,
+    readiness: &Readiness,
+    metrics: Option<&PrometheusReader>,
+) -> Response<Body> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return problem(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -86,10 +101,35 @@ fn respond(method: &Method, path: &str, readiness: &Readiness) -> Response<Body>
             }
             json(status, &body)
         }
+        "/metrics" => respond_metrics(metrics),
         _ => problem(
             StatusCode::NOT_FOUND,
             "not_found",
-            "request /live or /ready",
+            "request /live, /ready or /metrics",
+        ),
+    }
+}
+
+fn respond_metrics(metrics: Option<&PrometheusReader>) -> Response<Body> {
+    let Some(metrics) = metrics else {
+        let message = "set OTEL_METRICS_EXPORTER=prometheus to enable /metrics";
+        return problem(StatusCode::NOT_FOUND, "metrics_disabled", message);
+    };
+
+    match metrics.render() {
+        Ok(text) => {
+            let mut response = Response::new(full(text));
+            let content_type = HeaderValue::from_static(CONTENT_TYPE);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, content_type);
+            response
+        }
+        // Only while the process ends, when telemetry is already flushed.
+        Err(error) => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "metrics_unavailable",
+            &error.to_string(),
         ),
     }
 }

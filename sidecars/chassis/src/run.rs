@@ -21,7 +21,7 @@ use crate::{
     memory::container_memory,
     settings::{load_checked, load_common},
     signals::Signals,
-    telemetry::{self, Output},
+    telemetry::{self, Output, PrometheusReader},
 };
 
 /// Runs a component as this process and returns its exit code, which `main` returns.
@@ -158,6 +158,7 @@ async fn custom_verb<C: Component>(sources: &Sources, verb: &str, arguments: Vec
 struct LoadedComponent<C: Component> {
     signals: Signals,
     loaded: LoadedSettings<C::Config>,
+    metrics: Option<PrometheusReader>,
 }
 
 impl<C: Component> LoadedComponent<C> {
@@ -179,7 +180,13 @@ impl<C: Component> LoadedComponent<C> {
             USAGE
         })?;
 
-        Ok((Self { signals, loaded }, telemetry))
+        let metrics = telemetry.prometheus.clone();
+        let started = Self {
+            signals,
+            loaded,
+            metrics,
+        };
+        Ok((started, telemetry))
     }
 
     async fn serve(self) -> u8 {
@@ -200,7 +207,8 @@ impl<C: Component> LoadedComponent<C> {
         let serving = on_heap(|| async { C::serve(config, process).await.map(|()| DONE) });
 
         // Connections cut off by the drain timeout were logged; the stop itself is a success.
-        let code = lifecycle.run(Some(admin), serving, DONE).await;
+        let admin = Some((admin, self.metrics));
+        let code = lifecycle.run(admin, serving, DONE).await;
         tracing::info!(code, "stopped");
         code
     }
@@ -209,6 +217,7 @@ impl<C: Component> LoadedComponent<C> {
         let LoadedSettings { common, config } = self.loaded;
         // The port may belong to an instance that serves; a verb runs without health endpoints then.
         let admin = TcpListener::bind(common.admin).await.ok();
+        let admin = admin.map(|listener| (listener, self.metrics));
         let lifecycle = Lifecycle::new(common, self.signals);
         let process = lifecycle.process();
         // Unlike a server, a verb that was cut off has not completed its work.
@@ -257,7 +266,7 @@ impl Lifecycle {
     /// does not return within the drain timeout.
     async fn run(
         self,
-        admin: Option<TcpListener>,
+        admin: Option<(TcpListener, Option<PrometheusReader>)>,
         component: impl Future<Output = Result<u8, BoxError>>,
         unfinished: u8,
     ) -> u8 {
@@ -265,7 +274,7 @@ impl Lifecycle {
         let readiness = self.readiness.clone();
         let answering = async {
             match admin {
-                Some(listener) => admin::answer(listener, readiness).await,
+                Some((listener, metrics)) => admin::answer(listener, readiness, metrics).await,
                 None => std::future::pending().await,
             }
         };

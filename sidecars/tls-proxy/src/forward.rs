@@ -12,13 +12,18 @@ use http::{
     uri::Authority,
 };
 
-use crate::forwarded_headers::{ClientContext, ForwardedHeaders, ForwardedPolicy};
+use crate::{
+    ForwardClientCertificate,
+    forwarded_headers::{ClientContext, ForwardedHeaders, ForwardedPolicy},
+};
 
 /// Forwards requests to the next hop.
 #[derive(Debug)]
 pub(crate) struct HttpForwarder {
     pub(crate) upstream: Upstream,
     pub(crate) forwarded_policy: ForwardedPolicy,
+    /// The header with the client's whole certificate.
+    pub(crate) certificate: ForwardClientCertificate,
     /// `Strict-Transport-Security` of every response.
     pub(crate) hsts: Option<HeaderValue>,
     pub(crate) log: AccessLog,

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{Identity, tls::ConnectionGuard};
+use crate::{
+    client_certificate::{CertificateHeaders, is_certificate_header},
+    tls::ConnectionGuard,
+};
 
 /// The headers that describe the client's side to the next hop.
 pub(crate) struct ForwardedHeaders<'a> {
@@ -15,21 +18,19 @@ pub(crate) struct ForwardedHeaders<'a> {
 impl ForwardedHeaders<'_> {
     /// Replaces or extends the headers of the request.
     pub(crate) fn write(self, headers: &mut HeaderMap, forwarded_policy: ForwardedPolicy) {
+        // Only this proxy has verified the client's certificate, whatever is in front of it.
+        remove_matching(headers, is_certificate_header);
         let chain = match forwarded_policy {
             ForwardedPolicy::Replace => {
                 remove_matching(headers, is_forwarded_header);
                 self.client.forwarded_for.clone()
             }
-            ForwardedPolicy::Append => {
-                // Only this proxy has verified the client's certificate, whatever is in front of it.
-                remove_matching(headers, is_certificate_header);
-                HeaderValue::from_str(&self.chain(headers)).ok()
-            }
+            ForwardedPolicy::Append => HeaderValue::from_str(&self.chain(headers)).ok(),
         };
 
-        // After the removal, so that only a verified certificate gets this header.
+        // After the removal, so that only a verified certificate gets these headers.
         if let Some(certificate) = &self.client.certificate {
-            headers.insert(CERTIFICATE, certificate.clone());
+            certificate.write(headers);
         }
         if let Some(chain) = chain {
             headers.insert(FOR, chain);
@@ -62,19 +63,23 @@ impl ForwardedHeaders<'_> {
 pub(crate) struct ClientContext {
     pub(crate) ip: IpAddr,
     forwarded_for: Option<HeaderValue>,
-    certificate: Option<HeaderValue>,
+    certificate: Option<CertificateHeaders>,
     /// Counts the connection while it is open.
     _guard: ConnectionGuard,
 }
 
 impl ClientContext {
-    pub(crate) fn new(ip: IpAddr, identity: Option<&Identity>, guard: ConnectionGuard) -> Self {
+    pub(crate) fn new(
+        ip: IpAddr,
+        certificate: Option<CertificateHeaders>,
+        guard: ConnectionGuard,
+    ) -> Self {
         // An IPv4 client of a dual-stack listener has a mapped address (`::ffff:…`), which apps do not expect.
         let ip = ip.to_canonical();
         Self {
             ip,
             forwarded_for: HeaderValue::from_str(&ip.to_string()).ok(),
-            certificate: identity.and_then(Identity::to_header),
+            certificate,
             _guard: guard,
         }
     }
@@ -107,14 +112,10 @@ fn is_forwarded_header(name: &str) -> bool {
         || reads_as(name, "x-real-ip", false)
 }
 
-fn is_certificate_header(name: &str) -> bool {
-    reads_as(name, CERTIFICATE.as_str(), false)
-}
-
 /// Returns whether an app could read this header as `known`, or as a name that begins with it.
 ///
 /// CGI-style interfaces (WSGI, PHP) map `-` to `_`, so `x_forwarded_for` spoofs `x-forwarded-for`.
-fn reads_as(name: &str, known: &str, is_prefix: bool) -> bool {
+pub(crate) fn reads_as(name: &str, known: &str, is_prefix: bool) -> bool {
     let same =
         |byte: u8, known: u8| byte == known || (known == b'-' && matches!(byte, b'_' | b'.'));
     (name.len() == known.len() || is_prefix && name.len() > known.len())
@@ -124,7 +125,6 @@ fn reads_as(name: &str, known: &str, is_prefix: bool) -> bool {
             .all(|(byte, known)| same(byte, known))
 }
 
-const CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -166,6 +166,8 @@ mod tests {
             ("x-forwarded-port", "1"),
             ("x-forwarded-client-cert", "Hash=1"),
             ("x_forwarded.client-cert", "Hash=1"),
+            ("client-cert", ":AAAA:"),
+            ("client_cert-chain", ":AAAA:"),
             ("forwarded", "for=10.0.0.1"),
             ("x-real-ip", "10.0.0.1"),
         ];
@@ -187,6 +189,8 @@ mod tests {
             ("x-forwarded-for", "198.51.100.7"),
             ("x-forwarded-host", "front.example"),
             ("x_forwarded_client_cert", "Hash=1"),
+            ("client-cert", ":AAAA:"),
+            ("client_cert_chain", ":AAAA:"),
         ];
         let expected = [
             "x-forwarded-for: 198.51.100.7, 203.0.113.9",

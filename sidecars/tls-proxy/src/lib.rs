@@ -12,7 +12,9 @@
 //! when to stop. [`Proxy`] is for programs that also reload on a signal of theirs. Nothing is installed
 //! process-wide: the crypto provider is passed to rustls explicitly.
 
+mod allow;
 mod certificate;
+mod client_certificate;
 mod component;
 mod config;
 mod counting_stream;
@@ -22,6 +24,7 @@ mod expiry;
 mod forward;
 mod forwarded_headers;
 mod identity;
+mod network;
 mod pem;
 mod pipe;
 mod proxy;
@@ -29,17 +32,23 @@ mod proxy_protocol;
 mod redirect;
 mod reload;
 mod service;
+mod spiffe;
 mod target;
 mod tcp;
 mod tickets;
 mod tls;
 
+pub use allow::Allow;
 pub use certificate::CertificateError;
 pub use chassis::{Readiness, Shutdown, Trigger};
 pub use component::TlsProxy;
-pub use config::{ClientAuth, Config, ExtraCertificate, MinVersion, Mode, SendProxyProtocol};
+pub use config::{
+    CipherSuite, ClientAuth, Config, ExtraCertificate, ForwardClientCertificate, KeyExchangeGroup,
+    MinVersion, Mode, SendProxyProtocol,
+};
 pub use error::Error;
-pub use identity::{Allow, Identity};
+pub use identity::Identity;
+pub use network::{Network, ParseNetworkError};
 pub use proxy::Proxy;
 pub use proxy_protocol::{ParseHeaderError, parse_v1, parse_v2};
 pub use service::{Listeners, serve};

@@ -15,6 +15,7 @@ use tokio::{
 use crate::{
     Config, Error, Mode,
     certificate::{Material, SettingError},
+    client_certificate::CertificateHeaders,
     counting_stream::CountingStream,
     dev,
     forward::{AccessLog, HttpForwarder},
@@ -65,7 +66,7 @@ fn load_certificates(
     config: &Config,
     before: Option<&CertificateSet>,
 ) -> Result<CertificateSet, Vec<SettingError>> {
-    let material = Material::load(config, &tls::provider())?;
+    let material = Material::load(config, &tls::provider(config))?;
     CertificateSet::new(config, &material, before)
 }
 
@@ -137,6 +138,7 @@ impl Proxy {
         let limits = Limits {
             max_connection_age: (!config.max_connection_age.is_zero())
                 .then_some(config.max_connection_age),
+            websocket_over_http2: config.websocket_over_http2,
             ..config.limits.clone()
         };
 
@@ -272,11 +274,11 @@ async fn open_connection(
         Protocol::Http1
     };
 
-    let client = ClientContext::new(
-        accepted.address.ip(),
-        accepted.identity.as_ref(),
-        accepted.guard,
-    );
+    let chain = accepted.stream.get_ref().1.peer_certificates();
+    let certificate = accepted.identity.as_ref().map(|identity| {
+        CertificateHeaders::new(identity, chain.unwrap_or_default(), forwarder.certificate)
+    });
+    let client = ClientContext::new(accepted.address.ip(), certificate, accepted.guard);
     let client = Arc::new(client);
     let service = move |request| -> ResponseFuture {
         let (forwarder, client) = (Arc::clone(&forwarder), Arc::clone(&client));
@@ -316,6 +318,7 @@ fn http_forwarder(config: &Config) -> Result<HttpForwarder, Error> {
         } else {
             ForwardedPolicy::Replace
         },
+        certificate: config.forward_client_certificate,
         hsts,
         log: AccessLog::new(config.access_log),
     })

@@ -235,7 +235,7 @@ impl TlsOriginator {
     }
 
     fn load(config: &Config) -> Result<Arc<ClientConfig>, Vec<SettingError>> {
-        let provider = tls::provider();
+        let provider = tls::provider(config);
         let roots = upstream_roots(config.upstream_ca_file.as_deref());
         let material = Material::load(config, &provider);
         let (roots, material) = match (roots, material) {

@@ -14,7 +14,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SanType, SerialN
 use rustls::{ClientConfig, HandshakeKind};
 use rustls_pki_types::CertificateDer;
 use support::{RunningProxy, Signer, client_config, connect, mirror, proxy, send_get, within};
-use tls_proxy::{ClientAuth, Config};
+use tls_proxy::{ClientAuth, Config, ForwardClientCertificate};
 use tokio::time::sleep;
 
 /// Signs a client certificate for a SPIFFE ID.
@@ -181,4 +181,140 @@ async fn a_revoked_certificate_is_rejected_even_in_a_resumed_session() {
         "a valid client performs a full handshake"
     );
     assert!(is_resumed(&second).await.unwrap());
+}
+
+#[tokio::test]
+async fn accepts_only_clients_of_an_allowed_organizational_unit() {
+    let signer = Signer::new();
+    let proxy = proxy_with_client_ca(&signer, |config| {
+        config.allow.organizational_units = vec!["Payments".into()];
+    })
+    .await;
+    let answer = async |names: &[(DnType, &str)]| {
+        let mut params = CertificateParams::new([]).unwrap();
+        for (kind, name) in names {
+            params.distinguished_name.push(kind.clone(), *name);
+        }
+        let client = signer.sign(params);
+        request(proxy.address, &proxy.root, Some(&client)).await
+    };
+
+    let unit = |name| (DnType::OrganizationalUnitName, name);
+    let response = answer(&[unit("Payments")]).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    // Another unit, none, and the name in other fields of the subject.
+    assert!(answer(&[unit("Payments2")]).await.is_err());
+    assert!(answer(&[]).await.is_err());
+    let name = "Payments";
+    assert!(answer(&[(DnType::CommonName, name)]).await.is_err());
+    assert!(answer(&[(DnType::OrganizationName, name)]).await.is_err());
+    // A common name that reads like a unit when the subject is written as text.
+    let text = "app,OU=Payments";
+    assert!(answer(&[(DnType::CommonName, text)]).await.is_err());
+}
+
+/// Returns the certificate in `Client-Cert`, in base64.
+fn client_cert(response: &str) -> Option<&str> {
+    let (_, rest) = response.split_once("\nclient-cert: :")?;
+    Some(rest.split_once(":\n")?.0)
+}
+
+#[tokio::test]
+async fn forwards_the_whole_certificate_and_never_a_spoofed_one() {
+    let signer = Signer::new();
+    let good = client(&signer, "spiffe://td/app", 1);
+    let spoofed = "client-cert: :AAAA:\r\nClient_Cert: :AAAA:\r\nclient-cert-chain: :AAAA:\r\n";
+    for form in [
+        ForwardClientCertificate::Off,
+        ForwardClientCertificate::ClientCert,
+        ForwardClientCertificate::Xfcc,
+    ] {
+        let proxy = proxy_with_client_ca(&signer, |config| {
+            config.client_auth = ClientAuth::Optional;
+            config.forward_client_certificate = form;
+        })
+        .await;
+        let send = async |identity: Option<&(String, String)>| {
+            let config = Arc::new(client_config(&proxy.root, identity));
+            let stream = connect(proxy.address, &config, "localhost").await.unwrap();
+            send_get(stream, spoofed).await.unwrap()
+        };
+
+        let (with, without) = (send(Some(&good)).await, send(None).await);
+        for response in [&with, &without] {
+            assert!(!response.contains("AAAA:"), "{response}");
+        }
+        assert_eq!(client_cert(&without), None);
+        // The lines of the PEM text, joined, are the base64 of the header.
+        let base64: String = good
+            .0
+            .lines()
+            .filter(|line| !line.starts_with('-'))
+            .collect();
+        let is_rfc = form == ForwardClientCertificate::ClientCert;
+        assert_eq!(client_cert(&with), is_rfc.then_some(&*base64));
+        let is_xfcc = form == ForwardClientCertificate::Xfcc;
+        assert_eq!(with.contains(";Cert=\"-----BEGIN%20"), is_xfcc, "{with}");
+    }
+}
+
+/// Returns a SPIFFE bundle with the authorities of these signers.
+fn bundle(signers: &[&Signer]) -> String {
+    let keys = signers.iter().map(|signer| {
+        let base64: String = signer
+            .root_pem
+            .lines()
+            .filter(|line| !line.starts_with('-'))
+            .collect();
+        serde_json::json!({ "use": "x509-svid", "kty": "EC", "x5c": [base64] })
+    });
+    serde_json::json!({ "spiffe_sequence": 1, "keys": keys.collect::<Vec<_>>() }).to_string()
+}
+
+#[tokio::test]
+async fn a_spiffe_bundle_admits_the_identities_of_its_trust_domain() {
+    let (signer, other) = (Signer::new(), Signer::new());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.json");
+    fs::write(&file, bundle(&[&signer])).unwrap();
+    let proxy = proxy(mirror().await, |config| {
+        config.spiffe_bundle_file = Some(file.clone());
+        config.spiffe_trust_domain = Some("td".into());
+        config.reload_interval = HumanDuration::from_millis(5);
+    })
+    .await;
+    let is_accepted = async |signer: &Signer, id: &str| {
+        let client = client(signer, id, 1);
+        request(proxy.address, &proxy.root, Some(&client))
+            .await
+            .is_ok()
+    };
+
+    assert!(is_accepted(&signer, "spiffe://td/app").await);
+    // The authority may sign anything, but only identities of its own trust domain count.
+    assert!(!is_accepted(&signer, "spiffe://other/app").await);
+    assert!(!is_accepted(&signer, "spiffe://td").await);
+    assert!(!is_accepted(&signer, "https://td/app").await);
+    assert!(!is_accepted(&other, "spiffe://td/app").await);
+
+    // A rotation: both authorities, then the new one alone.
+    fs::write(&file, bundle(&[&signer, &other])).unwrap();
+    within(async {
+        while !is_accepted(&other, "spiffe://td/app").await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert!(is_accepted(&signer, "spiffe://td/app").await);
+    // An unusable bundle changes nothing.
+    fs::write(&file, "{}").unwrap();
+    sleep(Duration::from_millis(50)).await;
+    assert!(is_accepted(&other, "spiffe://td/app").await);
+    fs::write(&file, bundle(&[&other])).unwrap();
+    within(async {
+        while is_accepted(&signer, "spiffe://td/app").await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }

@@ -211,6 +211,29 @@ async fn closes_a_connection_without_a_valid_proxy_protocol_header() {
     }
 }
 
+#[tokio::test]
+async fn only_the_configured_sources_may_send_a_proxy_protocol_header() {
+    let through = async |source: &str| {
+        let source = source.parse().unwrap();
+        let proxy = tcp_proxy(echo_at_the_end().await, |config| {
+            config.accept_proxy_protocol = true;
+            config.proxy_protocol_sources = vec!["2001:db8::/32".parse().unwrap(), source];
+        })
+        .await;
+        let mut tcp = TcpStream::connect(proxy.address).await.unwrap();
+        let _ = tcp
+            .write_all(b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 443\r\n")
+            .await;
+        let config = Arc::new(client_config(&proxy.root, None));
+        let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+        within(tokio_rustls::TlsConnector::from(config).connect(name, tcp)).await
+    };
+
+    assert!(through("127.0.0.0/8").await.is_ok());
+    // The address in the header does not make the sender a trusted one.
+    assert!(through("203.0.113.0/24").await.is_err());
+}
+
 /// Starts a proxy in mode `originate` in front of another one in mode `tcp`, in front of the echo.
 async fn chain(change: impl FnOnce(&mut Config, &Signer)) -> RunningProxy {
     let signer = Signer::new();

@@ -265,6 +265,9 @@ fn h2(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExecuto
         .initial_connection_window_size(H2_WINDOW)
         .keep_alive_interval(Some(H2_PING_INTERVAL))
         .keep_alive_timeout(H2_PING_INTERVAL);
+    if limits.websocket_over_http2 {
+        builder.enable_connect_protocol();
+    }
     builder
 }
 

@@ -34,6 +34,9 @@ pub struct Limits {
     /// How long a connection may stay open before it is asked to close, busy or not; not a common setting.
     #[serde(skip)]
     pub max_connection_age: Option<HumanDuration>,
+    /// Whether clients may open WebSockets over HTTP/2 (RFC 8441); not a common setting.
+    #[serde(skip)]
+    pub websocket_over_http2: bool,
 }
 
 impl Default for Limits {
@@ -53,6 +56,7 @@ impl Default for Limits {
             max_connections_per_client: 0,
             drain_timeout: default_drain(),
             max_connection_age: None,
+            websocket_over_http2: false,
         }
     }
 }

@@ -14,6 +14,7 @@ mod body;
 pub mod client;
 mod connection;
 mod drain_on_drop;
+mod extended_connect;
 mod graceful;
 mod headers;
 mod http2_pool;

@@ -18,6 +18,7 @@ use super::{
     answer::{Answer, is_chunked_only},
     box_body,
     drain_on_drop::DrainOnDrop,
+    extended_connect::PendingTunnel,
     request_slots::ClientSlots,
     stream_executor::{StreamExecutor, StreamProgress},
     strip_hop_by_hop,
@@ -49,6 +50,11 @@ impl<S> RequestHandler<S> {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         request.extensions_mut().insert(self.peer);
+        let progress = self.streams.as_ref().map(StreamExecutor::prepare);
+        let stream = self.streams.as_ref().zip(progress.as_ref());
+        let tunnel = stream.and_then(|(streams, progress)| {
+            PendingTunnel::from_request(&mut request, streams, progress)
+        });
         let marked = self.upgrade_slot.mark_upgrade_request(&mut request);
         let is_chunked_only = is_chunked_only(request.headers());
 
@@ -61,7 +67,6 @@ impl<S> RequestHandler<S> {
             in_flight.finish();
         }
 
-        let progress = self.streams.as_ref().map(StreamExecutor::prepare);
         let request = drain_body_on_drop(request, progress.clone());
         let answer = match marked {
             Err(UpgradeWithBody) => Answer::upgrade_with_body(),
@@ -73,7 +78,11 @@ impl<S> RequestHandler<S> {
         let upgrade_slot = self.upgrade_slot.clone();
 
         async move {
-            let (response, slot) = answer.wait().await;
+            let (mut response, mut slot) = answer.wait().await;
+            if let Some(tunnel) = tunnel {
+                response = tunnel.start(response, &mut slot);
+            }
+
             let is_closing = is_closing.load(Ordering::Relaxed);
             let slot = match slot {
                 Some(slot) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {

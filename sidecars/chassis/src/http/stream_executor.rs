@@ -9,12 +9,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    thread::{self, ThreadId},
     time::Duration,
 };
 
 use tokio::time::{Instant, sleep_until};
 
-use super::activity::Activity;
+use super::{activity::Activity, request_slots::RequestSlot, upgrade::Tunnel};
 
 /// The progress of one stream: when a part of its request or response was last passed on.
 #[derive(Debug, Clone)]
@@ -64,7 +65,7 @@ impl StreamProgress {
 /// The executor of one connection's streams.
 #[derive(Debug, Clone)]
 pub(super) struct StreamExecutor {
-    next: Arc<Mutex<Option<StreamProgress>>>,
+    next: Arc<Mutex<Option<(ThreadId, StreamProgress)>>>,
     activity: Activity,
     stall_timeout: Duration,
 }
@@ -80,30 +81,21 @@ impl StreamExecutor {
 
     /// Returns the progress of the stream that is spawned next.
     ///
-    /// hyper calls the service and spawns the stream's future right after, in one poll.
+    /// hyper calls the service and spawns the stream's future right after, in one poll. A tunnel's future is
+    /// spawned by its stream, maybe at the same time on another thread, which is why the thread counts too.
     pub(super) fn prepare(&self) -> StreamProgress {
         let progress = StreamProgress::new(self.activity.clone());
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress.clone());
+        let next = (thread::current().id(), progress.clone());
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
         progress
     }
-}
 
-impl<F> hyper::rt::Executor<F> for StreamExecutor
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        let next = self
-            .next
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(progress) = next else {
-            tokio::spawn(stream);
-            return;
-        };
-
+    /// Spawns a future that ends when its stream stalls.
+    pub(super) fn spawn<F>(&self, progress: StreamProgress, stream: F)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         let (activity, limit) = (self.activity.clone(), self.stall_timeout);
         tokio::spawn(async move {
             tokio::select! {
@@ -115,6 +107,45 @@ where
                 }
             }
         });
+    }
+
+    /// Spawns a tunnel, which counts as the request that asked for it until it ends.
+    pub(super) fn spawn_tunnel(
+        &self,
+        progress: StreamProgress,
+        tunnel: Tunnel,
+        request: Option<RequestSlot>,
+    ) {
+        let in_flight = self.activity.begin();
+        // The client has its response, so the end of the tunnel is not a request it gave up.
+        in_flight.finish();
+        // The connection's end ends the tunnel too, since the streams of HTTP/2 break.
+        self.spawn(progress, async move {
+            let _held = (in_flight, request);
+            tunnel.await;
+        });
+    }
+
+    /// Returns the progress of the future that is spawned now, if it is that of a stream.
+    fn take_next(&self) -> Option<StreamProgress> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_own = |next: &mut (ThreadId, StreamProgress)| next.0 == thread::current().id();
+        next.take_if(is_own).map(|(_, progress)| progress)
+    }
+}
+
+impl<F> hyper::rt::Executor<F> for StreamExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        match self.take_next() {
+            Some(progress) => self.spawn(progress, stream),
+            None => {
+                tokio::spawn(stream);
+            }
+        }
     }
 }
 

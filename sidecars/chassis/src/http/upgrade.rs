@@ -17,7 +17,12 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
-use super::{pool::ConnectionPermit, request_slots::RequestSlot};
+use super::{
+    extended_connect::{ExtendedConnect, ProgressIo},
+    pool::ConnectionPermit,
+    request_slots::RequestSlot,
+};
+use crate::BoxError;
 
 /// Copies bytes in both directions until one side closes.
 pub(super) type Tunnel = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -42,7 +47,11 @@ pub(super) struct UpgradeWithBody;
 
 /// Marks a request for a WebSocket, in the request's extensions.
 #[derive(Clone)]
-struct UpgradeRequested(TunnelSlot);
+struct UpgradeRequested {
+    slot: TunnelSlot,
+    /// Set if the client speaks HTTP/2.
+    extended: Option<ExtendedConnect>,
+}
 
 impl TunnelSlot {
     /// Marks the request if it asks for a WebSocket.
@@ -59,9 +68,25 @@ impl TunnelSlot {
             return Err(UpgradeWithBody);
         }
 
-        let mark = UpgradeRequested(self.clone());
+        let mark = UpgradeRequested {
+            slot: self.clone(),
+            extended: None,
+        };
         request.extensions_mut().insert(mark);
         Ok(())
+    }
+
+    /// Marks a request that was an extended CONNECT.
+    pub(super) fn mark_extended_connect<B>(
+        &self,
+        request: &mut Request<B>,
+        extended: ExtendedConnect,
+    ) {
+        let mark = UpgradeRequested {
+            slot: self.clone(),
+            extended: Some(extended),
+        };
+        request.extensions_mut().insert(mark);
     }
 
     /// Keeps the slot of the request that asked for the tunnel.
@@ -84,6 +109,7 @@ impl TunnelSlot {
 pub(super) struct PendingUpgrade {
     slot: TunnelSlot,
     client: OnUpgrade,
+    extended: Option<ExtendedConnect>,
 }
 
 impl PendingUpgrade {
@@ -95,17 +121,24 @@ impl PendingUpgrade {
     /// Adds the upgrade headers for the next hop to a marked request.
     pub(super) fn request_from<B>(request: &mut Request<B>) -> Option<Self> {
         // The mark stays: the pool opens a connection of its own for this request.
-        let UpgradeRequested(slot) = request.extensions().get::<UpgradeRequested>()?.clone();
+        let UpgradeRequested { slot, extended } =
+            request.extensions().get::<UpgradeRequested>()?.clone();
         add_upgrade_headers(request.headers_mut());
         Some(Self {
             slot,
             client: hyper::upgrade::on(request),
+            extended,
         })
     }
 
     /// Creates the tunnel once the next hop has accepted.
-    pub(super) fn accept<B>(self, response: &mut Response<B>) {
-        add_upgrade_headers(response.headers_mut());
+    pub(super) fn accept<B>(self, response: &mut Response<B>) -> Result<(), BoxError> {
+        match &self.extended {
+            None => add_upgrade_headers(response.headers_mut()),
+            Some(extended) => extended.accept(response)?,
+        }
+
+        let progress = self.extended.map(ExtendedConnect::into_progress);
         let permit = response.extensions_mut().remove::<ConnectionPermit>();
         let (client, next_hop) = (self.client, hyper::upgrade::on(response));
         // Both upgrades resolve only after the 101 response is sent, so they are awaited within the tunnel.
@@ -117,11 +150,13 @@ impl PendingUpgrade {
                 Err(error) => return tracing::debug!(%error, "upgrade failed"),
             };
 
-            let (mut client, mut next_hop) = (TokioIo::new(client), TokioIo::new(next_hop));
+            let mut client = ProgressIo::new(TokioIo::new(client), progress);
+            let mut next_hop = TokioIo::new(next_hop);
             if let Err(error) = copy_bidirectional(&mut client, &mut next_hop).await {
                 tracing::debug!(%error, "tunnel failed");
             }
         }));
+        Ok(())
     }
 }
 

@@ -198,7 +198,8 @@ impl Upstream {
                 || UpstreamError::Failed("it switched protocols without a request".into());
             pending_upgrade
                 .ok_or_else(unexpected)?
-                .accept(&mut response);
+                .accept(&mut response)
+                .map_err(UpstreamError::Failed)?;
         }
 
         Ok(response.map(|body| box_body(TimeoutBody::new(body, stall))))

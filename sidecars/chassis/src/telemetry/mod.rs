@@ -1,12 +1,14 @@
 //! Logs as JSON lines; metrics and traces over OTLP.
 //!
 //! Components use [`counter`], [`histogram`] and the `tracing` macros; [`crate::main`] installs
-//! the subscriber and exporters. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is exported.
+//! the subscriber and exporters. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is exported; with
+//! `OTEL_METRICS_EXPORTER=prometheus` the admin port answers `/metrics`.
 
 mod log;
 mod monitored_exporter;
 mod otlp;
 mod otlp_client;
+mod prometheus;
 
 use std::{
     sync::{
@@ -23,6 +25,7 @@ use opentelemetry::{
 
 pub(crate) use log::{Output, directives_error};
 pub(crate) use otlp::{TelemetryHandle, install};
+pub(crate) use prometheus::{CONTENT_TYPE, PrometheusReader};
 
 /// Creates a counter, such as `tls_proxy.handshakes` with the unit `{handshake}`.
 pub fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
@@ -39,11 +42,16 @@ pub fn histogram(
     unit: &'static str,
     description: &'static str,
 ) -> Histogram<f64> {
-    meter()
+    let meter = meter();
+    let builder = meter
         .f64_histogram(name)
         .with_unit(unit)
-        .with_description(description)
-        .build()
+        .with_description(description);
+    // The SDK's default boundaries are those of milliseconds: nearly all seconds would be in one bucket.
+    if unit == "s" {
+        return builder.with_boundaries(SECONDS.to_vec()).build();
+    }
+    builder.build()
 }
 
 /// Creates a gauge, which exports the last recorded value.
@@ -65,6 +73,11 @@ pub(crate) fn is_suppressed() -> bool {
 fn suppress() {
     SUPPRESSED.store(true, Ordering::Relaxed);
 }
+
+/// From OpenTelemetry's semantic conventions for HTTP metrics, `http.server.request.duration`.
+const SECONDS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
 
 static SUPPRESSED: AtomicBool = AtomicBool::new(false);
 

@@ -22,6 +22,7 @@ use super::{
     log::{self, Output},
     monitored_exporter::MonitoredExporter,
     otlp_client::OtlpClient,
+    prometheus::PrometheusReader,
 };
 use crate::BoxError;
 
@@ -30,6 +31,8 @@ use crate::BoxError;
 pub(crate) struct Export {
     traces: bool,
     metrics: bool,
+    /// Metrics on the admin port.
+    prometheus: bool,
 }
 
 /// The telemetry of a running process, which must be flushed before it exits.
@@ -37,6 +40,8 @@ pub(crate) struct Export {
 pub(crate) struct TelemetryHandle {
     traces: Option<SdkTracerProvider>,
     metrics: Option<SdkMeterProvider>,
+    /// The reader for `/metrics`.
+    pub(crate) prometheus: Option<PrometheusReader>,
 }
 
 /// Installs logs and, if an endpoint is set, exporters; must be called inside the runtime.
@@ -53,13 +58,19 @@ pub(crate) fn install(
     let traces = export
         .traces
         .then(|| tracer_provider(resource.clone()).map_err(&mut keep).ok());
-    let metrics = export
-        .metrics
-        .then(|| meter_provider(resource).map_err(&mut keep).ok());
+    let prometheus = export.prometheus.then(PrometheusReader::default);
+    let metrics = (export.metrics || export.prometheus).then(|| {
+        let exporter = export.metrics.then(metric_exporter).transpose();
+        // Without its exporter, the process still answers `/metrics`.
+        let exporter = exporter.map_err(&mut keep).ok().flatten();
+        (exporter.is_some() || prometheus.is_some())
+            .then(|| meter_provider(resource, exporter, prometheus.clone()))
+    });
 
     let installed = TelemetryHandle {
         traces: traces.flatten(),
         metrics: metrics.flatten(),
+        prometheus,
     };
     let tracer: Option<Tracer> = installed
         .traces
@@ -96,9 +107,18 @@ impl Export {
                     || is_set(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")))
         };
 
+        // A list, as `OTEL_TRACES_EXPORTER` and this variable are specified.
+        let exporters = variable("OTEL_METRICS_EXPORTER").unwrap_or_default();
+        let lists = |name: &str| {
+            let mut exporters = exporters.split(',').map(str::trim);
+            exporters.any(|exporter| exporter.eq_ignore_ascii_case(name))
+        };
+        let prometheus = lists("prometheus") && !is("OTEL_SDK_DISABLED", "true");
+
         Self {
             traces: enabled("TRACES"),
-            metrics: enabled("METRICS"),
+            metrics: enabled("METRICS") && (!prometheus || lists("otlp")),
+            prometheus,
         }
     }
 }
@@ -106,7 +126,9 @@ impl Export {
 impl TelemetryHandle {
     /// Sends the remaining telemetry within `limit`.
     pub(crate) async fn flush(self, limit: Duration) {
-        let Self { traces, metrics } = self;
+        let Self {
+            traces, metrics, ..
+        } = self;
         // The SDK blocks until its tasks finish; on a worker thread those tasks could not run.
         let flushing = [
             traces.map(|traces| spawn_blocking(move || traces.shutdown_with_timeout(limit))),
@@ -140,18 +162,29 @@ fn tracer_provider(resource: Resource) -> Result<SdkTracerProvider, BoxError> {
         .build())
 }
 
-fn meter_provider(resource: Resource) -> Result<SdkMeterProvider, BoxError> {
+fn metric_exporter() -> Result<MetricExporter, BoxError> {
     let client = OtlpClient::from_variables("METRICS", |variable| env::var(variable).ok());
     let exporter = MetricExporter::builder()
         .with_http()
         .with_http_client(client)
         .build()?;
-    let reader =
-        PeriodicReader::builder(MonitoredExporter::new(exporter, "metrics"), Tokio).build();
-    Ok(SdkMeterProvider::builder()
-        .with_resource(resource)
-        .with_reader(reader)
-        .build())
+    Ok(exporter)
+}
+
+fn meter_provider(
+    resource: Resource,
+    exporter: Option<MetricExporter>,
+    prometheus: Option<PrometheusReader>,
+) -> SdkMeterProvider {
+    let mut builder = SdkMeterProvider::builder().with_resource(resource);
+    if let Some(exporter) = exporter {
+        let exporter = MonitoredExporter::new(exporter, "metrics");
+        builder = builder.with_reader(PeriodicReader::builder(exporter, Tokio).build());
+    }
+    if let Some(reader) = prometheus {
+        builder = builder.with_reader(reader);
+    }
+    builder.build()
 }
 
 /// Builds the resource; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over the component's attributes.

@@ -209,3 +209,70 @@ async fn logs_and_counts_telemetry_that_cannot_be_sent() {
     assert_eq!(running.code().await, Some(0));
     assert!(sink.holds("/v1/metrics", b"chassis.telemetry.lost"));
 }
+
+#[tokio::test]
+async fn the_admin_port_answers_with_metrics_for_prometheus() {
+    let mut running = Running::start(&[
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_SERVICE_NAME", "name-from-environment"),
+    ])
+    .await;
+    ask(running.address, "GET / HTTP/1.1").await;
+    ask(running.address, "GET / HTTP/1.1").await;
+
+    let answer = ask(running.admin, "GET /metrics HTTP/1.1").await;
+    for line in [
+        "content-type: text/plain; version=0.0.4; charset=utf-8\r\n",
+        "target_info{",
+        "service_name=\"name-from-environment\"",
+        "# TYPE http_server_request_duration_seconds histogram\n",
+        "le=\"0.005\"} ",
+        "le=\"+Inf\"} 2\n",
+    ] {
+        assert!(answer.contains(line), "{line} is missing in {answer}");
+    }
+    running.signal(Signal::TERM);
+    assert_eq!(running.code().await, Some(0));
+}
+
+#[tokio::test]
+async fn metrics_are_exported_both_ways_if_both_are_listed() {
+    let sink = sink().await;
+    let endpoint = format!("http://{}", sink.server.address);
+    let mut running = Running::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        ("OTEL_METRICS_EXPORTER", "otlp, prometheus"),
+    ])
+    .await;
+    ask(running.address, "GET / HTTP/1.1").await;
+
+    let answer = ask(running.admin, "GET /metrics HTTP/1.1").await;
+    assert!(answer.contains("le=\"+Inf\"} 1\n"), "{answer}");
+    running.signal(Signal::TERM);
+    assert_eq!(running.code().await, Some(0));
+    assert!(sink.holds("/v1/metrics", b"http.server.request.duration"));
+}
+
+#[tokio::test]
+async fn metrics_for_prometheus_are_off_by_default_and_replace_otlp() {
+    let running = Running::start(&[]).await;
+    let answer = ask(running.admin, "GET /metrics HTTP/1.1").await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(
+        answer.contains("OTEL_METRICS_EXPORTER=prometheus"),
+        "{answer}"
+    );
+
+    let sink = sink().await;
+    let endpoint = format!("http://{}", sink.server.address);
+    let mut running = Running::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+    ])
+    .await;
+    ask(running.address, "GET / HTTP/1.1").await;
+    running.signal(Signal::TERM);
+    assert_eq!(running.code().await, Some(0));
+    let posts = sink.posts.lock().unwrap();
+    assert_eq!(posts.keys().collect::<Vec<_>>(), ["/v1/traces"]);
+}

@@ -8,9 +8,9 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use super::{
     CertificateError, SettingError,
-    source::{chain, read},
+    source::{chain, read, read_file},
 };
-use crate::Config;
+use crate::{Config, spiffe::parse_bundle};
 
 /// The authorities of client certificates and their revocation lists.
 #[derive(Debug)]
@@ -24,15 +24,21 @@ pub(crate) struct ClientAuthorities {
 pub(super) fn load_client_authorities(
     config: &Config,
 ) -> Result<ClientAuthorities, Vec<SettingError>> {
-    let setting = if config.client_ca_file.is_some() {
+    let setting = if config.spiffe_bundle_file.is_some() {
+        "spiffe_bundle_file"
+    } else if config.client_ca_file.is_some() {
         "client_ca_file"
     } else {
         "client_ca"
     };
 
     let mut errors = Vec::new();
-    let roots = read(config.client_ca_file.as_deref(), &config.client_ca)
-        .and_then(|blocks| chain(blocks.certificates))
+    let authorities = match &config.spiffe_bundle_file {
+        Some(path) => read_file(path).and_then(|bytes| parse_bundle(&bytes)),
+        None => read(config.client_ca_file.as_deref(), &config.client_ca)
+            .and_then(|blocks| chain(blocks.certificates)),
+    };
+    let roots = authorities
         .and_then(|authorities| Ok((roots(&authorities)?, authorities)))
         .map_err(|error| errors.push(SettingError::new(setting, error)));
     let revocation_lists = config

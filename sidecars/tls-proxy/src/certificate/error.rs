@@ -46,6 +46,9 @@ pub enum CertificateError {
     /// There is no revocation list in the text.
     #[error("contains no revocation list")]
     NoRevocationList,
+    /// The file is not a SPIFFE bundle with authorities.
+    #[error("is not a SPIFFE bundle for X.509: {0}")]
+    InvalidBundle(&'static str),
     /// A certificate cannot be an authority.
     #[error("contains a certificate that cannot be an authority: {0}")]
     InvalidAuthority(TlsError),
@@ -55,9 +58,12 @@ pub enum CertificateError {
     /// An additional certificate has no name.
     #[error("has no name: the certificate contains none, and `names` is empty")]
     NoName,
-    /// Two certificates have the same name.
+    /// Two certificates have the same name and the same kind of key.
     #[error("has the name `{0}` of another certificate")]
     DuplicateName(String),
+    /// Two certificates of a name have different ALPN protocols.
+    #[error("has other protocols in `alpn` than another certificate of `{0}`")]
+    OtherAlpn(String),
     /// A name is not a DNS name.
     #[error("contains `{0}`, which is not a DNS name")]
     InvalidName(String),
@@ -77,10 +83,14 @@ impl CertificateError {
             Self::InvalidCertificate(_) => "use X.509 certificates, leaf first",
             Self::KeyMismatch => "put the leaf first in the chain and set its key",
             Self::NoRevocationList => "add the list as PEM: -----BEGIN X509 CRL-----",
+            Self::InvalidBundle(_) => "write it with: spire-server bundle show -format spiffe",
             Self::InvalidAuthority(_) => "use certificates of authorities, not of servers",
             Self::Unusable(_) => "inspect it with: openssl x509 -text, or openssl crl -text",
             Self::NoName => "set `names` next to it",
-            Self::DuplicateName(_) => "keep one certificate per name",
+            Self::DuplicateName(_) => "keep one certificate per name and kind of key (ECDSA, RSA)",
+            Self::OtherAlpn(_) => {
+                "set the same `alpn`: it is chosen by the name, before the certificate"
+            }
             Self::InvalidName(_) => "write www.example.com or *.example.com",
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    Error as TlsError, InconsistentKeys,
+    Error as TlsError, InconsistentKeys, SignatureAlgorithm,
     crypto::CryptoProvider,
     sign::{CertifiedKey, SigningKey},
 };
@@ -14,10 +14,7 @@ use super::{
     CertificateError, SettingError,
     source::{chain, read, read_file},
 };
-use crate::{
-    config::CertificateSettings,
-    identity::{Identity, is_dns_pattern},
-};
+use crate::{allow::is_dns_pattern, config::CertificateSettings, identity::Identity};
 
 /// A certificate chain with its key.
 #[derive(Debug)]
@@ -29,6 +26,13 @@ pub(crate) struct LoadedCertificate {
     pub(crate) not_after: Option<i64>,
     /// The private key in DER, to detect changes.
     pub(crate) secret: Vec<u8>,
+}
+
+impl LoadedCertificate {
+    /// Returns the kind of the key.
+    pub(crate) fn algorithm(&self) -> SignatureAlgorithm {
+        self.certified.key.algorithm()
+    }
 }
 
 /// Loads a certificate with its key and its OCSP response.

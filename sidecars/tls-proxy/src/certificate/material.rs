@@ -36,21 +36,7 @@ impl Material {
             certificates.extend(certificate.map_err(|found| errors.extend(found)));
         }
 
-        // The default certificate may share names: an additional one takes precedence.
-        let mut names: Vec<&str> = Vec::new();
-        for (at, certificate) in certificates.iter().enumerate().skip(1) {
-            for name in &certificate.names {
-                if names.contains(&name.as_str()) {
-                    let setting = format!("certificates[{}]", at - 1);
-                    errors.push(SettingError::new(
-                        setting,
-                        CertificateError::DuplicateName(name.clone()),
-                    ));
-                }
-                names.push(name);
-            }
-        }
-
+        name_errors(&certificates, &mut errors);
         let clients = if config.asks_clients() {
             load_client_authorities(config)
                 .map_err(|found| errors.extend(found))
@@ -66,6 +52,34 @@ impl Material {
             })
         } else {
             Err(errors)
+        }
+    }
+}
+
+/// Reports certificates that cannot serve the same name beside each other.
+fn name_errors(certificates: &[LoadedCertificate], errors: &mut Vec<SettingError>) {
+    for (at, certificate) in certificates.iter().enumerate().skip(1) {
+        let setting = format!("certificates[{}]", at - 1);
+        let is_same_kind = |other: &LoadedCertificate| other.algorithm() == certificate.algorithm();
+        for name in &certificate.names {
+            let others = certificates[..at].iter().enumerate();
+            let others: Vec<_> = others
+                .filter(|(_, other)| other.names.contains(name))
+                .collect();
+
+            // The default certificate, at 0, may share names: an additional one takes precedence.
+            let is_duplicate = others
+                .iter()
+                .any(|(index, other)| *index > 0 && is_same_kind(other));
+            let has_other_alpn = others
+                .iter()
+                .any(|(_, other)| !is_same_kind(other) && other.alpn != certificate.alpn);
+            let error = match (is_duplicate, has_other_alpn) {
+                (true, _) => CertificateError::DuplicateName(name.clone()),
+                (false, true) => CertificateError::OtherAlpn(name.clone()),
+                (false, false) => continue,
+            };
+            errors.push(SettingError::new(setting.clone(), error));
         }
     }
 }

@@ -5,7 +5,7 @@ use chassis::{
     http::{Upstream, UpstreamProtocol, is_loopback},
 };
 
-use super::{CertificateSettings, ClientAuth, Config, Mode, SendProxyProtocol};
+use super::{CertificateSettings, Config, ForwardClientCertificate, Mode, SendProxyProtocol};
 use crate::{
     target::{Scheme, Target},
     tickets,
@@ -18,6 +18,7 @@ impl Settings for Config {
         self.certificate_problems(&mut problems);
         self.mode_problems(&mut problems);
         self.value_problems(&mut problems);
+        self.algorithm_problems(&mut problems);
         self.client_problems(&mut problems);
         problems
     }
@@ -137,6 +138,12 @@ impl Config {
         let sends_header = self.send_proxy_protocol != SendProxyProtocol::Off;
         require_mode(sends_header, "send_proxy_protocol", Mode::Tcp, "tcp");
 
+        let websocket = self.websocket_over_http2;
+        require_mode(websocket, "websocket_over_http2", Mode::Http, "http");
+        let forwards_certificate = self.forward_client_certificate != ForwardClientCertificate::Off;
+        let setting = "forward_client_certificate";
+        require_mode(forwards_certificate, setting, Mode::Http, "http");
+
         let has_server_name = self.upstream_server_name.is_some();
         require_mode(
             has_server_name,
@@ -146,6 +153,14 @@ impl Config {
         );
         let has_ca = self.upstream_ca_file.is_some();
         require_mode(has_ca, "upstream_ca_file", Mode::Originate, "originate");
+
+        if websocket && is_http2 {
+            problems.push(Problem::new(
+                "websocket_over_http2",
+                "has no effect with `upstream_protocol` `http2`: WebSockets are forwarded over HTTP/1.1",
+                "remove one of them",
+            ));
+        }
     }
 
     fn value_problems(&self, problems: &mut Vec<Problem>) {
@@ -170,6 +185,14 @@ impl Config {
             ));
         }
 
+        if !self.proxy_protocol_sources.is_empty() && !self.accept_proxy_protocol {
+            problems.push(Problem::new(
+                "proxy_protocol_sources",
+                "has no effect: no connection begins with a PROXY protocol header",
+                "set `accept_proxy_protocol` to `true`, or remove it",
+            ));
+        }
+
         if !(0.0..=1.0).contains(&self.access_log) {
             problems.push(Problem::new(
                 "access_log",
@@ -178,35 +201,10 @@ impl Config {
             ));
         }
     }
-
-    fn client_problems(&self, problems: &mut Vec<Problem>) {
-        self.allow.problems(problems);
-        let no_effect = |setting: &str| {
-            let hint = "set `client_ca` or `client_ca_file`, or remove it";
-            Problem::new(
-                setting,
-                "has no effect: no client is asked for a certificate",
-                hint,
-            )
-        };
-
-        if !self.asks_clients() || self.mode == Mode::Originate {
-            if !self.allow.is_empty() {
-                problems.push(no_effect("allow"));
-            }
-            if self.client_crl_file.is_some() {
-                problems.push(no_effect("client_crl_file"));
-            }
-
-            if self.client_auth == ClientAuth::Optional {
-                problems.push(no_effect("client_auth"));
-            }
-        }
-    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::SocketAddr;
 
     use chassis::Secret;
@@ -214,7 +212,7 @@ mod tests {
     use super::*;
     use crate::ExtraCertificate;
 
-    fn problems(change: impl FnOnce(&mut Config)) -> Vec<String> {
+    pub(in crate::config) fn problems(change: impl FnOnce(&mut Config)) -> Vec<String> {
         let mut config = Config {
             upstream: Some("http://127.0.0.1:8081".into()),
             certificate: Secret::new("pem"),
@@ -301,8 +299,25 @@ mod tests {
             config.upstream_server_name = Some("db".into());
         });
         assert_eq!(found, ["hsts", "upstream_server_name"]);
+        let found = problems(|config| {
+            config.websocket_over_http2 = true;
+            config.upstream_protocol = UpstreamProtocol::Http2;
+        });
+        assert_eq!(found, ["websocket_over_http2"]);
         let found = problems(|config| config.send_proxy_protocol = SendProxyProtocol::V2);
         assert_eq!(found, ["send_proxy_protocol"]);
+    }
+
+    #[test]
+    fn rejects_settings_without_an_effect() {
+        let found = problems(|config| {
+            config.proxy_protocol_sources = vec!["10.0.0.0/16".parse().unwrap()];
+            config.forward_client_certificate = ForwardClientCertificate::Xfcc;
+        });
+        assert_eq!(
+            found,
+            ["proxy_protocol_sources", "forward_client_certificate"]
+        );
     }
 
     #[test]
@@ -319,14 +334,5 @@ mod tests {
             config.listen = SocketAddr::from(([0, 0, 0, 0], 5432));
         });
         assert_eq!(not_loopback, ["listen"]);
-    }
-
-    #[test]
-    fn rejects_client_rules_without_authorities() {
-        let found = problems(|config| {
-            config.allow.dns = vec!["a.example".into()];
-            config.client_auth = ClientAuth::Optional;
-        });
-        assert_eq!(found, ["allow", "client_auth"]);
     }
 }

@@ -12,7 +12,8 @@ use chassis::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{identity::Allow, target::Target};
+use super::{CipherSuite, KeyExchangeGroup};
+use crate::{Network, allow::Allow, target::Target};
 
 /// The settings of the proxy.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +50,10 @@ pub struct Config {
     pub reload_interval: HumanDuration,
     /// Minimum TLS version: `1.2` or `1.3`.
     pub min_version: MinVersion,
+    /// Cipher suites by IANA name, in order of preference; the default is all that are supported, AES-128 first.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// Key exchange groups by IANA name, in order of preference; the default is `X25519MLKEM768, x25519, secp256r1, secp384r1`.
+    pub key_exchange_groups: Vec<KeyExchangeGroup>,
     /// Protocols offered with ALPN, in order of preference; the default is `h2, http/1.1` in mode `http` and none otherwise.
     pub alpn: Vec<String>,
     /// Secret for session tickets, at least 32 characters; the same in every task, so that a session can be resumed at another task.
@@ -57,6 +62,10 @@ pub struct Config {
     pub client_ca: Secret,
     /// File with the authorities of client certificates, instead of `client_ca`.
     pub client_ca_file: Option<PathBuf>,
+    /// File with the SPIFFE bundle (JSON) of `spiffe_trust_domain`, whose authorities sign client certificates; instead of `client_ca`.
+    pub spiffe_bundle_file: Option<PathBuf>,
+    /// Trust domain, such as `prod.example.com`, that every client's SPIFFE ID must be in; a certificate with another or no ID is rejected.
+    pub spiffe_trust_domain: Option<String>,
     /// File with revocation lists of the authorities, as PEM.
     pub client_crl_file: Option<PathBuf>,
     /// Whether a client without a certificate is rejected (`required`) or accepted without an identity (`optional`).
@@ -67,6 +76,8 @@ pub struct Config {
     pub upstream_ca_file: Option<PathBuf>,
     /// Server name in the next hop's certificate in mode `originate`, if it differs from the host of `upstream`.
     pub upstream_server_name: Option<String>,
+    /// Accept WebSockets over HTTP/2 (RFC 8441), in mode `http`; the next hop gets them over HTTP/1.1.
+    pub websocket_over_http2: bool,
     /// Value of `Strict-Transport-Security` in every response, such as `max-age=31536000; includeSubDomains`.
     pub hsts: Option<String>,
     /// Address of a plain HTTP listener that redirects to `https`.
@@ -75,8 +86,12 @@ pub struct Config {
     pub redirect_port: u16,
     /// Require a PROXY protocol header (version 1 or 2) before TLS, and trust the address in it.
     pub accept_proxy_protocol: bool,
+    /// Networks (`10.0.0.0/16`) or addresses that may send a PROXY protocol header; connections from others are closed. The default is any.
+    pub proxy_protocol_sources: Vec<Network>,
     /// Send a PROXY protocol header to the next hop, in mode `tcp`; `v2` includes server name, ALPN and client certificate.
     pub send_proxy_protocol: SendProxyProtocol,
+    /// Send the client's whole certificate to the next hop, in mode `http`: `client_cert` as `Client-Cert` (RFC 9440), `xfcc` as `Cert` and `Chain` in `X-Forwarded-Client-Cert`.
+    pub forward_client_certificate: ForwardClientCertificate,
     /// Keep incoming `X-Forwarded-For`, `-Proto` and `-Host` and append to them; only behind a proxy that sets them.
     pub trust_forwarded: bool,
     /// Allow an `upstream` that is not on the loopback; traffic to it is not encrypted.
@@ -118,20 +133,27 @@ impl Default for Config {
             dev_ca_file: None,
             reload_interval: HumanDuration::from_secs(5),
             min_version: MinVersion::default(),
+            cipher_suites: Vec::new(),
+            key_exchange_groups: Vec::new(),
             alpn: Vec::new(),
             ticket_key: Secret::default(),
             client_ca: Secret::default(),
             client_ca_file: None,
+            spiffe_bundle_file: None,
+            spiffe_trust_domain: None,
             client_crl_file: None,
             client_auth: ClientAuth::default(),
             allow: Allow::default(),
             upstream_ca_file: None,
             upstream_server_name: None,
+            websocket_over_http2: false,
             hsts: None,
             redirect_listen: None,
             redirect_port: 443,
             accept_proxy_protocol: false,
+            proxy_protocol_sources: Vec::new(),
             send_proxy_protocol: SendProxyProtocol::default(),
+            forward_client_certificate: ForwardClientCertificate::default(),
             trust_forwarded: false,
             insecure_upstream: false,
             insecure_listen: false,
@@ -150,7 +172,9 @@ impl Default for Config {
 impl Config {
     /// Returns whether clients are asked for a certificate.
     pub(crate) fn asks_clients(&self) -> bool {
-        !self.client_ca.is_empty() || self.client_ca_file.is_some()
+        !self.client_ca.is_empty()
+            || self.client_ca_file.is_some()
+            || self.spiffe_bundle_file.is_some()
     }
 
     /// Returns whether there is a main certificate; in mode `originate` it is the client certificate.
@@ -165,6 +189,7 @@ impl Config {
             &self.key_file,
             &self.ocsp_file,
             &self.client_ca_file,
+            &self.spiffe_bundle_file,
             &self.client_crl_file,
             &self.upstream_ca_file,
         ];
@@ -237,6 +262,19 @@ pub enum ClientAuth {
     Required,
     /// The client is accepted without an identity.
     Optional,
+}
+
+/// The header with the client's whole certificate, sent to the next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ForwardClientCertificate {
+    /// None.
+    #[default]
+    Off,
+    /// `Client-Cert` and `Client-Cert-Chain`, of RFC 9440.
+    ClientCert,
+    /// The elements `Cert` and `Chain` of `X-Forwarded-Client-Cert`, as Envoy writes them.
+    Xfcc,
 }
 
 /// The PROXY protocol header sent to the next hop.

@@ -1,6 +1,7 @@
 //! The acceptor: handshakes within limits, and certificates that are replaced while it runs.
 
 use std::{
+    collections::HashMap,
     io,
     net::SocketAddr,
     sync::{Arc, PoisonError, RwLock},
@@ -20,7 +21,7 @@ use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use super::{CertificateSet, ConnectionGuard, connections::Connections};
-use crate::{Config, identity::Identity, proxy_protocol};
+use crate::{Config, Network, identity::Identity, proxy_protocol};
 
 /// Accepts TLS connections.
 #[derive(Clone)]
@@ -31,6 +32,8 @@ struct Shared {
     handshake_timeout: HumanDuration,
     handshakes: Semaphore,
     accept_proxy_protocol: bool,
+    /// The senders of PROXY protocol headers; empty for any.
+    proxy_protocol_sources: Vec<Network>,
     connections: Arc<Connections>,
     counters: Counters,
 }
@@ -80,6 +83,7 @@ impl TlsAcceptor {
             handshake_timeout: config.handshake_timeout,
             handshakes: Semaphore::new(config.max_handshakes.clamp(1, Semaphore::MAX_PERMITS)),
             accept_proxy_protocol: config.accept_proxy_protocol,
+            proxy_protocol_sources: config.proxy_protocol_sources.clone(),
             connections: Arc::new(Connections::new(config.max_connections_per_client)),
             counters,
         };
@@ -121,9 +125,17 @@ impl TlsAcceptor {
     }
 
     fn record_expirations(&self) {
-        for (name, end) in &self.current().expirations {
-            let attributes = [KeyValue::new("name", name.clone())];
-            self.0.counters.expiry.record(*end as f64, &attributes);
+        let current = self.current();
+        let mut earliest: HashMap<&str, i64> = HashMap::new();
+        // Two certificates of a name share a time series: the one that expires first counts.
+        for (name, end) in &current.expirations {
+            let earlier = earliest.entry(name).or_insert(*end);
+            *earlier = (*earlier).min(*end);
+        }
+
+        for (name, end) in earliest {
+            let attributes = [KeyValue::new("name", name.to_owned())];
+            self.0.counters.expiry.record(end as f64, &attributes);
         }
     }
 
@@ -160,6 +172,8 @@ impl TlsAcceptor {
     ) -> io::Result<Accepted> {
         let local = stream.local_addr()?;
         if self.0.accept_proxy_protocol {
+            // Before a byte is read: the sender of a header chooses the address that the app sees.
+            self.require_proxy_protocol_source(address)?;
             let header = proxy_protocol::read_header(&mut stream).await;
             let header = header.inspect_err(|_| self.record_rejected("proxy_protocol"))?;
             address = header.unwrap_or(address);
@@ -208,6 +222,19 @@ impl TlsAcceptor {
             identity,
             guard,
         })
+    }
+
+    fn require_proxy_protocol_source(&self, address: SocketAddr) -> io::Result<()> {
+        let sources = &self.0.proxy_protocol_sources;
+        if sources.is_empty() || sources.iter().any(|source| source.contains(address.ip())) {
+            return Ok(());
+        }
+
+        self.record_rejected("proxy_protocol_source");
+        Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "the sender is not in `proxy_protocol_sources`",
+        ))
     }
 
     fn record_rejected(&self, reason: &'static str) {

@@ -6,10 +6,10 @@ use rustls::{
     CipherSuite, Error as TlsError, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     server::ProducesTickets,
-    sign::SingleCertAndKey,
 };
 
 use super::{
+    certificate_names::{Alternatives, CertificateNames, KeyKindResolver},
     client_auth::{AllowListVerifier, build_verifier},
     fingerprint::{fingerprint, fingerprint_of_clients},
     provider::{CHACHA20, H2, provider, versions},
@@ -24,6 +24,8 @@ use crate::{
 /// The certificates in use, with everything derived from them.
 pub(crate) struct CertificateSet {
     default: ServerConfigs,
+    /// Whether there is a choice between certificates by name.
+    has_names: bool,
     exact: ConfigsByName,
     /// By the name after `*.`.
     wildcards: ConfigsByName,
@@ -42,7 +44,7 @@ impl CertificateSet {
         material: &Material,
         before: Option<&Self>,
     ) -> Result<Self, Vec<SettingError>> {
-        let provider = provider();
+        let provider = provider(config);
         // Seeding the random number generator may be slow; the first client must not wait for it.
         let random = provider.secure_random.fill(&mut [0; 32]);
         random.map_err(|error| unusable("certificate", error.into()))?;
@@ -56,23 +58,39 @@ impl CertificateSet {
             .map(|clients| build_verifier(config, clients, &provider))
             .transpose()?;
 
-        let mut all_configs = Vec::with_capacity(material.certificates.len());
-        for certificate in &material.certificates {
-            let mut server_config =
-                build_config(config, certificate, &provider, verifier.as_ref())?;
-            // Without a ticketer TLS 1.2 clients could not resume sessions.
-            server_config.ticketer = Arc::clone(&ticketer);
-            all_configs.push(ServerConfigs::new(server_config));
-        }
-
-        let Some(default) = all_configs.first().cloned() else {
+        if material.certificates.is_empty() {
             let error = CertificateError::NoCertificate;
             return Err(vec![SettingError::new("certificate", error)]);
+        }
+        let names = CertificateNames::new(&material.certificates);
+        let mut built: HashMap<Alternatives, ServerConfigs> = HashMap::new();
+        let mut configs_for = |alternatives: Alternatives| -> Result<_, Vec<SettingError>> {
+            if let Some(configs) = built.get(&alternatives) {
+                return Ok(configs.clone());
+            }
+            let certificates = alternatives.iter().map(|at| &material.certificates[*at]);
+            let certificates: Vec<&LoadedCertificate> = certificates.collect();
+            let mut server_config =
+                build_config(config, &certificates, &provider, verifier.as_ref())?;
+            // Without a ticketer TLS 1.2 clients could not resume sessions.
+            server_config.ticketer = Arc::clone(&ticketer);
+            let configs = ServerConfigs::new(server_config, config);
+            built.insert(alternatives, configs.clone());
+            Ok(configs)
         };
-        let (exact, wildcards) = index_by_name(&material.certificates, &all_configs);
+
+        let default = configs_for(names.default)?;
+        let mut all = |names: HashMap<String, Alternatives>| {
+            let names = names.into_iter();
+            names
+                .map(|(name, alternatives)| Ok((name, configs_for(alternatives)?)))
+                .collect::<Result<ConfigsByName, Vec<SettingError>>>()
+        };
+        let (exact, wildcards) = (all(names.exact)?, all(names.wildcards)?);
 
         Ok(Self {
             default,
+            has_names: material.certificates.len() > 1,
             exact,
             wildcards,
             ticketer,
@@ -88,8 +106,7 @@ impl CertificateSet {
 
     /// Returns the configurations for a server name.
     pub(super) fn choose(&self, name: Option<&str>) -> &ServerConfigs {
-        // With a single name the certificate is the default in any case.
-        if self.exact.len() + self.wildcards.len() < 2 {
+        if !self.has_names {
             return &self.default;
         }
         let Some(name) = name.map(str::to_ascii_lowercase) else {
@@ -119,12 +136,18 @@ pub(super) struct ServerConfigs {
 }
 
 impl ServerConfigs {
-    fn new(mut config: ServerConfig) -> Self {
-        let client_order = Arc::new(config.clone());
-        config.ignore_client_order = true;
+    fn new(mut server_config: ServerConfig, config: &Config) -> Self {
+        let client_order = Arc::new(server_config.clone());
+        server_config.ignore_client_order = true;
+        let server_order = Arc::new(server_config);
         Self {
-            server_order: config.into(),
-            client_order,
+            // The order of `cipher_suites` is that of the settings for every client.
+            client_order: if config.cipher_suites.is_empty() {
+                client_order
+            } else {
+                Arc::clone(&server_order)
+            },
+            server_order,
         }
     }
 
@@ -158,7 +181,7 @@ fn choose_ticketer(
 
 fn build_config(
     config: &Config,
-    certificate: &LoadedCertificate,
+    certificates: &[&LoadedCertificate],
     provider: &Arc<CryptoProvider>,
     verifier: Option<&Arc<AllowListVerifier>>,
 ) -> Result<ServerConfig, Vec<SettingError>> {
@@ -170,10 +193,14 @@ fn build_config(
         None => builder.with_no_client_auth(),
     };
 
-    let certified = SingleCertAndKey::from(Arc::clone(&certificate.certified));
-    let mut server_config = builder.with_cert_resolver(Arc::new(certified));
+    let resolver = KeyKindResolver::new(certificates);
+    let mut server_config = builder.with_cert_resolver(Arc::new(resolver));
+    // All certificates of a name have the same protocols.
+    let alpn = certificates
+        .first()
+        .map_or(&[][..], |certificate| &certificate.alpn);
     server_config.alpn_protocols = match config.mode {
-        _ if !certificate.alpn.is_empty() => certificate.alpn.clone(),
+        _ if !alpn.is_empty() => alpn.to_vec(),
         Mode::Http => vec![H2.to_vec(), b"http/1.1".to_vec()],
         // The protocol inside TLS is unknown.
         Mode::Tcp | Mode::Originate => Vec::new(),
@@ -182,28 +209,6 @@ fn build_config(
     // A ticket should be used once (RFC 8446 appendix C.4); a resumed session gets a new one.
     server_config.send_tls13_tickets = 1;
     Ok(server_config)
-}
-
-/// Returns the configurations by exact name, and those of wildcards by the name after `*.`.
-fn index_by_name(
-    certificates: &[LoadedCertificate],
-    all_configs: &[ServerConfigs],
-) -> (ConfigsByName, ConfigsByName) {
-    let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());
-    // In reverse, so that the additional certificates win over the default one, which is first: they are
-    // more specific.
-    for (certificate, configs) in certificates.iter().zip(all_configs).rev() {
-        for name in &certificate.names {
-            let (map, name) = match name.strip_prefix("*.") {
-                Some(parent) => (&mut wildcards, parent),
-                None => (&mut exact, name.as_str()),
-            };
-            map.entry(name.to_owned())
-                .or_insert_with(|| configs.clone());
-        }
-    }
-
-    (exact, wildcards)
 }
 
 fn unusable(setting: &str, error: TlsError) -> Vec<SettingError> {

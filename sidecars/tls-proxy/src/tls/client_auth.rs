@@ -16,9 +16,11 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
     Config,
+    allow::Allow,
     certificate::{CertificateError, ClientAuthorities, SettingError},
     config::ClientAuth,
-    identity::{Allow, Identity},
+    identity::Identity,
+    spiffe::is_svid_of,
 };
 
 pub(super) fn build_verifier(
@@ -43,16 +45,27 @@ pub(super) fn build_verifier(
         let error = CertificateError::Unusable(error.to_string());
         vec![SettingError::new(clients.setting, error)]
     })?;
-    let allow = config.allow.clone();
-
-    Ok(Arc::new(AllowListVerifier { inner, allow }))
+    Ok(Arc::new(AllowListVerifier {
+        inner,
+        allow: config.allow.clone(),
+        trust_domain: config.spiffe_trust_domain.clone(),
+    }))
 }
 
-/// Verifies client certificates: signed by an authority and in the allow list.
+/// Verifies client certificates: signed by an authority, in the trust domain and in the allow list.
 #[derive(Debug)]
 pub(super) struct AllowListVerifier {
     inner: Arc<dyn ClientCertVerifier>,
     allow: Allow,
+    /// The SPIFFE trust domain of all clients.
+    trust_domain: Option<String>,
+}
+
+impl AllowListVerifier {
+    fn admits(&self, owner: &Identity) -> bool {
+        let domain = self.trust_domain.as_ref();
+        domain.is_none_or(|domain| is_svid_of(domain, &owner.uris)) && self.allow.admits(owner)
+    }
 }
 
 impl ClientCertVerifier for AllowListVerifier {
@@ -75,8 +88,8 @@ impl ClientCertVerifier for AllowListVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, TlsError> {
         let verified = self.inner.verify_client_cert(certificate, chain, now)?;
-        let is_allowed =
-            Identity::from_certificate(certificate).is_some_and(|owner| self.allow.admits(&owner));
+        let owner = Identity::from_certificate(certificate);
+        let is_allowed = owner.is_some_and(|owner| self.admits(&owner));
         if is_allowed {
             Ok(verified)
         } else {

@@ -26,7 +26,9 @@ pub(super) fn fingerprint_of_clients(
 ) -> [u8; 32] {
     let mut sum = Context::new(&SHA256);
     if let Some(clients) = clients {
-        sum.update(format!("{:?} {:?}", config.client_auth, config.allow).as_bytes());
+        let domain = &config.spiffe_trust_domain;
+        let rules = format!("{:?} {:?} {domain:?}", config.client_auth, config.allow);
+        sum.update(rules.as_bytes());
         for authority in &clients.authorities {
             sum.update(authority);
         }

@@ -2,6 +2,7 @@
 //! all certificates replaced together when files change.
 
 mod acceptor;
+mod certificate_names;
 mod certificate_set;
 mod client_auth;
 mod connections;

@@ -8,11 +8,21 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-use crate::MinVersion;
+use crate::{Config, MinVersion};
 
 /// Returns the crypto provider, which is passed to rustls explicitly and not installed process-wide.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider(config: &Config) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
+    if !config.key_exchange_groups.is_empty() {
+        let groups = config.key_exchange_groups.iter();
+        provider.kx_groups = groups.map(|group| group.implementation()).collect();
+    }
+    if !config.cipher_suites.is_empty() {
+        let suites = config.cipher_suites.iter();
+        provider.cipher_suites = suites.map(|suite| suite.implementation()).collect();
+        return Arc::new(provider);
+    }
+
     let suites = &mut provider.cipher_suites;
     // AES-128 is the fastest on CPUs with AES instructions, and 128 bits are enough.
     suites.sort_by_key(|suite| match suite.suite() {

@@ -5,6 +5,7 @@
     reason = "a helper may panic to fail its test"
 )]
 
+mod algorithms;
 mod ocsp;
 #[path = "../support/mod.rs"]
 mod support;

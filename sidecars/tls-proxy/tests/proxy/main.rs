@@ -9,6 +9,7 @@ mod drain;
 mod handshake;
 #[path = "../support/mod.rs"]
 mod support;
+mod websocket;
 
 use std::{net::SocketAddr, sync::Arc};
 

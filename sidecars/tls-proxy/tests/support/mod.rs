@@ -95,6 +95,14 @@ impl Signer {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// Signs a certificate for a DNS name and an RSA key, and returns both in one text.
+    pub(crate) fn rsa_server(&self, name: &str) -> String {
+        let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        certificate.pem() + &key.serialize_pem()
+    }
+
     /// Signs a certificate for DNS names and returns it with its key in one text.
     pub(crate) fn server(&self, names: &[&str]) -> String {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
