@@ -127,10 +127,6 @@ async fn change_revision(
     let Some(wanted) = wanted else {
         return Err(refused(format!("{revision} does not exist any more")));
     };
-    run.change(
-        Some(&state),
-        &StackChange::Revision(revision),
-        &wanted.definition,
-    )
-    .await
+    let change = StackChange::Revision(revision);
+    Box::pin(run.change(Some(&state), &change, &wanted.definition)).await
 }

@@ -58,9 +58,10 @@ impl<'a> StackRun<'a> {
     /// Returns the stack once it can be changed; `None` if it does not exist. One that could not be created is deleted.
     pub(crate) async fn ready(&self) -> Result<Option<StackState>, Stop> {
         let mut reporter = Reporter::new(self.ui);
-        let work = prepare(self.connection, self.name, self.wait(), |event| {
+        // Boxed as all of them: the calls of a stack make a large future.
+        let work = Box::pin(prepare(self.connection, self.name, self.wait(), |event| {
             reporter.print(event);
-        });
+        }));
         match self.interruptible(work, NOTHING_CHANGED).await? {
             Readiness::New => Ok(None),
             Readiness::Existing(state) => Ok(Some(*state)),
@@ -92,9 +93,9 @@ impl<'a> StackRun<'a> {
     /// Deletes the stack and waits.
     pub(crate) async fn delete(&self, state: &StackState) -> Result<StackOutcome, Stop> {
         let mut reporter = Reporter::new(self.ui);
-        let work = delete_stack(self.connection, state, self.wait(), |event| {
+        let work = Box::pin(delete_stack(self.connection, state, self.wait(), |event| {
             reporter.print(event);
-        });
+        }));
         self.interruptible(work, "the deletion goes on on AWS")
             .await
     }
@@ -106,7 +107,13 @@ impl<'a> StackRun<'a> {
         change: &StackChange,
         wanted: &TaskDefinition,
     ) -> Result<u8, Stop> {
-        let work = StackPlan::new(self.connection, self.name, state, change, self.wait());
+        let work = Box::pin(StackPlan::new(
+            self.connection,
+            self.name,
+            state,
+            change,
+            self.wait(),
+        ));
         let Some(plan) = self.interruptible(work, NOTHING_CHANGED).await? else {
             return match state {
                 Some(state) => self.compare_service(state, Done::Nothing).await,
@@ -129,7 +136,7 @@ impl<'a> StackRun<'a> {
             self.discard(plan).await?;
             return Err(stop);
         }
-        self.execute(plan).await
+        Box::pin(self.execute(plan)).await
     }
 
     async fn execute(&self, plan: StackPlan) -> Result<u8, Stop> {
@@ -156,9 +163,14 @@ impl<'a> StackRun<'a> {
         }
 
         let mut reporter = Reporter::new(self.ui);
-        let work = follow_stack(self.connection, &executed, self.wait(), |event| {
-            reporter.print(event);
-        });
+        let work = Box::pin(follow_stack(
+            self.connection,
+            &executed,
+            self.wait(),
+            |event| {
+                reporter.print(event);
+            },
+        ));
         let goes_on = format!("the change goes on on AWS; {look}");
         let outcome = self.interruptible(work, &goes_on).await?;
         if outcome != StackOutcome::Succeeded {
@@ -212,11 +224,12 @@ impl<'a> StackRun<'a> {
 
     async fn deploy_revision(&self, service: &ServiceName, revision: &str) -> Result<u8, Stop> {
         let change = Change::Revision(revision.to_owned());
-        let work = Plan::new(self.connection, service, change);
+        let work = Box::pin(Plan::new(self.connection, service, change));
         let plan = self.interruptible(work, NOTHING_CHANGED).await?;
         deploy::changes::print_plan(&plan, self.ui);
         let waiting = Waiting::new(self.waiting)?;
-        Ok(deploy::apply(plan, self.connection, service, waiting, self.ui).await?)
+        let deployment = deploy::apply(plan, self.connection, service, waiting, self.ui);
+        Ok(Box::pin(deployment).await?)
     }
 
     fn finish(&self, done: Done, revision: Option<&str>) {

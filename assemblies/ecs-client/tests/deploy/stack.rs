@@ -64,7 +64,7 @@ async fn existing() -> StackFake {
 }
 
 /// A stack that could not be created.
-async fn failed() -> StackFake {
+async fn failed_creation() -> StackFake {
     let fake = StackFake::new();
     deploy(&fake, &template("bad")).await.unwrap();
     assert_eq!(fake.status(), "ROLLBACK_COMPLETE");
@@ -174,6 +174,7 @@ async fn break_every_call<F: Future<Output = StackFake>>(fault: Fault, before: i
             assert!(error.to_string().contains(&action), "{action}: {error}");
         }
 
+        // The next deploy finds what the broken one left: a change set, an operation, or nothing.
         fake.fault = None;
         let again = deploy(&fake, &template("2")).await;
         let is_done = matches!(again, Ok(None | Some(StackOutcome::Succeeded)));
@@ -194,6 +195,6 @@ async fn a_deploy_after_a_fault_at_any_call_repairs() {
     for fault in [Fault::CutBefore, Fault::CutAfter, Fault::AccessDenied] {
         break_every_call(fault, || async { StackFake::new() }).await;
         break_every_call(fault, existing).await;
-        break_every_call(fault, failed).await;
+        break_every_call(fault, failed_creation).await;
     }
 }

@@ -175,6 +175,7 @@ impl Stack {
                 json!({})
             }
             Operation::DeleteStack => {
+                // There is nothing to delete yet, so it is gone at once.
                 if self.status.as_deref() == Some("REVIEW_IN_PROGRESS") {
                     *self = Self::default();
                 } else {
@@ -241,6 +242,7 @@ impl Stack {
             .iter_mut()
             .find(|it| it.name == name)
             .unwrap();
+        // As on AWS, a change set is never complete at once.
         found.looks += 1;
         if found.looks == 1 {
             return json!({ "Status": "CREATE_IN_PROGRESS" });
@@ -262,6 +264,7 @@ impl Stack {
     }
 
     fn execute(&mut self, change_set: ChangeSet, ecs: &Fake) {
+        // CloudFormation deletes the others too.
         self.change_sets.clear();
         self.tags = change_set.tags;
         let wanted = change_set.wanted;
@@ -362,6 +365,7 @@ impl Stack {
 
     fn look_at_service(&mut self, running: Running, ecs: &Fake) {
         let verb = running.verb;
+        // The deployment also goes on without looks at it.
         let status = ecs.change(|state| {
             let arn = state.deployments.last().unwrap().arn.clone();
             let body = json!({ "serviceDeploymentArns": [arn] });

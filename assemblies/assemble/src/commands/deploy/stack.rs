@@ -28,8 +28,7 @@ pub(super) fn run(target: &Target, arguments: &Arguments, ui: &Ui) -> Result<u8,
         let run = StackRun::new(connection, &template.name, waiting, arguments.stack, ui)?;
         let outcome = async {
             let state = run.ready().await?;
-            run.change(state.as_ref(), &change, &target.definition)
-                .await
+            Box::pin(run.change(state.as_ref(), &change, &target.definition)).await
         };
         Stop::flatten(outcome.await)
     })

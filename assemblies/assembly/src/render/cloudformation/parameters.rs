@@ -51,7 +51,7 @@ impl StackTemplate {
         Self {
             name: plan.name().to_owned(),
             parameters: parameters.map(parameter).collect(),
-            retained: retained(template),
+            retained: retained_resources(template),
             text,
         }
     }
@@ -80,7 +80,7 @@ fn has_value(name: &str) -> bool {
     !name.ends_with("Image") && name != TASK_REVISION
 }
 
-fn retained(template: &Value) -> Vec<String> {
+fn retained_resources(template: &Value) -> Vec<String> {
     let resources = template["Resources"].as_object().into_iter().flatten();
     let stays = |resource: &Value| {
         let policy = resource["DeletionPolicy"].as_str();
