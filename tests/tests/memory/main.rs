@@ -30,11 +30,11 @@ fn abuse_proxy(http1: &Client, h2: &Client) {
     );
     drop(http1.send_many(600, header.as_bytes()));
     // An app that reads no body, and clients that read no response.
-    drop(http1.send_many(400, &post("/never", "", &[b'x'; 1 << 20])));
+    drop(http1.send_many(400, &post("/never", "", &vec![b'x'; 1 << 20])));
     let large = b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n";
     drop(http1.send_many(400, large));
 
-    drop(h2.send_many(400, &http2("/never", 1, &[b'x'; 65_535])));
+    drop(h2.send_many(400, &http2("/never", 1, &vec![b'x'; 65_535])));
     drop(h2.send_many(20, &http2("/large", 250, b"")));
     drop(h2.send_many(400, &http2("/large", 1, b"")));
 }
@@ -119,7 +119,7 @@ fn telemetry_forwarder_stays_within_its_memory() {
     let traces = |body: &[u8]| post("/v1/traces", protobuf, body);
 
     // Slow bodies of 1 MiB, of which the end is missing.
-    let mut slow = traces(&[0; 1 << 20]);
+    let mut slow = traces(&vec![0; 1 << 20]);
     slow.truncate(slow.len() - 100);
     let slow = client.send_many(100, &slow);
 
@@ -195,7 +195,7 @@ fn coins_stays_within_its_memory() {
 
     let client = Client::new(container.address);
     let photo = |body: &[u8]| post("/v1/coins", "content-type: image/jpeg\r\n", body);
-    let mut slow = photo(&[0; 1 << 20]);
+    let mut slow = photo(&vec![0; 1 << 20]);
     slow.truncate(slow.len() - 100);
     let slow = client.send_many(200, &slow);
 
@@ -261,7 +261,7 @@ fn thumbnail_stays_within_its_memory() {
     };
 
     let client = Client::new(container.address);
-    let mut slow = post("/v1/thumbnail", "", &[0; 1 << 20]);
+    let mut slow = post("/v1/thumbnail", "", &vec![0; 1 << 20]);
     slow.truncate(slow.len() - 100);
     let slow = client.send_many(200, &slow);
 

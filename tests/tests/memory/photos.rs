@@ -35,7 +35,7 @@ pub(crate) fn progressive_jpeg(width: u16, height: u16, sampling: [u8; 3]) -> Ve
     // A zero bit for each block; the rest of the last byte is ones.
     let bits = units * blocks;
     bytes.extend(vec![0; (bits / 8) as usize]);
-    if bits % 8 > 0 {
+    if !bits.is_multiple_of(8) {
         bytes.push(0xff_u8 >> (bits % 8));
     }
     bytes.extend([0xff, 0xd9]);

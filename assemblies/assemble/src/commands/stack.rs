@@ -128,12 +128,12 @@ impl<'a> StackRun<'a> {
         let running = self.difference(state, wanted).await?;
         changes::print(self.name, &plan, running.as_deref(), self.ui);
         if self.arguments.dry_run {
-            self.discard(plan).await?;
+            Box::pin(self.discard(plan)).await?;
             self.ui.message("dry run: nothing was changed");
             return Ok(0);
         }
         if let Err(stop) = self.confirm("deploy?").await {
-            self.discard(plan).await?;
+            Box::pin(self.discard(plan)).await?;
             return Err(stop);
         }
         Box::pin(self.execute(plan)).await
@@ -269,7 +269,7 @@ impl<'a> StackRun<'a> {
 
     async fn discard(&self, plan: StackPlan) -> Result<(), Stop> {
         let work = plan.discard(self.connection);
-        self.interruptible(work, NOTHING_CHANGED).await
+        Box::pin(self.interruptible(work, NOTHING_CHANGED)).await
     }
 
     pub(crate) async fn confirm(&self, question: &str) -> Result<(), Stop> {
