@@ -75,6 +75,11 @@ impl Client {
     pub fn is_emulator(&self) -> bool {
         self.endpoint.as_deref().is_some_and(is_loopback)
     }
+
+    /// Returns whether the endpoint of an API is on this host; each may have its own.
+    pub fn is_on_this_host(&self, service: Service) -> bool {
+        self.endpoint(service).is_ok_and(|url| is_loopback(&url))
+    }
 }
 
 impl Api for Client {

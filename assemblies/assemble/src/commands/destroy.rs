@@ -32,8 +32,9 @@ pub(crate) fn run(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<u
     let target = Target::read(&arguments.what, &arguments.values, project)?;
     let name = &target.stack()?.name;
     remote::with_connection(&arguments.aws, &DryRun::default(), ui, async |connection| {
-        remote::check_before_write(connection, &target, ui).await?;
-        let run = StackRun::new(connection, name, &arguments.waiting, arguments.stack, ui)?;
+        remote::check_before_stack_change(connection, &target, ui).await?;
+        let names = (name.as_str(), target.environment.as_str());
+        let run = StackRun::new(connection, names, &arguments.waiting, arguments.stack, ui)?;
         Stop::flatten(destroy(&run, connection, &target, arguments, ui).await)
     })
 }
@@ -57,6 +58,7 @@ async fn destroy(
         return Err(CliError::from(ecs_client::Error::ForeignStack { name: name.clone() }).into());
     }
 
+    run.check_environment(&state)?;
     let kept = print_resources(connection, &state, target, ui).await?;
     if arguments.stack.dry_run {
         ui.message("dry run: nothing was changed");

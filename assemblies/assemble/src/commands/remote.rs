@@ -24,7 +24,9 @@ mod session;
 mod signals;
 mod target;
 
-pub(crate) use guard::{check_before_read, check_before_write, compare_account};
+pub(crate) use guard::{
+    check_before_read, check_before_stack_change, check_before_write, compare_account,
+};
 pub(crate) use names::{account_of, is_on_aws, parse_service, parse_task};
 pub(crate) use session::{Reach, run_session};
 pub(crate) use signals::{SIGINT, Signals};

@@ -84,8 +84,9 @@ fn roll_back_stack(arguments: &Arguments, project: &Project, ui: &Ui) -> Result<
     let target = Target::read(what, &arguments.values, project)?;
     let name = &target.stack()?.name;
     remote::with_connection(&arguments.aws, &DryRun::default(), ui, async |connection| {
-        remote::check_before_write(connection, &target, ui).await?;
-        let run = StackRun::new(connection, name, &arguments.waiting, arguments.stack, ui)?;
+        remote::check_before_stack_change(connection, &target, ui).await?;
+        let names = (name.as_str(), target.environment.as_str());
+        let run = StackRun::new(connection, names, &arguments.waiting, arguments.stack, ui)?;
         Stop::flatten(change_revision(&run, connection, name, arguments.to).await)
     })
 }

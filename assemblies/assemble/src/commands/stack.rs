@@ -31,6 +31,8 @@ pub(crate) use session::{StackArguments, Stop};
 pub(crate) struct StackRun<'a> {
     connection: &'a Connection,
     name: &'a str,
+    /// The environment of the values.
+    environment: &'a str,
     waiting: &'a WaitArguments,
     arguments: StackArguments,
     session: Session,
@@ -40,7 +42,7 @@ pub(crate) struct StackRun<'a> {
 impl<'a> StackRun<'a> {
     pub(crate) fn new(
         connection: &'a Connection,
-        name: &'a str,
+        (name, environment): (&'a str, &'a str),
         waiting: &'a WaitArguments,
         arguments: StackArguments,
         ui: &'a Ui,
@@ -48,6 +50,7 @@ impl<'a> StackRun<'a> {
         Ok(Self {
             connection,
             name,
+            environment,
             waiting,
             arguments,
             session: Session::new()?,
@@ -64,12 +67,29 @@ impl<'a> StackRun<'a> {
         }));
         match self.interruptible(work, NOTHING_CHANGED).await? {
             Readiness::New => Ok(None),
-            Readiness::Existing(state) => Ok(Some(*state)),
+            Readiness::Existing(state) => {
+                self.check_environment(&state)?;
+                Ok(Some(*state))
+            }
             Readiness::FailedCreation(state) => {
                 self.delete_failed(&state).await?;
                 Ok(None)
             }
         }
+    }
+
+    /// Refuses the stack of another environment: two environments of one account have one stack if the assembly has one
+    /// name.
+    pub(crate) fn check_environment(&self, state: &StackState) -> Result<(), CliError> {
+        let deployed = state.environment().unwrap_or(self.environment);
+        if deployed == self.environment {
+            return Ok(());
+        }
+        Err(CliError::Refused(format!(
+            "the stack `{}` has the values of `{deployed}`, and this command those of `{}`; pass `--values {deployed}`, or \
+             give each environment its own stack: `name: NAME-${{stage}}` in the assembly",
+            self.name, self.environment
+        )))
     }
 
     /// Deletes a stack that could not be created: CloudFormation cannot update it.

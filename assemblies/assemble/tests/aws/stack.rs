@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ecs_client::{Call, Error, Operation, Service};
 use serde_json::Value;
 
-use crate::common::{ACCOUNT, Terminal, aws, command, wait_until};
+use crate::common::{ACCOUNT, Terminal, aws, command, output, wait_until};
 use crate::fake::{FakeEcs, Response, identity};
 use crate::service::hold;
 use crate::service_fake::stack::{ChangeSet, StackFake};
@@ -189,6 +189,32 @@ fn a_failed_deploy_has_its_reason_and_the_next_one_repairs() {
 }
 
 #[test]
+fn a_stack_of_another_environment_is_refused() {
+    let project = project();
+    let values = project.read("assemblies/values/prod.yaml");
+    project.write("assemblies/values/staging.yaml", values);
+    let cloud = existing(&project);
+    for verb in ["deploy", "destroy", "rollback"] {
+        let arguments = [
+            verb,
+            "web",
+            "--values",
+            "staging",
+            "--yes",
+            "--value",
+            "version=2",
+        ];
+        let run = aws(&project, &cloud.http.url, &arguments);
+        assert_eq!(run.code, Some(3), "{verb}: {run:?}");
+        let message = "has the values of `prod`, and this command those of `staging`";
+        assert!(run.err.contains(message), "{verb}: {}", run.err);
+    }
+
+    assert_eq!(cloud.state.status(), "CREATE_COMPLETE");
+    assert_eq!(cloud.state.count(Operation::CreateChangeSet), 1);
+}
+
+#[test]
 fn an_existing_log_group_has_its_own_message() {
     let project = project();
     let cloud = Cloud::new();
@@ -213,6 +239,24 @@ fn a_dry_run_leaves_nothing() {
     );
     assert_eq!(cloud.state.status(), "");
     assert_eq!(cloud.state.count(Operation::ExecuteChangeSet), 0);
+}
+
+#[test]
+fn an_emulator_of_ecs_alone_is_none_of_cloudformation() {
+    let project = project();
+    let cloud = Cloud::new();
+    let arguments = ["deploy", "web", "--values", "prod", "--yes"];
+    // CloudFormation is not on this host; the fake is a proxy for it.
+    let mut command = command(&project, "http://aws.test.invalid", &arguments);
+    command
+        .env("HTTP_PROXY", &cloud.http.url)
+        .env("AWS_ENDPOINT_URL_ECS", &cloud.http.url);
+
+    let run = output(command);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    let message = "set AWS_ENDPOINT_URL_CLOUDFORMATION";
+    assert!(run.err.contains(message), "{}", run.err);
+    assert_eq!(cloud.state.count(Operation::CreateChangeSet), 0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "same-names",
     severity: Severity::Warning,
     title: "two environments of one account have the same names",
-    explanation: "The names of the roles, the service, the log group, the queue and the family begin with the name of the assembly. In one account and region the second stack fails with \"already exists\", or two environments share revisions and logs. A value in the name, such as the stage, keeps them apart. `check` and `compare` report this rule.",
+    explanation: "The names of the roles, the service, the log group, the queue and the family begin with the name of the assembly. In one account and region two environments would have one stack, which `deploy` refuses to change with the values of the other, and share revisions and logs. A value in the name, such as the stage, keeps them apart. `check` and `compare` report this rule.",
     source: "docs/manifest.md; CloudFormation user guide, custom names",
     hint: "write a value into the name, such as `name: shop-${stage}`",
     passing: "\

@@ -65,5 +65,7 @@ pub enum StackEvent<'a> {
 
 /// The tag of stacks that this program made; its value is the name of the assembly.
 const OWNER_TAG: &str = "assemble:assembly";
+/// The tag with the environment whose values the stack has.
+const ENVIRONMENT_TAG: &str = "assemble:environment";
 /// The start of the names of change sets that this program made.
 const CHANGE_SET_PREFIX: &str = "assemble-";

@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::change_set::{self, Contents, ResourceChange};
-use super::state::{StackState, TASK_REVISION};
-use super::{CHANGE_SET_PREFIX, OWNER_TAG};
+use super::state::{IN_REVIEW, StackState, TASK_REVISION, describe_stack};
+use super::{CHANGE_SET_PREFIX, ENVIRONMENT_TAG, OWNER_TAG};
 use crate::api::{Api, Call, Operation};
 use crate::deploy::FollowWait;
 use crate::error::Error;
@@ -20,6 +20,8 @@ pub enum StackChange {
         text: String,
         /// The names and values of parameters.
         parameters: Vec<(String, String)>,
+        /// The environment whose values the template has.
+        environment: String,
     },
     /// Only the revision that the service runs, by its ARN.
     Revision(String),
@@ -123,7 +125,11 @@ impl StackPlan {
 
 async fn discard(api: &impl Api, stack: &str, change_set: &str, is_new: bool) -> Result<(), Error> {
     change_set::delete(api, stack, change_set).await?;
-    if is_new {
+    // Between the change set and this call, another deploy may have created the stack, which then runs.
+    if is_new
+        && let Some(state) = describe_stack(api, stack).await?
+        && state.status() == IN_REVIEW
+    {
         let body = json!({ "StackName": stack });
         api.call(&Call::new(Operation::DeleteStack, body)).await?;
     }
@@ -136,19 +142,29 @@ fn request(
     state: Option<&StackState>,
     change: &StackChange,
 ) -> Result<Value, Error> {
+    let environment = match change {
+        StackChange::Template { environment, .. } => Some(environment.as_str()),
+        StackChange::Revision(_) => state.and_then(StackState::environment),
+    };
+    let tag = |key: &str, value: &str| json!({ "Key": key, "Value": value });
+    let mut tags = vec![tag(OWNER_TAG, name)];
+    tags.extend(environment.map(|environment| tag(ENVIRONMENT_TAG, environment)));
+
     let mut body = json!({
         "StackName": name,
         "ChangeSetName": change_set,
         "ChangeSetType": if state.is_some() { "UPDATE" } else { "CREATE" },
         // Roles of rendered stacks have names.
         "Capabilities": ["CAPABILITY_NAMED_IAM"],
-        "Tags": [{ "Key": OWNER_TAG, "Value": name }],
+        "Tags": tags,
     });
 
     let parameter =
         |name: &str, value: &str| json!({ "ParameterKey": name, "ParameterValue": value });
     match change {
-        StackChange::Template { text, parameters } => {
+        StackChange::Template {
+            text, parameters, ..
+        } => {
             check_size(name, text)?;
             body["TemplateBody"] = text.as_str().into();
             body["Parameters"] = parameters

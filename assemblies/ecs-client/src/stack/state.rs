@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::OWNER_TAG;
+use super::{ENVIRONMENT_TAG, OWNER_TAG};
 use crate::api::{Api, Call, Operation};
 use crate::deploy::ServiceName;
 use crate::error::Error;
@@ -64,6 +64,11 @@ impl StackState {
     /// Returns whether this program made the stack.
     pub fn is_own(&self) -> bool {
         self.entry("Tags", ["Key", "Value"], OWNER_TAG).is_some()
+    }
+
+    /// Returns the environment whose values the stack has.
+    pub fn environment(&self) -> Option<&str> {
+        self.entry("Tags", ["Key", "Value"], ENVIRONMENT_TAG)
     }
 
     /// Returns whether an operation is in progress.

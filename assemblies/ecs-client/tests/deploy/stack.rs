@@ -13,6 +13,7 @@ fn template(image: &str) -> StackChange {
     StackChange::Template {
         text: format!("image: registry/web:{image}"),
         parameters: vec![("Vpc".to_owned(), "vpc-1".to_owned())],
+        environment: "prod".to_owned(),
     }
 }
 
@@ -143,6 +144,18 @@ async fn stacks_and_change_sets_of_others_are_refused() {
     let error = deploy(&fake, &template("2")).await.unwrap_err();
     assert!(matches!(error, Error::ForeignStack { .. }), "{error}");
     assert_eq!(fake.count(Operation::CreateChangeSet), 0);
+}
+
+#[tokio::test]
+async fn a_discarded_plan_does_not_delete_a_stack_that_was_created_meanwhile() {
+    let fake = StackFake::new();
+    let plan = StackPlan::new(&fake, "web", None, &template("1"), wait()).await;
+    let plan = plan.unwrap().expect("a new stack has changes");
+    deploy(&fake, &template("1")).await.unwrap();
+
+    plan.discard(&fake).await.unwrap();
+    assert_eq!(fake.status(), "CREATE_COMPLETE");
+    assert_eq!(fake.count(Operation::DeleteStack), 0);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::ui::Ui;
 pub(super) fn run(target: &Target, arguments: &Arguments, ui: &Ui) -> Result<u8, CliError> {
     let template = target.stack()?;
     remote::with_connection(&arguments.aws, &DryRun::default(), ui, async |connection| {
-        remote::check_before_write(connection, target, ui).await?;
+        remote::check_before_stack_change(connection, target, ui).await?;
         check_parameters(template, target)?;
         let values = template.parameters.iter().filter_map(|parameter| {
             let value = parameter.value.as_ref()?;
@@ -22,10 +22,12 @@ pub(super) fn run(target: &Target, arguments: &Arguments, ui: &Ui) -> Result<u8,
         let change = StackChange::Template {
             text: template.text.clone(),
             parameters: values.collect(),
+            environment: target.environment.clone(),
         };
 
         let waiting = &arguments.waiting;
-        let run = StackRun::new(connection, &template.name, waiting, arguments.stack, ui)?;
+        let names = (template.name.as_str(), target.environment.as_str());
+        let run = StackRun::new(connection, names, waiting, arguments.stack, ui)?;
         let outcome = async {
             let state = run.ready().await?;
             Box::pin(run.change(state.as_ref(), &change, &target.definition)).await

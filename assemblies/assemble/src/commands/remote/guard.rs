@@ -1,6 +1,6 @@
 //! Refuses to use AWS with examples, placeholders, or credentials of another account.
 
-use ecs_client::{ExpectedAccount, check_account};
+use ecs_client::{ExpectedAccount, Service, check_account};
 
 use super::{Connection, Target};
 use crate::error::CliError;
@@ -34,6 +34,24 @@ pub(crate) async fn check_before_write(
         );
     }
     compare_account(connection, &target.expected).await
+}
+
+/// As [`check_before_write`], before a stack is changed.
+pub(crate) async fn check_before_stack_change(
+    connection: &Connection,
+    target: &Target,
+    ui: &Ui,
+) -> Result<(), CliError> {
+    // With an emulator of ECS nothing is compared, but its variables say nothing about CloudFormation.
+    if let Connection::Aws(client) = connection
+        && client.is_emulator()
+        && !client.is_on_this_host(Service::CloudFormation)
+    {
+        let message = "the endpoint of ECS is on this host, and that of CloudFormation is not; set \
+                       AWS_ENDPOINT_URL_CLOUDFORMATION too, or unset AWS_ENDPOINT_URL_ECS";
+        return Err(CliError::Usage(message.to_owned()));
+    }
+    check_before_write(connection, target, ui).await
 }
 
 /// Compares the account of the credentials and the region with the expected ones.

@@ -29,6 +29,8 @@ pub(crate) struct Target {
     pub(crate) placeholders: Vec<Finding>,
     /// What an assembly says about its service, as DescribeServices returns it; `null` if it says nothing.
     pub(crate) service: Value,
+    /// The names of the environments of the values, separated by spaces.
+    pub(crate) environment: String,
     /// The plan of an assembly.
     pub(crate) plan: Option<Box<Plan>>,
     /// The stack of an assembly.
@@ -92,6 +94,7 @@ impl Target {
                 },
                 remedy: "pass the values of that account (`--values NAME`)".to_owned(),
             },
+            environment: environments.join(" "),
             has_example_values: environments.iter().any(|name| name == EXAMPLE),
             placeholders: placeholders(plan.warnings()),
             service: wanted_service(&plan, get),
@@ -129,6 +132,7 @@ impl Target {
                 origin: format!("`{what}`"),
                 remedy: "change the ARNs of its roles".to_owned(),
             },
+            environment: String::new(),
             has_example_values: false,
             placeholders: placeholders(&findings),
             service: Value::Null,
