@@ -48,12 +48,25 @@ async function tasks(taskDefinition) {
   }
 }
 
+/** Waits for the end of the deployment: the waiter only looks at the number of tasks, and an update before the end stops
+ * the deployment. */
+async function completed(named) {
+  for (let turn = 0; turn < 600; turn += 1) {
+    const { services: [service] } = await call(new DescribeServicesCommand(named));
+    if (service.deployments.length === 1 && service.deployments[0].rolloutState === 'COMPLETED') return;
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+  }
+  assert.fail('the deployment does not end');
+}
+
 async function services(taskDefinition) {
   const named = { services: ['js'] };
   await call(new CreateServiceCommand({ serviceName: 'js', taskDefinition, desiredCount: 1, ...placement }));
   assert.equal((await waitUntilServicesStable(wait, named)).state, 'SUCCESS');
+  await completed(named);
   await call(new UpdateServiceCommand({ service: 'js', taskDefinition: await register() }));
   assert.equal((await waitUntilServicesStable(wait, named)).state, 'SUCCESS');
+  await completed(named);
 
   const { services: [service] } = await call(new DescribeServicesCommand(named));
   assert.equal(service.runningCount, 1);

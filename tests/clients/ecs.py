@@ -152,6 +152,17 @@ def exits():
     refusal("InvalidParameterException", ecs.stop_task, task="")
 
 
+def completed(service):
+    """Waits for the end of the deployment: services_stable only looks at the number of tasks, and an update before the
+    end stops the deployment."""
+    for _ in range(600):
+        [described] = ecs.describe_services(services=[service])["services"]
+        if [one["rolloutState"] for one in described["deployments"]] == ["COMPLETED"]:
+            return
+        time.sleep(0.1)
+    raise AssertionError(described)
+
+
 def services():
     register("web")
     register("web")
@@ -160,8 +171,10 @@ def services():
     ecs.create_service(serviceName="web", taskDefinition="web:1", desiredCount=2, loadBalancers=[balancer],
                        deploymentConfiguration=breaker, tags=[{"key": "a", "value": "b"}], **FARGATE)
     ecs.get_waiter("services_stable").wait(services=["web"], WaiterConfig=QUICK)
+    completed("web")
     ecs.update_service(service="web", taskDefinition="web:2")
     ecs.get_waiter("services_stable").wait(services=["web"], WaiterConfig=QUICK)
+    completed("web")
 
     described = ecs.describe_services(services=["web", "missing"], include=["TAGS"])
     [service], [failure] = described["services"], described["failures"]

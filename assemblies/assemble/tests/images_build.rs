@@ -425,6 +425,14 @@ fn bad_input_is_refused_with_what_to_do() {
             &["--binary", "hello", "--name", "x", "--folder", "/a/../b"],
             "not a path inside an image",
         ),
+        (
+            &["--binary", "hello", "--name", "x", "--folder", "data"],
+            "not a path inside an image",
+        ),
+        (
+            &["--binary", "hello", "--name", "x", "--folder", "/data:ro"],
+            "not a path inside an image",
+        ),
         (&["--binary", "hello"], "--name"),
     ] {
         let output = project.assemble(&[&["images", "build"], arguments].concat());

@@ -91,6 +91,8 @@ impl Keys {
             ("AWS_ENDPOINT_URL_ECS", &endpoint),
             ("AWS_ENDPOINT_URL_STS", &endpoint),
             ("AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING", &endpoint),
+            // The emulator has no logs, and says so; without this the keys would go to the real service.
+            ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &endpoint),
         ] {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "export {name}={value}");

@@ -261,11 +261,29 @@ fn variations<'v>(
         values
     });
 
-    values.take(MAX_VARIATIONS)
+    values.take(max_variations(initial))
+}
+
+/// Returns the number of trials, of which each looks at every value of the documents.
+fn max_variations(documents: &[&Value]) -> usize {
+    let size: usize = documents.iter().map(|document| count(document)).sum();
+    (MAX_VISITED / size.max(1)).clamp(MIN_VARIATIONS, MAX_VARIATIONS)
+}
+
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
+        Value::Object(entries) => 1 + entries.values().map(count).sum::<usize>(),
+        _ => 1,
+    }
 }
 
 /// Enough for hundreds of unknown values; bounds the time for a hostile text.
 const MAX_VARIATIONS: usize = 4000;
+/// Enough to vary each of thousands of unknown values against each other, once.
+const MIN_VARIATIONS: usize = 100;
+/// The values that all trials together look at: the candidates grow with the text, and so does each trial.
+const MAX_VISITED: usize = 2_000_000;
 
 fn set(value: &mut Value, pointer: &str, to: Option<&Value>) {
     // An existing value, also inside a list, is replaced in place.
@@ -309,4 +327,28 @@ fn with_written_text(mut finding: Finding, slots: &[Slot<'_>], values: &[&Value]
         }
     }
     finding
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{MAX_VARIATIONS, MAX_VISITED, max_variations};
+
+    #[test]
+    fn all_trials_together_look_at_a_bounded_number_of_values() {
+        assert_eq!(
+            max_variations(&[&json!({ "family": "web" })]),
+            MAX_VARIATIONS
+        );
+        for containers in [500, 5000] {
+            let document =
+                json!({ "containerDefinitions": vec![json!({ "image": "web:1" }); containers] });
+            let size = 2 + 2 * containers;
+            assert!(
+                max_variations(&[&document]) * size <= MAX_VISITED,
+                "{containers}"
+            );
+        }
+    }
 }

@@ -34,7 +34,7 @@ pub(super) struct BinaryArguments {
     #[arg(long = "port", value_name = "PORT", requires = "binary", value_parser = clap::value_parser!(u16).range(1..))]
     ports: Vec<u16>,
     /// Add a writable directory, declared as a volume. Repeatable.
-    #[arg(long = "folder", value_name = "PATH", requires = "binary")]
+    #[arg(long = "folder", value_name = "PATH", requires = "binary", value_parser = parse_folder)]
     folders: Vec<String>,
     /// Add the public certificate authorities, for a program that reads them from /etc/ssl/certs.
     #[arg(long, requires = "binary")]
@@ -42,6 +42,18 @@ pub(super) struct BinaryArguments {
     /// Default arguments of the program.
     #[arg(last = true, value_name = "ARGUMENT", requires = "binary")]
     command: Vec<String>,
+}
+
+fn parse_folder(path: &str) -> Result<String, String> {
+    let is_plain = |name: &str| {
+        !matches!(name, "" | "." | "..")
+            && !name.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control())
+    };
+    let names = path.strip_prefix('/').unwrap_or_default();
+    if names.split('/').all(is_plain) {
+        return Ok(path.to_owned());
+    }
+    Err("not a path inside an image; write an absolute one without spaces, `:` and `..`, such as /data".to_owned())
 }
 
 impl BinaryArguments {
