@@ -17,6 +17,7 @@ use crate::error::CliError;
 use crate::runtime;
 use crate::ui::Ui;
 
+pub(crate) mod color;
 mod guard;
 mod names;
 mod service;

@@ -94,7 +94,7 @@ pub async fn describe_stack(api: &impl Api, name: &str) -> Result<Option<StackSt
     let call = Call::new(Operation::DescribeStacks, json!({ "StackName": name }));
     let mut response = match api.call(&call).await {
         Ok(response) => response,
-        // CloudFormation has no code of its own for it.
+        // CloudFormation has no separate error code for it.
         Err(Error::Refused { code, message, .. })
             if code == "ValidationError" && message.contains("does not exist") =>
         {

@@ -69,7 +69,7 @@ pub(super) fn read(source: &Source, root: &Node) -> ParsedInput {
         notes.add(key.span, message);
     }
 
-    // The largest difference from Compose, where each service has an address of its own.
+    // The largest difference from Compose, where each service has its own address.
     if started.len() > 1 {
         let message = "the services are evaluated as containers of one Fargate task: they share a network, and reach \
                        each other on 127.0.0.1, not by their names";

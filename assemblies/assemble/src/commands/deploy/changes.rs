@@ -7,6 +7,7 @@ use ecs_client::Plan;
 use serde_json::{Value, json};
 use task_definition::{Change, TaskDefinition, diff, normalise};
 
+use crate::commands::remote::color::{BOLD, GREEN, RED, paint};
 use crate::ui::Ui;
 
 /// Prints the changes of a plan, or nothing if it has none.
@@ -73,17 +74,6 @@ fn split(pointer: &str) -> (String, String) {
     }
     ("task".to_owned(), path(pointer.trim_start_matches('/')))
 }
-
-fn paint(text: &str, style: &str, color: Color) -> String {
-    match color {
-        Color::Yes => format!("\x1b[{style}m{text}\x1b[0m"),
-        Color::No => text.to_owned(),
-    }
-}
-
-const BOLD: &str = "1";
-const RED: &str = "31";
-const GREEN: &str = "32";
 
 #[cfg(test)]
 mod tests {

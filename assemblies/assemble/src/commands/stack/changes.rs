@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use diagnostics::Color;
 use ecs_client::{PropertyChange, Replacement, ResourceChange, StackPlan};
 
+use crate::commands::remote::color::{GREEN, RED, YELLOW, paint};
 use crate::ui::Ui;
 
 /// Prints what a change set changes. `running` is the difference to the definition that runs.
@@ -59,16 +60,6 @@ fn property_line(property: &PropertyChange) -> String {
     }
 }
 
-fn paint(text: &str, style: &str, color: Color) -> String {
-    match color {
-        Color::Yes => format!("\x1b[{style}m{text}\x1b[0m"),
-        Color::No => text.to_owned(),
-    }
-}
-
-const RED: &str = "31";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
 /// Longer values, such as policies, would hide the rest.
 const MAX_VALUE: usize = 80;
 

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use diagnostics::Color;
 use ecs_client::{CheckOutcome, VerifyReport};
 
+use crate::commands::remote::color::{GREEN, RED, YELLOW, paint};
+
 /// Formats the checks as a tree: a heading for each group, and what to do below each failure.
 pub(super) fn text(report: &VerifyReport, color: Color) -> String {
     let mut text = String::new();
@@ -17,16 +19,13 @@ pub(super) fn text(report: &VerifyReport, color: Color) -> String {
         }
 
         let (index, style, detail) = match &check.outcome {
-            CheckOutcome::Ok(detail) => (0, "32", detail),
-            CheckOutcome::Skip { reason, .. } => (1, "33", reason),
-            CheckOutcome::Fail { problem, .. } => (2, "31", problem),
+            CheckOutcome::Ok(detail) => (0, GREEN, detail),
+            CheckOutcome::Skip { reason, .. } => (1, YELLOW, reason),
+            CheckOutcome::Fail { problem, .. } => (2, RED, problem),
         };
         counts[index] += 1;
         let status = format!("{:4}", check.outcome.status());
-        let status = match color {
-            Color::Yes => format!("\x1b[{style}m{status}\x1b[0m"),
-            Color::No => status,
-        };
+        let status = paint(&status, style, color);
         // Some checks have nothing to add to their name.
         let separator = if detail.is_empty() { "" } else { ": " };
         let _ = writeln!(text, "  {status}  {}{separator}{detail}", check.name);
